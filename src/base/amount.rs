@@ -1,0 +1,1 @@
+//! Amounts as the pipeline file writes them: `512MiB`, `10m`, `5%`. To be filled.

@@ -1,0 +1,1 @@
+//! Text for people: near names, lists, counts. To be filled.

@@ -1,0 +1,111 @@
+//! Diagnostics: what is wrong with a pipeline file, where, and the way out.
+//!
+//! Every mistake has a code ([`codes`]), a place, one sentence and one way out.
+
+use serde::Serialize;
+
+/// A file that was read, by its place in [`Sources`].
+pub type FileId = u16;
+
+/// A range of bytes in one source file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Span {
+    /// Which file of [`Sources`].
+    pub file: FileId,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+/// Something with its place in the file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Spanned<T> {
+    /// The thing.
+    pub value: T,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// The texts that spans point into.
+#[derive(Clone, Default, Debug)]
+pub struct Sources {
+    /// Path as the user named it, and text.
+    pub files: Vec<(String, std::sync::Arc<str>)>,
+}
+
+/// An underlined place with a word about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// What stands there; may be empty.
+    pub text: String,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Nothing runs.
+    Error,
+    /// Said, and the run goes on.
+    Warning,
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagnostic {
+    /// Error or warning.
+    pub severity: Severity,
+    /// The code, from [`codes`].
+    pub code: &'static str,
+    /// One sentence.
+    pub message: String,
+    /// The place that is wrong; `None` for the command line.
+    pub primary: Option<Label>,
+    /// Other places that belong to it (the first of two duplicates).
+    pub others: Vec<Label>,
+    /// How to mend it.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error at a place.
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            primary: Some(Label { span, text: String::new() }),
+            others: Vec::new(),
+            help: None,
+        }
+    }
+    /// An error that has no place in a file: the command line or the environment.
+    pub fn bare(code: &'static str, message: impl Into<String>) -> Self {
+        Self { primary: None, ..Self::error(code, Span::default(), message) }
+    }
+    /// Makes it a warning.
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+    /// The word under the underline.
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        if let Some(label) = &mut self.primary {
+            label.text = text.into();
+        }
+        self
+    }
+    /// Another place that belongs to it.
+    pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.others.push(Label { span, text: text.into() });
+        self
+    }
+    /// The way out.
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = Some(text.into());
+        self
+    }
+}

@@ -1,0 +1,260 @@
+//! What goes into the engine and what comes out of it.
+
+use crate::base::digest::Key;
+use crate::base::id::ScopeId;
+use crate::base::{Digest, InstanceId, NodeId, Value};
+use crate::event::{Failure, Outcome, Results, RunState, Time};
+use std::sync::Arc;
+
+/// Something that happened outside.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Start (or go on after `restore`).
+    Begin,
+    /// The answer to [`Effect::List`].
+    Listed {
+        /// The map's instance.
+        instance: InstanceId,
+        /// The list, a `when` that was false, or why there is no list.
+        answer: ListAnswer,
+    },
+    /// The answer to [`Effect::Prepare`], in any portions.
+    Prepared(Vec<(InstanceId, Prepared)>),
+    /// The backend has begun an attempt.
+    Started {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// The backend has ended an attempt.
+    Ended {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which attempt.
+        attempt: u32,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A signal or a user's request.
+    Stop(Stop),
+    /// Time has passed (an [`Effect::Wake`] is due).
+    Tick,
+}
+
+/// How hard to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Nothing new starts; what runs locally gets SIGTERM. The reason is a signal's name.
+    Soft(Arc<str>),
+    /// What still runs gets SIGKILL; cluster jobs are cancelled.
+    Hard(Arc<str>),
+}
+
+/// The answer to [`Effect::List`].
+#[derive(Clone, Debug)]
+pub enum ListAnswer {
+    /// The items.
+    Items(Arc<Items>),
+    /// `when` was false.
+    Skip,
+    /// No list.
+    Failed(Failure),
+}
+
+/// The items of a map, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Items {
+    /// Digest of the items' JSON; names the file that keeps them.
+    pub digest: Option<Digest>,
+    /// What `item` is, one an instance. A null item is skipped.
+    pub items: Vec<Value>,
+    /// What `key` gave, one an item; empty when the map has no `key`.
+    pub keys: Vec<Arc<str>>,
+}
+
+/// What is known of an instance before it runs.
+#[derive(Clone, Debug)]
+pub enum Prepared {
+    /// The cache has it, outputs in place.
+    Hit {
+        /// Its key.
+        key: Key,
+        /// Its outputs.
+        results: Results,
+    },
+    /// It must run; the driver keeps the rendered job until [`Effect::Start`] asks for it.
+    Run {
+        /// `None` when its result is not cached.
+        key: Option<Key>,
+        /// What it asks for, already scaled to what the backend can give.
+        needs: Needs,
+    },
+    /// `when` was false.
+    Skip,
+    /// It cannot be prepared.
+    Failed(Failure),
+}
+
+/// What an instance asks of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Needs {
+    /// Cores.
+    pub cpus: u32,
+    /// Bytes; 0: not said.
+    pub memory: u64,
+    /// Whole GPUs.
+    pub gpus: u32,
+    /// How many of each of the plan's `limits`, by position; empty: none of any.
+    pub limits: Vec<u32>,
+}
+
+/// What the backend has to give at once. Memory in bytes; `u64::MAX` where it does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Cores (`-j`).
+    pub cpus: u32,
+    /// Memory.
+    pub memory: u64,
+    /// The ids of the GPUs that may be handed out, as `CUDA_VISIBLE_DEVICES` takes them.
+    pub gpus: Vec<Arc<str>>,
+    /// `[limits]` of the plan, by position.
+    pub limits: Vec<u32>,
+    /// How many prepared instances a node may have waiting, so that memory stays flat.
+    pub window: u32,
+}
+
+/// Something that must be done outside.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Make a map's list; `values` are those of the map's `reads`, in order.
+    List {
+        /// The map's instance.
+        instance: InstanceId,
+        /// The map.
+        node: NodeId,
+        /// One a read.
+        values: Vec<Value>,
+    },
+    /// Find the key of each instance, probe the cache, and render what must run.
+    Prepare {
+        /// The task.
+        node: NodeId,
+        /// Each with its attempt and the values of the task's `reads`, in order.
+        batch: Vec<Preparing>,
+    },
+    /// Hand the prepared attempt to the backend.
+    Start {
+        /// Which instance.
+        instance: InstanceId,
+        /// Counts from 1.
+        attempt: u32,
+        /// The GPUs it was given.
+        gpus: Vec<Arc<str>>,
+    },
+    /// Forget a prepared job: it will not start (it waits for another instance with its key, or was cancelled).
+    Drop {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// Stop a running attempt.
+    Cancel {
+        /// Which instance.
+        instance: InstanceId,
+        /// SIGKILL at once, else SIGTERM and a grace period.
+        hard: bool,
+    },
+    /// Send [`Input::Tick`] at this time.
+    Wake(Time),
+    /// The run is over; `None`: stopped before its end, to be continued.
+    Done(Option<RunState>),
+}
+
+/// One instance to prepare.
+#[derive(Clone, Debug)]
+pub struct Preparing {
+    /// Which instance.
+    pub instance: InstanceId,
+    /// Counts from 1; above 1 the cache is not asked again.
+    pub attempt: u32,
+    /// The values of the task's `reads`.
+    pub values: Vec<Value>,
+}
+
+/// The state of an instance. Sixteen bytes at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Something that it needs has not ended: how many.
+    Waiting {
+        /// Nodes of its own body that have not ended.
+        missing: u32,
+    },
+    /// Its key is being found, or its list made.
+    Preparing,
+    /// It could start; resources are missing, or another instance with its key is at work.
+    Ready,
+    /// A retry is due later.
+    Delayed,
+    /// Handed to the backend.
+    Submitted,
+    /// At work; of a map: its items are.
+    Running,
+    /// Nobody knows whether it still runs.
+    Unknown,
+    /// Ended well in this run.
+    Succeeded,
+    /// Taken from the cache.
+    Cached,
+    /// Ended badly.
+    Failed,
+    /// Ended badly, and the file lets it.
+    Ignored,
+    /// Not run: `when` was false, or what it names was skipped.
+    Skipped,
+    /// Not run: what it needs failed, or the run stopped.
+    Cancelled,
+}
+
+/// How many task instances are in each state (maps are not counted).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// Ended well in this run.
+    pub succeeded: u32,
+    /// Taken from the cache.
+    pub cached: u32,
+    /// Ended badly.
+    pub failed: u32,
+    /// Ended badly, tolerated.
+    pub ignored: u32,
+    /// `when` was false.
+    pub skipped: u32,
+    /// Not run.
+    pub cancelled: u32,
+    /// At work now (submitted or running).
+    #[serde(skip)]
+    pub running: u32,
+    /// Known and not ended, not at work.
+    #[serde(skip)]
+    pub waiting: u32,
+}
+
+/// Where an instance stands: its node, its scope and its item there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The node.
+    pub node: NodeId,
+    /// The expansion that it belongs to; 0 is the root.
+    pub scope: ScopeId,
+    /// Its item there.
+    pub item: u32,
+}
+
+/// How a failure is treated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Independent work goes on after a failure (`--keep-going`).
+    pub keep_going: bool,
+    /// The nodes to run: of each node of the root body whether it is wanted (all of a wanted map's body is).
+    pub wanted: Vec<bool>,
+}
+

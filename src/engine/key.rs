@@ -1,0 +1,1 @@
+//! Cache keys and their explanation: one walk, two visitors. To be filled.

@@ -1,0 +1,252 @@
+//! The one event type: every change of a run's state, as the journal keeps it and every view reads it.
+//!
+//! `fold(events)` decides nothing; it is how `status`, `report` and `resume` learn the state of a run.
+
+use crate::base::digest::Key;
+use crate::base::{Digest, InstanceId, Value};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Milliseconds since the Unix epoch, from the driver's clock.
+pub type Time = u64;
+
+/// A change of a run's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "e", rename_all = "snake_case")]
+pub enum Event {
+    /// The first line of a journal.
+    Begun {
+        /// Which driver: host, process, version.
+        by: Arc<str>,
+    },
+    /// A later process goes on with the run. What ran locally ended with its driver.
+    Resumed {
+        /// Which driver.
+        by: Arc<str>,
+    },
+    /// A map's list is known; its scope and the instances of its body are the next free ids.
+    Listed {
+        /// The map's instance.
+        instance: InstanceId,
+        /// How many items.
+        len: u32,
+        /// Names the file in the run's `lists` folder.
+        list: Digest,
+    },
+    /// `count` instances with consecutive ids were taken from the cache.
+    Cached {
+        /// The first.
+        from: InstanceId,
+        /// How many.
+        count: u32,
+    },
+    /// `count` instances with consecutive ids did not run because a `when` was false or what they name was skipped.
+    Skipped {
+        /// The first.
+        from: InstanceId,
+        /// How many.
+        count: u32,
+    },
+    /// `count` instances with consecutive ids will not run: what they need failed, or the run stops.
+    Cancelled {
+        /// The first.
+        from: InstanceId,
+        /// How many.
+        count: u32,
+    },
+    /// An attempt is handed to the backend (journaled before that happens).
+    Submitted {
+        /// Which instance.
+        instance: InstanceId,
+        /// Counts from 1.
+        attempt: u32,
+        /// The key of its result; `None` for a task that is not cached.
+        key: Option<Key>,
+    },
+    /// An attempt has begun on some host.
+    Started {
+        /// Which instance.
+        instance: InstanceId,
+        /// Counts from 1.
+        attempt: u32,
+    },
+    /// An attempt has ended; for a success, its results are in place.
+    Ended {
+        /// Which instance.
+        instance: InstanceId,
+        /// Counts from 1.
+        attempt: u32,
+        /// How.
+        outcome: Outcome,
+    },
+    /// After a failed attempt another one will follow, not before `until`.
+    Delayed {
+        /// Which instance.
+        instance: InstanceId,
+        /// When the next attempt may begin.
+        until: Time,
+    },
+    /// A map instance has ended: all of its items have, or its list could not be made.
+    MapEnded {
+        /// The map's instance.
+        instance: InstanceId,
+        /// How.
+        end: MapEnd,
+    },
+    /// What could not be prepared: an expression failed, a source could not be read. Nothing was started.
+    Refused {
+        /// Which instance.
+        instance: InstanceId,
+        /// Why, and the way out.
+        error: Failure,
+    },
+    /// Nothing new will start.
+    Stopping {
+        /// Why: a failure, or a signal's name.
+        reason: Arc<str>,
+    },
+    /// The last line: the run has reached its end (a run stopped by a signal has none, and is continued later).
+    Finished {
+        /// How.
+        state: RunState,
+    },
+}
+
+/// How a map instance ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MapEnd {
+    /// Every item succeeded, was cached or skipped.
+    Succeeded,
+    /// An item failed.
+    Failed,
+    /// Items were cancelled, none failed.
+    Cancelled,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Everything succeeded, was cached or skipped.
+    Succeeded,
+    /// Something failed.
+    Failed,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Results, or why there are none.
+    pub result: Result<Results, Failure>,
+    /// What it cost.
+    #[serde(default)]
+    pub usage: Usage,
+    /// Where its standard output and error are.
+    #[serde(default)]
+    pub log: Option<LogRange>,
+    /// Where it ran; `None` for the driver's own host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Arc<str>>,
+}
+
+/// What a successful instance gives, in the order of the task's `outputs`.
+pub type Results = Arc<Vec<Produced>>;
+
+/// One output of a successful instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Produced {
+    /// A file or directory, in place.
+    Artifact {
+        /// The final path as the project sees it (relative to the project unless declared absolute).
+        path: Value,
+        /// Of the content (of a directory: of the sorted list of its entries' paths, modes and digests).
+        digest: Digest,
+        /// Bytes.
+        size: u64,
+        /// Whether it is a directory.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        dir: bool,
+    },
+    /// A value.
+    Value(Value),
+}
+
+impl Produced {
+    /// What an expression sees: the value, or the path.
+    pub fn value(&self) -> &Value {
+        match self {
+            Produced::Value(value) => value,
+            Produced::Artifact { path, .. } => path,
+        }
+    }
+}
+
+/// Why an attempt failed, for people and for `retry`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of end.
+    pub cause: Cause,
+    /// One sentence: `exit status 2`, `the output `html` was not written`.
+    pub message: Arc<str>,
+    /// The way out, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<Arc<str>>,
+}
+
+/// The cause of a failure, as `retry.on` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The process ended with this status, not 0.
+    Exit(i32),
+    /// A signal ended the process.
+    Signal(i32),
+    /// Its `time` was over.
+    Timeout,
+    /// It was killed for lack of memory.
+    Oom,
+    /// It ended well without a declared output.
+    OutputMissing,
+    /// An output is not what was declared.
+    OutputInvalid,
+    /// The program could not be started at all.
+    NotStarted,
+    /// It could not be prepared: an expression, a source, an input file.
+    Prepare,
+    /// Nobody knows what became of it.
+    Lost,
+    /// It was stopped on request.
+    Stopped,
+}
+
+/// What an attempt used. Times in microseconds, sizes in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Begin, milliseconds since the epoch.
+    pub began: Time,
+    /// Wall time.
+    pub wall_us: u64,
+    /// User time of the process and its waited-for children.
+    pub user_us: u64,
+    /// System time.
+    pub system_us: u64,
+    /// Peak resident memory of the largest process.
+    pub peak_bytes: u64,
+    /// Bytes read by `read` and its kin.
+    pub read_bytes: u64,
+    /// Bytes written.
+    pub written_bytes: u64,
+}
+
+/// The place of an attempt's standard output and error in the run's log segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRange {
+    /// The segment pair `logs/<segment>.out` and `logs/<segment>.err`.
+    pub segment: u32,
+    /// First byte and length in `.out`.
+    pub out: (u64, u64),
+    /// First byte and length in `.err`.
+    pub err: (u64, u64),
+}

@@ -1,0 +1,6 @@
+//! Floor 1: the language. TOML text becomes a [`model::Model`] with spans; strings become templates and expressions;
+//! values become shell words. Knows nothing of runs, files or the graph.
+
+pub mod expr;
+pub mod model;
+pub mod types;

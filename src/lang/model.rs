@@ -1,0 +1,242 @@
+//! What one pipeline file says, with the place of everything. No name is resolved here.
+
+use crate::base::Value;
+use crate::diag::{Span, Spanned};
+use crate::lang::types::Type;
+use std::sync::Arc;
+
+/// A string of the file: its text, and where each byte of the text stands in the source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Text {
+    /// The text after TOML's escapes.
+    pub value: Arc<str>,
+    /// The whole literal, quotes included.
+    pub span: Span,
+    /// Source offset of each byte of `value` where escapes moved it; `None` when byte `i` stands at `body + i`.
+    pub offsets: Option<Arc<[u32]>>,
+    /// Source offset of the first byte after the opening quotes.
+    pub body: u32,
+}
+
+impl Text {
+    /// The place in the source of a byte range of the text.
+    pub fn span_of(&self, range: std::ops::Range<usize>) -> Span {
+        let at = |i: usize| match &self.offsets {
+            Some(offsets) => offsets.get(i).copied().unwrap_or(self.span.end.saturating_sub(1)),
+            None => self.body + i as u32,
+        };
+        Span { file: self.span.file, start: at(range.start), end: at(range.end).max(at(range.start) + 1) }
+    }
+}
+
+/// A name as written, `[A-Za-z_][A-Za-z0-9_]*` (checked by the reader).
+pub type Name = Spanned<Arc<str>>;
+
+/// A value of the file that may hold templates in its strings.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Datum {
+    /// A boolean, number or date as written.
+    Plain(Spanned<Value>),
+    /// A string, maybe a template.
+    Text(Text),
+    /// An array.
+    List(Spanned<Vec<Datum>>),
+    /// A table.
+    Map(Spanned<Vec<(Name, Datum)>>),
+}
+
+/// One pipeline file.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// `pipeline.name`, else the stem of the file's name.
+    pub name: Option<Name>,
+    /// `pipeline.description`
+    pub description: Option<Text>,
+    /// `[params.NAME]`
+    pub params: Vec<ParamDecl>,
+    /// `[resources]`: defaults for every task.
+    pub resources: Vec<(Name, Datum)>,
+    /// `[limits]`: name -> how many there are.
+    pub limits: Vec<(Name, Spanned<u32>)>,
+    /// `[task.…]`, `[map.…]` of the root body in file order.
+    pub nodes: Vec<NodeDecl>,
+    /// `[outputs]`
+    pub outputs: Vec<(Name, Datum)>,
+}
+
+/// `[params.NAME]`
+#[derive(Clone, Debug)]
+pub struct ParamDecl {
+    /// The name.
+    pub name: Name,
+    /// Its type; `string` when left out and no default tells.
+    pub ty: Spanned<Type>,
+    /// Checked against the type by the reader.
+    pub default: Option<Spanned<Value>>,
+    /// `min`, for numbers.
+    pub min: Option<Spanned<Value>>,
+    /// `max`, for numbers.
+    pub max: Option<Spanned<Value>>,
+    /// `choices`
+    pub choices: Option<Spanned<Vec<Value>>>,
+    /// `help`
+    pub help: Option<Arc<str>>,
+}
+
+/// A node of a body.
+#[derive(Clone, Debug)]
+pub enum NodeDecl {
+    /// `[task.NAME]`
+    Task(TaskDecl),
+    /// `[map.NAME]`
+    Map(MapDecl),
+}
+
+impl NodeDecl {
+    /// The node's name.
+    pub fn name(&self) -> &Name {
+        match self {
+            NodeDecl::Task(t) => &t.name,
+            NodeDecl::Map(m) => &m.name,
+        }
+    }
+}
+
+/// How a task runs: exactly one of the three.
+#[derive(Clone, Debug)]
+pub enum RunDecl {
+    /// `command`, by `shell`.
+    Command(Text),
+    /// `argv`: no shell.
+    Argv(Spanned<Vec<Text>>),
+    /// `script` for `interpreter`; no interpolation.
+    Script(Text),
+}
+
+/// `[task.NAME]`
+#[derive(Clone, Debug)]
+pub struct TaskDecl {
+    /// The name, in the header.
+    pub name: Name,
+    /// `description`, shown by `graph` and `plan`.
+    pub description: Option<Text>,
+    /// What it runs.
+    pub run: RunDecl,
+    /// `shell`, when given.
+    pub shell: Option<Spanned<Vec<Text>>>,
+    /// `interpreter` of a script.
+    pub interpreter: Option<Spanned<Vec<Text>>>,
+    /// `inputs.NAME`: a path, glob or list of them.
+    pub inputs: Vec<(Name, Datum)>,
+    /// `outputs.NAME`
+    pub outputs: Vec<OutputDecl>,
+    /// `vars.NAME`
+    pub vars: Vec<(Name, Datum)>,
+    /// `env.NAME`
+    pub env: Vec<(Name, Datum)>,
+    /// `pass_env`
+    pub pass_env: Vec<Spanned<Arc<str>>>,
+    /// `resources.*`, the task's own.
+    pub resources: Vec<(Name, Datum)>,
+    /// `when`
+    pub when: Option<Datum>,
+    /// `after`
+    pub after: Vec<Name>,
+    /// `cache`
+    pub cache: Option<Spanned<bool>>,
+    /// `workdir`: `"scratch"` or a path.
+    pub workdir: Option<Text>,
+    /// `priority`
+    pub priority: Option<Spanned<i64>>,
+    /// The map of the shorthand form (`over`, `as`, `key`, …).
+    pub over: Option<Box<OverDecl>>,
+}
+
+/// `outputs.NAME`
+#[derive(Clone, Debug)]
+pub struct OutputDecl {
+    /// The name.
+    pub name: Name,
+    /// What it is.
+    pub kind: OutputKind,
+    /// The whole right side.
+    pub span: Span,
+}
+
+/// What an output is.
+#[derive(Clone, Debug)]
+pub enum OutputKind {
+    /// A value from `$FLOWRUN_OUTPUT`.
+    Value(Type),
+    /// `{ type, from = "stdout" }`
+    Stdout(Type),
+    /// `{ file = "path" }`
+    File(Text),
+    /// `{ dir = "path" }`
+    Dir(Text),
+}
+
+/// `[map.NAME]`
+#[derive(Clone, Debug)]
+pub struct MapDecl {
+    /// The name, in the header.
+    pub name: Name,
+    /// `description`
+    pub description: Option<Text>,
+    /// The list and what is done with it.
+    pub over: OverDecl,
+    /// `when`
+    pub when: Option<Datum>,
+    /// `after`
+    pub after: Vec<Name>,
+    /// `resources.*` for every task of the body.
+    pub resources: Vec<(Name, Datum)>,
+    /// `outputs.NAME`: the record of an item's results.
+    pub outputs: Vec<(Name, Datum)>,
+    /// The body.
+    pub nodes: Vec<NodeDecl>,
+}
+
+/// Where a map's items come from and how they are arranged.
+#[derive(Clone, Debug)]
+pub struct OverDecl {
+    /// The source.
+    pub source: Source,
+    /// Where `over` stands.
+    pub span: Span,
+    /// `as`: the item's name; `item` when left out.
+    pub item: Option<Name>,
+    /// `key`
+    pub key: Option<Text>,
+    /// `where`
+    pub filter: Option<Text>,
+    /// `group_by`
+    pub group_by: Option<Text>,
+    /// `chunk`: items handed to a task at once.
+    pub chunk: Option<Spanned<u32>>,
+    /// `max_parallel`
+    pub max_parallel: Option<Spanned<u32>>,
+}
+
+/// The source of a map's items.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// An expression that gives a list, or a literal list.
+    Value(Datum),
+    /// `{ range = [from, to, step?] }`: `to` excluded; each an integer or an expression.
+    Range(Vec<Datum>),
+    /// `{ glob = "pattern" }`: paths, sorted bytewise.
+    Glob(Text),
+    /// `{ lines = "path" }`
+    Lines(Text),
+    /// `{ csv = "path" }`: records, cells are strings.
+    Csv(Text),
+    /// `{ tsv = "path" }`
+    Tsv(Text),
+    /// `{ jsonl = "path" }`
+    Jsonl(Text),
+    /// `{ product = { a = …, b = … } }`: records; the last axis runs fastest.
+    Product(Vec<(Name, Source)>),
+    /// `{ zip = { a = …, b = … } }`: records; equal lengths.
+    Zip(Vec<(Name, Source)>),
+}

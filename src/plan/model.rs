@@ -1,0 +1,298 @@
+//! The checked pipeline as data: nodes, bodies, edges, and the reads of every expression.
+
+use crate::base::id::BodyId;
+use crate::base::{Arena, NodeId, Value};
+use crate::diag::Span;
+use crate::lang::expr::{Names, Template};
+use crate::lang::types::Type;
+use std::sync::Arc;
+
+/// A pipeline in which nothing is left to be found wrong before it runs.
+pub struct Plan {
+    /// The pipeline's name.
+    pub name: Arc<str>,
+    /// `pipeline.description`
+    pub description: Option<Arc<str>>,
+    /// Declared params with the values of this run, in file order.
+    pub params: Vec<Param>,
+    /// `[limits]`, in file order.
+    pub limits: Vec<(Arc<str>, u32)>,
+    /// Every node; a body's node comes after the map that holds it.
+    pub nodes: Arena<NodeId, Node>,
+    /// Body 0 is the root.
+    pub bodies: Arena<BodyId, Body>,
+    /// `[outputs]`: what the pipeline returns.
+    pub outputs: Vec<(Arc<str>, Template)>,
+    /// The engine's values that `outputs` read (see [`Read`]).
+    pub output_reads: Reads,
+}
+
+/// A param and its value in this run.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// The name.
+    pub name: Arc<str>,
+    /// The type.
+    pub ty: Type,
+    /// Given, else the default.
+    pub value: Value,
+}
+
+/// The nodes of the root, or of a map's body.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// The map that owns it; `None` for the root.
+    pub owner: Option<NodeId>,
+    /// In file order. A node's position here is its `slot`.
+    pub nodes: Vec<NodeId>,
+    /// How many maps are around it: 0 for the root.
+    pub depth: u32,
+}
+
+/// A task or a map.
+pub struct Node {
+    /// Its own name.
+    pub name: Arc<str>,
+    /// Names from the root, joined by dots: `process_data.compute`. A shorthand's inner task has its map's own path.
+    pub path: Arc<str>,
+    /// The body it stands in.
+    pub body: BodyId,
+    /// Its position in that body.
+    pub slot: u32,
+    /// What must have ended before it starts; each at most once.
+    pub deps: Vec<Dep>,
+    /// Nodes that depend on this one, in any body (the inverse of `deps`).
+    pub dependents: Vec<NodeId>,
+    /// A boolean; false skips the node. Reads from `reads` of the task or map.
+    pub when: Option<Template>,
+    /// Ties broken before the longest path; greater is earlier.
+    pub priority: i64,
+    /// Nodes on the longest path from here to an end, counting this one.
+    pub height: u32,
+    /// The task or the map.
+    pub kind: NodeKind,
+    /// The header in the file.
+    pub span: Span,
+}
+
+/// What a node is.
+pub enum NodeKind {
+    /// Executes something.
+    Task(Box<Task>),
+    /// Has a body, executed for each item of a list.
+    Map(Box<Map>),
+}
+
+/// An edge: the node is not started before `node` has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dep {
+    /// What is waited for; a map is waited for as a whole.
+    pub node: NodeId,
+    /// How many bodies further out `node` stands: 0 is the same body, and then the same item.
+    pub up: u32,
+    /// Whether the node runs although `node` was skipped (it reads null, or a map's list).
+    pub tolerates_skip: bool,
+}
+
+/// A task.
+pub struct Task {
+    /// What it runs.
+    pub run: Run,
+    /// `inputs`, in file order.
+    pub inputs: Vec<Input>,
+    /// `outputs`, in file order.
+    pub outputs: Vec<Output>,
+    /// `vars`, each after those it reads.
+    pub vars: Vec<(Arc<str>, Shape)>,
+    /// `env`
+    pub env: Vec<(Arc<str>, Template)>,
+    /// `pass_env`
+    pub pass_env: Vec<Arc<str>>,
+    /// The task's, its maps' and the file's, the innermost winning.
+    pub resources: Vec<(Arc<str>, Template)>,
+    /// Whether its result is kept and reused.
+    pub cache: bool,
+    /// Where it runs.
+    pub workdir: Workdir,
+    /// The names that its expressions may look up, and where each comes from.
+    pub names: Arc<Names>,
+    /// Values that the engine hands over, one a slot, in the order of `names`' first slots.
+    pub reads: Reads,
+    /// Files of the project that words of the literal command name may be looked up (scripts).
+    pub words: Vec<Arc<str>>,
+}
+
+/// What a task runs.
+pub enum Run {
+    /// One string for a shell.
+    Command {
+        /// The text with its holes, each with the state of the shell around it.
+        template: Template,
+        /// The shell's argument vector; the command comes last.
+        shell: Vec<Arc<str>>,
+    },
+    /// An argument vector; a list that stands alone becomes one argument an element.
+    Argv(Vec<Template>),
+    /// A text for an interpreter, written to a file.
+    Script {
+        /// The text as it stands.
+        text: Arc<str>,
+        /// The interpreter's argument vector; the file comes last.
+        interpreter: Vec<Arc<str>>,
+    },
+}
+
+/// `inputs.NAME`
+pub struct Input {
+    /// The name.
+    pub name: Arc<str>,
+    /// One path or a list of them.
+    pub value: Shape,
+    /// Whether the file's own text holds `* ? [`: then the value is the sorted list of what matches.
+    pub glob: bool,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// `outputs.NAME`
+pub struct Output {
+    /// The name.
+    pub name: Arc<str>,
+    /// What it is.
+    pub kind: OutputKind,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// What an output is.
+pub enum OutputKind {
+    /// A line of `$FLOWRUN_OUTPUT`.
+    Value(Type),
+    /// All of standard output less final newlines.
+    Stdout(Type),
+    /// A file, staged.
+    File(Template),
+    /// A directory, staged.
+    Dir(Template),
+}
+
+/// Where a task's process starts.
+pub enum Workdir {
+    /// The pipeline file's folder.
+    Project,
+    /// A fresh folder for each attempt.
+    Scratch,
+    /// A path, relative to the project.
+    Path(Template),
+}
+
+/// A value of the file with templates in it: the native shape of TOML.
+pub enum Shape {
+    /// No template inside.
+    Plain(Value),
+    /// A string.
+    Template(Template),
+    /// An array.
+    List(Vec<Shape>),
+    /// A table.
+    Map(Vec<(Arc<str>, Shape)>),
+}
+
+/// A map: its list and its body.
+pub struct Map {
+    /// Where items come from.
+    pub source: Source,
+    /// The item's name in the body.
+    pub item: Arc<str>,
+    /// The item's name in logs and selections; reads the item.
+    pub key: Option<Template>,
+    /// Drops items; reads the item.
+    pub filter: Option<Template>,
+    /// Makes one item a group; reads the item.
+    pub group_by: Option<Template>,
+    /// Items handed over at once.
+    pub chunk: Option<u32>,
+    /// How many items may be at work at once.
+    pub max_parallel: Option<u32>,
+    /// The record that an item gives; empty: the body's nodes are read by name.
+    pub outputs: Vec<(Arc<str>, Shape)>,
+    /// The engine's values that `outputs` read, per item.
+    pub output_reads: Reads,
+    /// The body.
+    pub body: BodyId,
+    /// `task … over`: seen from outside the map's name stands for its only task.
+    pub shorthand: bool,
+    /// Names of `source` and `when` (outer), then `item` and `index`.
+    pub names: Arc<Names>,
+    /// The engine's values that `source`, `when`, `key`, `filter` read.
+    pub reads: Reads,
+}
+
+/// The source of a map's items, resolved.
+pub enum Source {
+    /// A value that must be a list.
+    Value(Shape),
+    /// From, to (excluded), step.
+    Range(Vec<Shape>),
+    /// Paths that match, sorted bytewise.
+    Glob(Template),
+    /// The lines of a file.
+    Lines(Template),
+    /// Records of a file; cells are strings.
+    Csv(Template),
+    /// Records of a file; cells are strings.
+    Tsv(Template),
+    /// One JSON value a line.
+    Jsonl(Template),
+    /// All combinations, the last axis fastest.
+    Product(Vec<(Arc<str>, Source)>),
+    /// Side by side, equal lengths.
+    Zip(Vec<(Arc<str>, Source)>),
+}
+
+/// Values that the engine collects for a node before `prepare` or `list`, one a slot.
+pub type Reads = Vec<Read>;
+
+/// One value that an expression reads of the run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read {
+    /// The dotted name as written: `process_data.compute.value`, `sample.fq1`. It names the key's component.
+    pub name: Arc<str>,
+    /// Where the value comes from.
+    pub from: From,
+    /// Fields taken from it, outermost first.
+    pub path: Vec<Arc<str>>,
+    /// The declared type, where one is known.
+    pub ty: Option<Type>,
+}
+
+/// Where a read value comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum From {
+    /// A param.
+    Param(u32),
+    /// An output of a node that stands `up` bodies further out; through maps inside it, a list for each.
+    ///
+    /// `node` is in that body; `inner` are the nodes below it down to the task (empty when `node` is the task);
+    /// `output` is the position among the task's outputs, or `None` for the record of a map's own `outputs`.
+    Output {
+        /// The node in the body `up` levels out.
+        node: NodeId,
+        /// How many bodies out.
+        up: u32,
+        /// Through maps: the nodes below, down to the task.
+        inner: Vec<NodeId>,
+        /// Which output of the last node; `None`: all of it (a map's record).
+        output: Option<u32>,
+    },
+    /// The item of the map `up` maps out (0: the innermost around the reader).
+    Item {
+        /// How many maps out.
+        up: u32,
+    },
+    /// The index of the item of the map `up` maps out.
+    Index {
+        /// How many maps out.
+        up: u32,
+    },
+}

@@ -1,0 +1,232 @@
+//! Floor 4: the traits behind which adapters stand, and the plain data that crosses them.
+//! A backend's, a store's or a view's name never appears here.
+
+use crate::base::digest::Key;
+use crate::base::{Digest, InstanceId};
+use crate::engine::{Capacity, Counts};
+use crate::event::{Event, Outcome, Results, RunState, Time};
+use crate::lang::types::Type;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// An attempt, rendered: all that a machine needs to execute it, and nothing of the pipeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Which instance.
+    pub instance: InstanceId,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// Its name, for messages: `align[NA12878]`.
+    pub name: Arc<str>,
+    /// What is executed: program and arguments. `{script}` files are already named here (see `files`).
+    pub argv: Vec<Vec<u8>>,
+    /// Variables on top of the environment that the executor inherited. `FLOWRUN_OUTPUT` and `FLOWRUN_VARS` are added
+    /// by the executor.
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The folder it starts in; `None`: a fresh scratch folder.
+    pub workdir: Option<PathBuf>,
+    /// The folder that relative output paths mean.
+    pub project: PathBuf,
+    /// A text too long for an argument, or a script: written to a file of the attempt, whose path is appended to `argv`.
+    pub script: Option<Vec<u8>>,
+    /// The content of the file that `$FLOWRUN_VARS` names.
+    pub vars: Option<Vec<u8>>,
+    /// The declared outputs, in order.
+    pub outputs: Vec<JobOutput>,
+    /// Milliseconds that it may run; `None`: for ever.
+    pub time_ms: Option<u64>,
+    /// Milliseconds between SIGTERM and SIGKILL.
+    pub grace_ms: u64,
+    /// Input files whose state before the run was trusted: changed while it ran, the result must not be cached.
+    pub watched: Vec<(PathBuf, Stat)>,
+}
+
+/// One declared output of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobOutput {
+    /// The name.
+    pub name: Arc<str>,
+    /// What it is.
+    pub kind: JobOutputKind,
+}
+
+/// What an output of a job is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum JobOutputKind {
+    /// A line of `$FLOWRUN_OUTPUT`.
+    Value(Type),
+    /// Standard output.
+    Stdout(Type),
+    /// A file: final path as declared and interpolated (relative to `project`, or absolute). The staged path is
+    /// `.part.NAME` beside it.
+    File(Vec<u8>),
+    /// A directory, likewise.
+    Dir(Vec<u8>),
+}
+
+/// What identifies the content of a file without reading it. Times in nanoseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Stat {
+    /// Bytes.
+    pub size: u64,
+    /// Modification time.
+    pub mtime: i64,
+    /// Change time.
+    pub ctime: i64,
+    /// Inode.
+    pub inode: u64,
+}
+
+/// What a backend tells the driver.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Report {
+    /// An attempt has begun.
+    Started {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// An attempt has ended.
+    Ended {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which attempt.
+        attempt: u32,
+        /// How.
+        outcome: Outcome,
+        /// What the outputs' stats were right after they were put in place, in the order of `outputs`.
+        stats: Vec<Option<Stat>>,
+        /// Whether the result may be cached (no watched input changed while it ran).
+        trusted: bool,
+    },
+    /// The backend cannot go on at all.
+    Broken(String),
+}
+
+/// What executes attempts. Reports go to the channel that the backend was made with.
+pub trait Backend: Send {
+    /// What can be given at once.
+    fn capacity(&self) -> Capacity;
+    /// Takes attempts to execute; never refuses one, a failure to start is a report.
+    fn submit(&mut self, jobs: Vec<Job>) -> anyhow::Result<()>;
+    /// Stops attempts: SIGTERM and a grace period, or SIGKILL at once. Each ends with a report.
+    fn cancel(&mut self, instances: &[InstanceId], hard: bool) -> anyhow::Result<()>;
+}
+
+/// Where reports of a backend go.
+pub type ReportSink = crossbeam::channel::Sender<Report>;
+
+/// One component of a key, for explanations: its name and a short text of what it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Component {
+    /// `command`, `value params.multiplier`, `input reads`, `file scripts/report.py`, `env LANG`.
+    pub name: Arc<str>,
+    /// What it was: text, JSON, or a digest with size for a file; cut when it is long.
+    pub text: Arc<str>,
+    /// Digest of the whole.
+    pub digest: Digest,
+}
+
+/// A cached result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The key.
+    pub key: Key,
+    /// The pipeline's name and the instance's name, `compute-data` and `process_data[2].compute`.
+    pub pipeline: Arc<str>,
+    /// The node's path: `process_data.compute`.
+    pub node: Arc<str>,
+    /// The instance's name.
+    pub instance: Arc<str>,
+    /// The components of the key, in order.
+    pub components: Arc<Vec<Component>>,
+    /// What it gave.
+    pub results: Results,
+    /// In which run of this store, when (milliseconds), on which host, by whom, with which version it was made.
+    pub made: Made,
+}
+
+/// The origin of a cached result.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// Run number in the store.
+    pub run: u64,
+    /// Milliseconds since the epoch.
+    pub at: Time,
+    /// Host.
+    pub host: Arc<str>,
+    /// User.
+    pub user: Arc<str>,
+    /// flowrun's version.
+    pub version: Arc<str>,
+    /// Wall time of the attempt, microseconds.
+    pub wall_us: u64,
+}
+
+/// A run as the index knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRow {
+    /// Its number.
+    pub run: u64,
+    /// The pipeline's name.
+    pub pipeline: Arc<str>,
+    /// The pipeline file, as given.
+    pub file: Arc<str>,
+    /// Digest of file, params and selection: the same means that a plain `run` continues it.
+    pub identity: Digest,
+    /// When it began.
+    pub began: Time,
+    /// When it ended; `None`: not ended.
+    pub ended: Option<Time>,
+    /// How it ended; `None`: not ended.
+    pub state: Option<RunState>,
+    /// The counts at the end.
+    pub counts: Counts,
+}
+
+/// The database: the cache, the index of runs, the memory of file digests. One writer, the driver.
+pub trait Store: Send {
+    /// The entries of these keys, in order.
+    fn lookup(&mut self, keys: &[Key]) -> anyhow::Result<Vec<Option<Entry>>>;
+    /// The newest entry of each instance name of a pipeline, for explanations.
+    fn latest(&mut self, pipeline: &str, instances: &[Arc<str>]) -> anyhow::Result<Vec<Option<Entry>>>;
+    /// Writes entries, all or none.
+    fn record(&mut self, entries: &[Entry]) -> anyhow::Result<()>;
+    /// Removes the entries of these keys.
+    fn forget(&mut self, keys: &[Key]) -> anyhow::Result<()>;
+    /// A new run's number; its row has neither end nor state.
+    fn begin_run(&mut self, row: &RunRow) -> anyhow::Result<u64>;
+    /// Writes end, state and counts.
+    fn end_run(&mut self, row: &RunRow) -> anyhow::Result<()>;
+    /// Runs, newest first; of one pipeline file when given.
+    fn runs(&mut self, file: Option<&str>, limit: u32) -> anyhow::Result<Vec<RunRow>>;
+    /// One run.
+    fn run(&mut self, run: u64) -> anyhow::Result<Option<RunRow>>;
+    /// The remembered digests of files: path as the project sees it, stat, digest.
+    fn files(&mut self) -> anyhow::Result<Vec<(Vec<u8>, Stat, Digest)>>;
+    /// Remembers digests of files.
+    fn remember(&mut self, files: &[(Vec<u8>, Stat, Digest)]) -> anyhow::Result<()>;
+}
+
+/// A reader of the stream of events.
+pub trait Sink: Send {
+    /// One turn of the driver: what changed, with the names of the instances in question.
+    fn turn(&mut self, now: Time, events: &[Named<'_>], counts: &Counts);
+    /// A sentence for the user (a warning, how to come back).
+    fn note(&mut self, text: &str);
+    /// The last call.
+    fn end(&mut self, now: Time, counts: &Counts);
+}
+
+/// An event with the name of its instance.
+pub struct Named<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// The name of the instance that it speaks of (of the first one); empty for the run itself.
+    pub name: &'a str,
+    /// For `Submitted`: why it runs, when known: `command changed`.
+    pub why: Option<&'a str>,
+}
+
