@@ -140,8 +140,10 @@ pub struct Entry {
     pub node: Arc<str>,
     /// The instance's name.
     pub instance: Arc<str>,
-    /// The components of the key, in order.
-    pub components: Arc<Vec<Component>>,
+    /// The components of the key that are equal for all instances of the node; stored once, by content.
+    pub fixed: Arc<Vec<Component>>,
+    /// The other components: values and files of this instance.
+    pub own: Vec<Component>,
     /// What it gave.
     pub results: Results,
     /// In which run of this store, when (milliseconds), on which host, by whom, with which version it was made.
