@@ -161,7 +161,9 @@ impl<'de> Deserialize<'de> for Value {
                 Ok(Value::Int(i))
             }
             fn visit_u64<E: serde::de::Error>(self, i: u64) -> Result<Value, E> {
-                i64::try_from(i).map(Value::Int).map_err(|_| E::custom(format_args!("{i} does not fit 64 bits with a sign")))
+                i64::try_from(i)
+                    .map(Value::Int)
+                    .map_err(|_| E::custom(format_args!("{i} does not fit 64 bits with a sign")))
             }
             fn visit_f64<E>(self, x: f64) -> Result<Value, E> {
                 Ok(Value::Float(x))

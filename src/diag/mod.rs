@@ -2,6 +2,15 @@
 //!
 //! Every mistake has a code ([`codes`]), a place, one sentence and one way out.
 
+pub mod codes;
+mod json;
+mod render;
+#[cfg(test)]
+mod tests;
+
+pub use json::to_json;
+pub use render::render;
+
 use serde::Serialize;
 
 /// A file that was read, by its place in [`Sources`].
@@ -32,6 +41,47 @@ pub struct Spanned<T> {
 pub struct Sources {
     /// Path as the user named it, and text.
     pub files: Vec<(String, std::sync::Arc<str>)>,
+}
+
+impl Sources {
+    /// Takes a file in and gives the id that its spans carry.
+    ///
+    /// Panics beyond 65,536 files.
+    pub fn add(&mut self, path: impl Into<String>, text: impl Into<std::sync::Arc<str>>) -> FileId {
+        let id = FileId::try_from(self.files.len()).expect("more than 65,536 source files");
+        self.files.push((path.into(), text.into()));
+        id
+    }
+    /// The path as the user named it; empty for a file that is not there.
+    pub fn path(&self, file: FileId) -> &str {
+        self.files.get(usize::from(file)).map_or("", |(path, _)| path)
+    }
+    /// The text; empty for a file that is not there.
+    pub fn text(&self, file: FileId) -> &str {
+        self.files.get(usize::from(file)).map_or("", |(_, text)| text)
+    }
+    /// What stands at a place; empty where the place is not in the text.
+    pub fn snippet(&self, span: Span) -> &str {
+        self.text(span.file).get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+    /// Line and column of an offset, both from 1; the column counts characters. An offset past the end is the end.
+    pub fn line_column(&self, file: FileId, offset: u32) -> (u32, u32) {
+        let text = self.text(file);
+        let before = &text[..text.floor_char_boundary((offset as usize).min(text.len()))];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = 1 + before.bytes().filter(|b| *b == b'\n').count();
+        let column = 1 + before[line_start..].chars().count();
+        (line as u32, column as u32)
+    }
+}
+
+/// Brings diagnostics into the order of the file and drops repetitions; those without a place come first.
+pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by(|a, b| {
+        let place = |d: &Diagnostic| d.primary.as_ref().map(|label| label.span);
+        place(a).cmp(&place(b)).then_with(|| a.code.cmp(b.code)).then_with(|| a.message.cmp(&b.message))
+    });
+    diagnostics.dedup();
 }
 
 /// An underlined place with a word about it.

@@ -257,4 +257,3 @@ pub struct Options {
     /// The nodes to run: of each node of the root body whether it is wanted (all of a wanted map's body is).
     pub wanted: Vec<bool>,
 }
-

@@ -231,4 +231,3 @@ pub struct Named<'a> {
     /// For `Submitted`: why it runs, when known: `command changed`.
     pub why: Option<&'a str>,
 }
-
