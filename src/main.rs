@@ -1,4 +1,5 @@
-//! The `flowrun` binary.
+//! The `flowrun` binary: everything is in the library.
+
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    flowrun::cli::main()
 }

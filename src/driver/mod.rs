@@ -1,2 +1,5 @@
-//! Room `driver`.
+//! Floor 6: the shell around the engine.
 
+pub mod settings;
+
+pub use settings::*;

@@ -1,6 +1,9 @@
 //! Floor 4: the traits behind which adapters stand, and the plain data that crosses them.
 //! A backend's, a store's or a view's name never appears here.
 
+pub mod ended;
+pub mod forecast;
+
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId};
 use crate::engine::{Capacity, Counts};

@@ -1,0 +1,119 @@
+//! What the command line asks of the driver, and the errors that the driver answers with.
+//! Nothing here says how a setting was typed, and no backend or store has a name here.
+
+use crate::diag::{Diagnostic, Sources};
+use crate::port::{Backend, ReportSink, Store};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+pub use crate::port::ended::{End, Ended, FailureItem};
+pub use crate::port::forecast::{Action, Forecast, Planned, Reason};
+
+/// What a run, a plan or an explanation is made of.
+pub struct Settings {
+    /// The pipeline file, as the user named it.
+    pub pipeline: PathBuf,
+    /// The nodes to run, with what they need; empty: all. `explain` reads names of instances here too.
+    pub select: Vec<String>,
+    /// Values for params.
+    pub params: Params,
+    /// `-j`: cores for tasks; `None`: those that this process may use.
+    pub jobs: Option<u32>,
+    /// `--store`, as typed; `None`: `.flowrun/store.db`. For messages; the store itself is made by `open_store`.
+    pub store: Option<String>,
+    /// Independent work goes on after a failure.
+    pub keep_going: bool,
+    /// Nodes whose cached results are not used.
+    pub force: Vec<String>,
+    /// No cached result is used at all; new ones are still recorded.
+    pub no_cache: bool,
+    /// Wait for another run that holds this pipeline.
+    pub wait: bool,
+    /// The folder that keeps artifacts by their content.
+    pub artifacts: Option<PathBuf>,
+    /// `resume`: `Some(None)` continues the newest run, `Some(Some(n))` run `n`. `None`: a plain `run`.
+    pub resume: Option<Option<u64>>,
+    /// Makes the backend, once capacity and the run's folder are known.
+    pub open_backend: OpenBackend,
+    /// Makes the store.
+    pub open_store: OpenStore,
+}
+
+/// Values for params as raw words, in the order in which later ones win: files first, then words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Params {
+    /// `--params FILE`: TOML or JSON, by the ending.
+    pub files: Vec<PathBuf>,
+    /// `-p NAME=VALUE` and `-- --NAME VALUE`.
+    pub words: Vec<ParamWord>,
+}
+
+/// One value typed on the command line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamWord {
+    /// The param's name; dashes of `--max-depth` are already underscores.
+    pub name: String,
+    /// The value, still text; `None` for a bare `--flag` after `--`, which means `true`.
+    pub value: Option<OsString>,
+    /// As it was typed, for messages: `-p depth=x`, `--depth x`.
+    pub typed: String,
+}
+
+/// What a backend is told when it is made.
+pub struct BackendAsk {
+    /// `-j`.
+    pub jobs: Option<u32>,
+    /// `[limits]` of the plan, by position.
+    pub limits: Vec<u32>,
+    /// The run's folder, `.flowrun/runs/N`: logs and scratch files go there.
+    pub run_dir: PathBuf,
+    /// Where reports go.
+    pub reports: ReportSink,
+}
+
+/// Makes a backend.
+pub type OpenBackend = Box<dyn Fn(BackendAsk) -> anyhow::Result<Box<dyn Backend>> + Send>;
+
+/// Makes a store; the path is the state folder, `.flowrun`.
+pub type OpenStore = Box<dyn Fn(&Path) -> anyhow::Result<Box<dyn Store>> + Send>;
+
+/// Why a command came to no end. Each has one exit code (`cli::exit`).
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file or the params are wrong; nothing ran.
+    #[error("{} mistakes", list.len())]
+    Diagnostics {
+        /// All of them.
+        list: Vec<Diagnostic>,
+        /// The texts that they point into.
+        sources: Sources,
+    },
+    /// What was asked for cannot be: no such run, no such instance. Nothing ran.
+    #[error("{message}")]
+    Usage {
+        /// One sentence.
+        message: String,
+        /// The way out.
+        help: Option<String>,
+    },
+    /// The database could not be used.
+    #[error("{0:#}")]
+    Store(anyhow::Error),
+    /// The backend could not be used.
+    #[error("{0:#}")]
+    Backend(anyhow::Error),
+    /// Another run holds this pipeline.
+    #[error("another run holds this pipeline: {by}")]
+    Held {
+        /// `run 7, process 4711 on host h, since 12:03`.
+        by: String,
+    },
+    /// The state folder or the journal could not be read or written.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried: `cannot write .flowrun/runs/7/journal`.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,68 @@
+//! What a run would do and why: the data of `plan` and `explain`.
+
+use crate::port::{Component, Made};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// What would run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Forecast {
+    /// Instances by action.
+    pub counts: ForecastCounts,
+    /// Each instance, in plan order.
+    pub instances: Vec<Planned>,
+}
+
+/// Instances by action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ForecastCounts {
+    /// Would run.
+    pub run: u64,
+    /// Would be taken from the cache.
+    pub cached: u64,
+    /// Depends on what would run (a list that is not known counts as one).
+    pub unknown: u64,
+}
+
+/// One instance.
+#[derive(Clone, Debug, Serialize)]
+pub struct Planned {
+    /// Its name: `compute[2]`.
+    pub name: Arc<str>,
+    /// Its node's path, for grouping.
+    #[serde(skip)]
+    pub node: Arc<str>,
+    /// What would be done.
+    pub action: Action,
+    /// Why it would run; empty for a cached one.
+    pub reasons: Vec<Reason>,
+    /// `explain` only: where the cached result comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
+    /// `explain` only: what its key is made of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Component>,
+}
+
+/// What would be done with an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It would run.
+    Run,
+    /// It would be taken from the cache.
+    Cached,
+    /// It is known only after something else has run.
+    Unknown,
+}
+
+/// One reason. With neither `old` nor `new`, `component` is the whole sentence: `never run before`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Reason {
+    /// The component of the key that changed: `command`, `file scripts/report.py`.
+    pub component: Arc<str>,
+    /// What it was; `None`: it was not there.
+    pub old: Option<Arc<str>>,
+    /// What it is; `None`: it is gone.
+    pub new: Option<Arc<str>>,
+}
