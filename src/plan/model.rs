@@ -22,9 +22,13 @@ pub struct Plan {
     /// Body 0 is the root.
     pub bodies: Arena<BodyId, Body>,
     /// `[outputs]`: what the pipeline returns.
-    pub outputs: Vec<(Arc<str>, Template)>,
+    pub outputs: Vec<(Arc<str>, Shape)>,
+    /// The names that `outputs` look up, one for each of `output_reads`.
+    pub output_names: Arc<Names>,
     /// The engine's values that `outputs` read (see [`Read`]).
     pub output_reads: Reads,
+    /// Nodes of the root body that `outputs` read; a selection that leaves one out has no such output.
+    pub output_deps: Vec<NodeId>,
 }
 
 /// A param and its value in this run.
@@ -90,7 +94,8 @@ pub struct Dep {
     pub node: NodeId,
     /// How many bodies further out `node` stands: 0 is the same body, and then the same item.
     pub up: u32,
-    /// Whether the node runs although `node` was skipped (it reads null, or a map's list).
+    /// Whether the node runs although `node` was skipped: it is there for order alone, or whatever reads it is fine
+    /// with null. (Items skipped inside a map are no matter of this: the map itself is not skipped.)
     pub tolerates_skip: bool,
 }
 
@@ -102,7 +107,7 @@ pub struct Task {
     pub inputs: Vec<Input>,
     /// `outputs`, in file order.
     pub outputs: Vec<Output>,
-    /// `vars`, each after those it reads.
+    /// `vars`, in file order.
     pub vars: Vec<(Arc<str>, Shape)>,
     /// `env`
     pub env: Vec<(Arc<str>, Template)>,
@@ -114,12 +119,36 @@ pub struct Task {
     pub cache: bool,
     /// Where it runs.
     pub workdir: Workdir,
-    /// The names that its expressions may look up, and where each comes from.
+    /// The task's own named things in the order in which they are evaluated, each after those it reads:
+    /// every var, env, input, output path and resource is here once. `env.X` holds the driver's variable until the
+    /// task's own `env.X` has been evaluated.
+    pub order: Vec<Local>,
+    /// How many of `order` `when` needs: they are evaluated before it, the others only if it is true.
+    pub before_when: u32,
+    /// The names that its expressions look up: first one for each of `reads`, then those that the driver sets:
+    /// `vars.X inputs.X outputs.X resources.X env.X attempt run.id run.dir project`, each only where something reads it.
     pub names: Arc<Names>,
     /// Values that the engine hands over, one a slot, in the order of `names`' first slots.
     pub reads: Reads,
-    /// Files of the project that words of the literal command name may be looked up (scripts).
+    /// Words of the command that may name files of the project (scripts): no declared output, no target of `>`.
     pub words: Vec<Arc<str>>,
+    /// The item's name in the innermost map around the task; a `script` finds the item in `$FLOWRUN_VARS` under it.
+    pub item: Option<Arc<str>>,
+}
+
+/// One of a task's own named things, by its position in the list of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Local {
+    /// Of `vars`.
+    Var(u32),
+    /// Of `env`.
+    Env(u32),
+    /// Of `inputs`.
+    Input(u32),
+    /// Of `outputs`; only files and directories have something to evaluate.
+    Output(u32),
+    /// Of `resources`.
+    Resource(u32),
 }
 
 /// What a task runs.
@@ -216,13 +245,16 @@ pub struct Map {
     pub max_parallel: Option<u32>,
     /// The record that an item gives; empty: the body's nodes are read by name.
     pub outputs: Vec<(Arc<str>, Shape)>,
+    /// The names that `outputs` look up, one for each of `output_reads`.
+    pub output_names: Arc<Names>,
     /// The engine's values that `outputs` read, per item.
     pub output_reads: Reads,
     /// The body.
     pub body: BodyId,
     /// `task … over`: seen from outside the map's name stands for its only task.
     pub shorthand: bool,
-    /// Names of `source` and `when` (outer), then `item` and `index`.
+    /// One name for each of `reads`, then the item under its own name (whole) and `index`, which are set for each item
+    /// when `key`, `filter` and `group_by` are evaluated.
     pub names: Arc<Names>,
     /// The engine's values that `source`, `when`, `key`, `filter` read.
     pub reads: Reads,
@@ -262,8 +294,77 @@ pub struct Read {
     pub from: From,
     /// Fields taken from it, outermost first.
     pub path: Vec<Arc<str>>,
-    /// The declared type, where one is known.
-    pub ty: Option<Type>,
+    /// What is known of its type; where it holds [`Ty::Path`]s, the files' content counts in a key.
+    pub ty: Ty,
+    /// Whether the value belongs to the task's key: not what `when` and `resources` alone read.
+    pub keyed: bool,
+}
+
+/// What is known of a value before it exists. Any value may be null besides.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Ty {
+    /// Nothing.
+    #[default]
+    Any,
+    /// A boolean.
+    Bool,
+    /// A whole number.
+    Int,
+    /// A number.
+    Float,
+    /// Text.
+    String,
+    /// A path: a declared `path`, a file output of another task, a match of a glob.
+    Path,
+    /// A list of such.
+    List(Box<Ty>),
+    /// A record with any names and such values.
+    Map(Box<Ty>),
+    /// A record with these names.
+    Record(Vec<(Arc<str>, Ty)>),
+}
+
+impl Ty {
+    /// Calls `found` with each path inside a value of this type.
+    pub fn paths<'v>(&self, value: &'v Value, found: &mut dyn FnMut(&'v Value)) {
+        match (self, value) {
+            (Ty::Path, Value::Str(_) | Value::Bytes(_)) => found(value),
+            (Ty::List(of), Value::List(items)) => items.iter().for_each(|item| of.paths(item, found)),
+            (Ty::Map(of), Value::Map(entries)) => entries.iter().for_each(|(_, value)| of.paths(value, found)),
+            (Ty::Record(fields), Value::Map(_)) => {
+                for (name, of) in fields {
+                    if let Some(value) = value.field(name) {
+                        of.paths(value, found);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    /// Whether a value of this type may hold a path, so that [`Ty::paths`] is worth a call.
+    pub fn has_paths(&self) -> bool {
+        match self {
+            Ty::Path => true,
+            Ty::List(of) | Ty::Map(of) => of.has_paths(),
+            Ty::Record(fields) => fields.iter().any(|(_, of)| of.has_paths()),
+            _ => false,
+        }
+    }
+}
+
+impl std::convert::From<&Type> for Ty {
+    fn from(declared: &Type) -> Self {
+        match declared {
+            Type::Bool => Ty::Bool,
+            Type::Int => Ty::Int,
+            Type::Float => Ty::Float,
+            Type::String => Ty::String,
+            Type::Path => Ty::Path,
+            Type::List(of) => Ty::List(Box::new(Ty::from(&**of))),
+            Type::Map(of) => Ty::Map(Box::new(Ty::from(&**of))),
+            Type::Json => Ty::Any,
+        }
+    }
 }
 
 /// Where a read value comes from.
@@ -274,7 +375,8 @@ pub enum From {
     /// An output of a node that stands `up` bodies further out; through maps inside it, a list for each.
     ///
     /// `node` is in that body; `inner` are the nodes below it down to the task (empty when `node` is the task);
-    /// `output` is the position among the task's outputs, or `None` for the record of a map's own `outputs`.
+    /// `output` is the position among the `outputs` of the last of them (a task, or a map that names its results), or
+    /// `None` for the record of all its outputs, by name.
     Output {
         /// The node in the body `up` levels out.
         node: NodeId,
@@ -282,7 +384,7 @@ pub enum From {
         up: u32,
         /// Through maps: the nodes below, down to the task.
         inner: Vec<NodeId>,
-        /// Which output of the last node; `None`: all of it (a map's record).
+        /// Which output of the last node; `None`: the record of all of them.
         output: Option<u32>,
     },
     /// The item of the map `up` maps out (0: the innermost around the reader).
