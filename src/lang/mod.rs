@@ -3,4 +3,5 @@
 
 pub mod expr;
 pub mod model;
+pub mod reader;
 pub mod types;

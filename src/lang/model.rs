@@ -8,24 +8,30 @@ use std::sync::Arc;
 /// A string of the file: its text, and where each byte of the text stands in the source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Text {
-    /// The text after TOML's escapes.
+    /// The text after TOML's escapes, with `\n` for every line's end.
     pub value: Arc<str>,
     /// The whole literal, quotes included.
     pub span: Span,
-    /// Source offset of each byte of `value` where escapes moved it; `None` when byte `i` stands at `body + i`.
-    pub offsets: Option<Arc<[u32]>>,
+    /// Start and end in the source of what each byte of `value` was written as, where escapes moved it;
+    /// `None` when byte `i` stands at `body + i`.
+    pub offsets: Option<Arc<[(u32, u32)]>>,
     /// Source offset of the first byte after the opening quotes.
     pub body: u32,
 }
 
 impl Text {
-    /// The place in the source of a byte range of the text.
+    /// The place in the source of a byte range of the text; an empty range gives the one byte that follows it.
     pub fn span_of(&self, range: std::ops::Range<usize>) -> Span {
-        let at = |i: usize| match &self.offsets {
-            Some(offsets) => offsets.get(i).copied().unwrap_or(self.span.end.saturating_sub(1)),
-            None => self.body + i as u32,
+        let last = range.end.saturating_sub(1).max(range.start);
+        let (start, end) = match &self.offsets {
+            Some(offsets) => {
+                let end_of_text = offsets.last().map_or(self.body, |(_, end)| *end);
+                let at = |i: usize| offsets.get(i).copied().unwrap_or((end_of_text, end_of_text + 1));
+                (at(range.start).0, at(last).1)
+            }
+            None => (self.body + range.start as u32, self.body + last as u32 + 1),
         };
-        Span { file: self.span.file, start: at(range.start), end: at(range.end).max(at(range.start) + 1) }
+        Span { file: self.span.file, start, end }
     }
 }
 
@@ -43,6 +49,58 @@ pub enum Datum {
     List(Spanned<Vec<Datum>>),
     /// A table.
     Map(Spanned<Vec<(Name, Datum)>>),
+}
+
+impl Datum {
+    /// Where it is written.
+    pub fn span(&self) -> Span {
+        match self {
+            Datum::Plain(value) => value.span,
+            Datum::Text(text) => text.span,
+            Datum::List(items) => items.span,
+            Datum::Map(entries) => entries.span,
+        }
+    }
+    /// Every string in it, in the order of the file.
+    pub fn texts(&self) -> Vec<&Text> {
+        let mut out = Vec::new();
+        self.collect_texts(&mut out);
+        out
+    }
+    fn collect_texts<'a>(&'a self, out: &mut Vec<&'a Text>) {
+        match self {
+            Datum::Plain(_) => {}
+            Datum::Text(text) => out.push(text),
+            Datum::List(items) => items.value.iter().for_each(|item| item.collect_texts(out)),
+            Datum::Map(entries) => entries.value.iter().for_each(|(_, value)| value.collect_texts(out)),
+        }
+    }
+    /// The string, when it is one.
+    pub fn as_text(&self) -> Option<&Text> {
+        match self {
+            Datum::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+    /// The elements, when it is an array.
+    pub fn as_list(&self) -> Option<&[Datum]> {
+        match self {
+            Datum::List(items) => Some(&items.value),
+            _ => None,
+        }
+    }
+    /// The value with every string as it stands, templates and all.
+    pub fn literal(&self) -> Value {
+        match self {
+            Datum::Plain(value) => value.value.clone(),
+            Datum::Text(text) => Value::Str(text.value.clone()),
+            Datum::List(items) => Value::list(items.value.iter().map(Datum::literal).collect()),
+            Datum::Map(entries) => {
+                let entry = |(name, value): &(Name, Datum)| (name.value.clone(), value.literal());
+                Value::map(entries.value.iter().map(entry).collect())
+            }
+        }
+    }
 }
 
 /// One pipeline file.
