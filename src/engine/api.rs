@@ -89,6 +89,8 @@ pub enum Prepared {
         key: Option<Key>,
         /// What it asks for, already scaled to what the backend can give.
         needs: Needs,
+        /// Why the cache has it not, in a few words, when an earlier result is known: `command changed`.
+        why: Option<Arc<str>>,
     },
     /// `when` was false.
     Skip,

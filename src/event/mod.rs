@@ -62,6 +62,9 @@ pub enum Event {
         attempt: u32,
         /// The key of its result; `None` for a task that is not cached.
         key: Option<Key>,
+        /// Why it runs, when an earlier result is known: `command changed`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Arc<str>>,
     },
     /// An attempt has begun on some host.
     Started {

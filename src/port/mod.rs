@@ -6,6 +6,7 @@ pub mod forecast;
 
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId};
+use crate::engine::key::Component;
 use crate::engine::{Capacity, Counts};
 use crate::event::{Event, Outcome, Results, RunState, Time};
 use crate::lang::types::Type;
@@ -121,17 +122,6 @@ pub trait Backend: Send {
 /// Where reports of a backend go.
 pub type ReportSink = crossbeam::channel::Sender<Report>;
 
-/// One component of a key, for explanations: its name and a short text of what it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Component {
-    /// `command`, `value params.multiplier`, `input reads`, `file scripts/report.py`, `env LANG`.
-    pub name: Arc<str>,
-    /// What it was: text, JSON, or a digest with size for a file; cut when it is long.
-    pub text: Arc<str>,
-    /// Digest of the whole.
-    pub digest: Digest,
-}
-
 /// A cached result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -231,6 +221,4 @@ pub struct Named<'a> {
     pub event: &'a Event,
     /// The name of the instance that it speaks of (of the first one); empty for the run itself.
     pub name: &'a str,
-    /// For `Submitted`: why it runs, when known: `command changed`.
-    pub why: Option<&'a str>,
 }
