@@ -45,7 +45,7 @@ pub fn of_run(ended: &Ended) -> u8 {
 pub fn of_error(error: &Error) -> u8 {
     match error {
         Error::Diagnostics { .. } | Error::Usage { .. } => USAGE,
-        Error::Store(_) | Error::Backend(_) | Error::Io { .. } => MACHINE,
+        Error::Store(_) | Error::Backend(_) | Error::Fault(_) => MACHINE,
         Error::Held { .. } => HELD,
     }
 }

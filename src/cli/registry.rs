@@ -21,5 +21,5 @@ pub fn backend(name: Option<&str>) -> Result<OpenBackend, Failed> {
 /// The store of a URL; SQLite in the state folder when none is given.
 pub fn store(url: Option<&str>) -> Result<OpenStore, Failed> {
     let _ = url;
-    Ok(Box::new(|_dir| todo!()))
+    Ok(Box::new(|_dir, _access| todo!()))
 }

@@ -2,7 +2,8 @@
 //! Nothing here says how a setting was typed, and no backend or store has a name here.
 
 use crate::diag::{Diagnostic, Sources};
-use crate::port::{Backend, ReportSink, Store};
+use crate::port::{Access, Backend, ReportSink, Store};
+use crate::sys::Fault;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -75,7 +76,7 @@ pub struct BackendAsk {
 pub type OpenBackend = Box<dyn Fn(BackendAsk) -> anyhow::Result<Box<dyn Backend>> + Send>;
 
 /// Makes a store; the path is the state folder, `.flowrun`.
-pub type OpenStore = Box<dyn Fn(&Path) -> anyhow::Result<Box<dyn Store>> + Send>;
+pub type OpenStore = Box<dyn Fn(&Path, Access) -> anyhow::Result<Box<dyn Store>> + Send>;
 
 /// Why a command came to no end. Each has one exit code (`cli::exit`).
 #[derive(Debug, thiserror::Error)]
@@ -108,12 +109,7 @@ pub enum Error {
         /// `run 7, process 4711 on host h, since 12:03`.
         by: String,
     },
-    /// The state folder or the journal could not be read or written.
-    #[error("{what}: {source}")]
-    Io {
-        /// What was tried: `cannot write .flowrun/runs/7/journal`.
-        what: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// The state folder, the journal or another file could not be read or written.
+    #[error("{0}")]
+    Fault(#[from] Fault),
 }

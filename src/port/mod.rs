@@ -181,19 +181,58 @@ pub struct RunRow {
     pub counts: Counts,
 }
 
+/// What a lookup finds: enough to take a result, without the components.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// What it gave.
+    pub results: Results,
+    /// The instance that the entry stands under.
+    pub instance: Arc<str>,
+    /// Whether it is the newest entry of that instance. If not, or if another instance takes it, say so by
+    /// [`Store::take`], else the next explanation compares with the wrong entry.
+    pub newest: bool,
+}
+
+/// An entry was taken by an instance that it was not the newest entry of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Taken {
+    /// The entry.
+    pub key: Key,
+    /// The pipeline of the instance that took it.
+    pub pipeline: Arc<str>,
+    /// Its node's path.
+    pub node: Arc<str>,
+    /// Its name.
+    pub instance: Arc<str>,
+}
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A run: the store is made or brought up to date when needed.
+    Write,
+    /// `status`, `plan`, `explain`: nothing is changed, a writer may be at work, the folder may be read-only; a store
+    /// that does not exist reads as an empty one.
+    Read,
+}
+
 /// The database: the cache, the index of runs, the memory of file digests. One writer, the driver.
+///
+/// Errors that the user can mend are a `sys::Fault` inside the `anyhow::Error`.
 pub trait Store: Send {
-    /// The entries of these keys, in order.
-    fn lookup(&mut self, keys: &[Key]) -> anyhow::Result<Vec<Option<Entry>>>;
-    /// The newest entry of each instance name of a pipeline, for explanations.
-    fn latest(&mut self, pipeline: &str, instances: &[Arc<str>]) -> anyhow::Result<Vec<Option<Entry>>>;
-    /// Writes entries, all or none.
+    /// What is known under these keys, in order.
+    fn lookup(&mut self, keys: &[Key]) -> anyhow::Result<Vec<Option<Hit>>>;
+    /// The newest entry of each of these instances of a node, in order, for explanations.
+    fn latest(&mut self, pipeline: &str, node: &str, instances: &[Arc<str>]) -> anyhow::Result<Vec<Option<Entry>>>;
+    /// Writes entries, all or none. Each becomes the newest of its instance; older ones under other keys are kept.
     fn record(&mut self, entries: &[Entry]) -> anyhow::Result<()>;
+    /// Makes each entry the newest of the instance that took it; keys that are not there are passed over.
+    fn take(&mut self, taken: &[Taken], now: Time) -> anyhow::Result<()>;
     /// Removes the entries of these keys.
     fn forget(&mut self, keys: &[Key]) -> anyhow::Result<()>;
-    /// A new run's number; its row has neither end nor state.
+    /// A new run's number: above every earlier one, and `row.run` at least. Its row has neither end nor state.
     fn begin_run(&mut self, row: &RunRow) -> anyhow::Result<u64>;
-    /// Writes end, state and counts.
+    /// Writes end, state and counts, and sees to it that everything written so far survives a power cut.
     fn end_run(&mut self, row: &RunRow) -> anyhow::Result<()>;
     /// Runs, newest first; of one pipeline file when given.
     fn runs(&mut self, file: Option<&str>, limit: u32) -> anyhow::Result<Vec<RunRow>>;

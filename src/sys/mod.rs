@@ -1,1 +1,5 @@
 //! Room `sys`.
+
+pub mod fault;
+
+pub use fault::{At, Fault, FaultKind};
