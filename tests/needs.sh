@@ -1,0 +1,38 @@
+# What tests need from outside cargo. Sourced by tests/all, tests/long and benches/run.
+# A test that needs NAME stands in a module `needs_NAME` and is `#[ignore = "needs …"]`, so that a plain
+# `cargo test` leaves it out. Here stands, for each NAME, how to see that it is there and which packages bring it.
+# A server (a database, a cluster) adds `start_NAME` and `stop_NAME`, which tests/all calls around the tests.
+
+NEEDS="bio"
+GENOME=/usr/share/doc/bowtie2/examples/reference/lambda_virus.fa.gz
+
+have_bio() { have bwa && have samtools && have wgsim && have bcftools && have python3 && [ -r "$GENOME" ]; }
+packages_bio="bwa samtools bcftools bowtie2-examples python3"
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; elif have sudo && sudo -n true 2>/dev/null; then sudo -n "$@"; else return 1; fi
+}
+
+# Installs Debian packages, when there is apt and we may. Small images drop /usr/share/doc, where the genome lies.
+install() {
+    have apt-get && as_root true || return 1
+    echo "installing: $*"
+    local apt="env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0"
+    local keep="-o Dpkg::Options::=--path-include=/usr/share/doc/bowtie2/*"
+    as_root $apt update >/dev/null 2>&1 || true
+    as_root $apt install --no-install-recommends --reinstall $keep "$@" >/dev/null
+}
+
+# Sets MISSING to the needs that are not met and cannot be.
+meet_needs() {
+    have cc || install gcc libc6-dev || { echo "there is no C compiler: apt-get install gcc libc6-dev"; exit 1; }
+    MISSING=""
+    local need packages
+    for need in $NEEDS; do
+        packages=packages_$need
+        "have_$need" || install ${!packages} || true
+        "have_$need" || { MISSING="$MISSING $need"; echo "left out: tests that need_$need: apt-get install ${!packages}"; }
+    done
+}
