@@ -3,6 +3,7 @@
 
 pub mod ended;
 pub mod forecast;
+mod paths;
 
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId};
@@ -28,9 +29,11 @@ pub struct Job {
     /// Variables on top of the environment that the executor inherited. `FLOWRUN_OUTPUT` and `FLOWRUN_VARS` are added
     /// by the executor.
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The folder it starts in; `None`: a fresh scratch folder.
+    /// The folder it starts in, absolute; `None`: a fresh scratch folder.
+    #[serde(with = "paths::option")]
     pub workdir: Option<PathBuf>,
-    /// The folder that relative output paths mean.
+    /// The folder that relative output paths mean, absolute.
+    #[serde(with = "paths")]
     pub project: PathBuf,
     /// A text too long for an argument, or a script: written to a file of the attempt, whose path is appended to `argv`.
     pub script: Option<Vec<u8>>,
@@ -43,6 +46,7 @@ pub struct Job {
     /// Milliseconds between SIGTERM and SIGKILL.
     pub grace_ms: u64,
     /// Input files whose state before the run was trusted: changed while it ran, the result must not be cached.
+    #[serde(with = "paths::stats")]
     pub watched: Vec<(PathBuf, Stat)>,
 }
 
@@ -67,6 +71,24 @@ pub enum JobOutputKind {
     File(Vec<u8>),
     /// A directory, likewise.
     Dir(Vec<u8>),
+}
+
+/// Where a command writes a declared file or directory: `.part.NAME` in the folder of the final path. The same for
+/// every attempt, run and host.
+pub fn staged_path(path: &[u8]) -> Vec<u8> {
+    beside(path, b".part.")
+}
+
+/// Where what stood at a declared path waits while an attempt is at work: `.kept.NAME` beside it. As long as it is there
+/// it is the truth, and what stands at the declared path is not to be trusted.
+pub fn kept_path(path: &[u8]) -> Vec<u8> {
+    beside(path, b".kept.")
+}
+
+fn beside(path: &[u8], prefix: &[u8]) -> Vec<u8> {
+    let end = path.iter().rposition(|&b| b != b'/').map_or(0, |i| i + 1);
+    let name = path[..end].iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
+    [&path[..name], prefix, &path[name..end]].concat()
 }
 
 /// What identifies the content of a file without reading it. Times in nanoseconds since the epoch.
@@ -260,4 +282,19 @@ pub struct Named<'a> {
     pub event: &'a Event,
     /// The name of the instance that it speaks of (of the first one); empty for the run itself.
     pub name: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn staged_beside_the_final_path() {
+        let staged = |path: &str| String::from_utf8(staged_path(path.as_bytes())).expect("text");
+        assert_eq!(staged("report.html"), ".part.report.html");
+        assert_eq!(staged("results/x.bam.bai"), "results/.part.x.bam.bai");
+        assert_eq!(staged("/tmp/out/"), "/tmp/.part.out");
+        assert_eq!(staged("a//b//"), "a//.part.b");
+        assert_eq!(kept_path(b"results/\xff"), b"results/.kept.\xff");
+    }
 }
