@@ -3,14 +3,17 @@
 use crate::base::digest::Key;
 use crate::base::id::ScopeId;
 use crate::base::{Digest, InstanceId, NodeId, Value};
-use crate::event::{Failure, Outcome, Results, RunState, Time};
+use crate::event::{Failure, LogRange, Outcome, Results, RunState, Time, Usage};
 use std::sync::Arc;
 
 /// Something that happened outside.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// Start (or go on after `restore`).
-    Begin,
+    /// Start, or go on after `restore`; the first input, once.
+    Begin {
+        /// Which driver: host, process, version. Goes into [`Event::Begun`](crate::event::Event::Begun) or `Resumed`.
+        by: Arc<str>,
+    },
     /// The answer to [`Effect::List`].
     Listed {
         /// The map's instance.
@@ -20,7 +23,14 @@ pub enum Input {
     },
     /// The answer to [`Effect::Prepare`], in any portions.
     Prepared(Vec<(InstanceId, Prepared)>),
-    /// The backend has begun an attempt.
+    /// The answer to [`Effect::Record`].
+    Recorded {
+        /// The map's instance.
+        instance: InstanceId,
+        /// One value a row, in order.
+        answer: Result<Vec<Value>, Failure>,
+    },
+    /// The backend has begun an attempt. May be left out.
     Started {
         /// Which instance.
         instance: InstanceId,
@@ -62,16 +72,47 @@ pub enum ListAnswer {
     Failed(Failure),
 }
 
-/// The items of a map, in order.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The items of a map, in order, as the run's folder keeps them.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Items {
-    /// Digest of the items' JSON; names the file that keeps them.
-    pub digest: Option<Digest>,
-    /// What `item` is, one an instance. A null item is skipped.
-    pub items: Vec<Value>,
-    /// What `key` gave, one an item; empty when the map has no `key`.
-    pub keys: Vec<Arc<str>>,
+    digest: Digest,
+    items: Vec<Value>,
+    keys: Vec<Arc<str>>,
 }
+
+impl Items {
+    /// The items and what `key` gave for each (no keys when the map has none).
+    pub fn new(items: Vec<Value>, keys: Vec<Arc<str>>) -> Self {
+        let mut list = Self { digest: Digest([0; 32]), items, keys };
+        list.digest = Digest::of(&list.to_bytes());
+        list
+    }
+    /// Names the file that keeps the list.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+    /// What `item` is, one an item. A null item is skipped.
+    pub fn items(&self) -> &[Value] {
+        &self.items
+    }
+    /// What `key` gave, one an item; empty when the map has no `key`.
+    pub fn keys(&self) -> &[Arc<str>] {
+        &self.keys
+    }
+    /// What stands in the file: JSON.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(&(&self.items, &self.keys)).expect("values are always JSON")
+    }
+    /// The list of a file's bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let (items, keys) = serde_json::from_slice(bytes)?;
+        Ok(Self { digest: Digest::of(bytes), items, keys })
+    }
+}
+
+/// The values of a node's `reads`, in order; `None` where the path names a field that the value does not have, so that
+/// the expression which reads it can say so.
+pub type Values = Vec<Option<Value>>;
 
 /// What is known of an instance before it runs.
 #[derive(Clone, Debug)]
@@ -83,7 +124,7 @@ pub enum Prepared {
         /// Its outputs.
         results: Results,
     },
-    /// It must run; the driver keeps the rendered job until [`Effect::Start`] asks for it.
+    /// It must run (there is no hit); the driver keeps the rendered job until [`Effect::Start`] asks for it.
     Run {
         /// `None` when its result is not cached.
         key: Option<Key>,
@@ -136,7 +177,7 @@ pub enum Effect {
         /// The map.
         node: NodeId,
         /// One a read.
-        values: Vec<Value>,
+        values: Values,
     },
     /// Find the key of each instance, probe the cache, and render what must run.
     Prepare {
@@ -144,6 +185,15 @@ pub enum Effect {
         node: NodeId,
         /// Each with its attempt and the values of the task's `reads`, in order.
         batch: Vec<Preparing>,
+    },
+    /// All items of a map that names its results (`outputs`) have ended: make the record of each.
+    Record {
+        /// The map's instance.
+        instance: InstanceId,
+        /// The map.
+        node: NodeId,
+        /// For each item the values of the map's `output_reads`; `None` for an item that is null (it gives null).
+        rows: Vec<Option<Values>>,
     },
     /// Hand the prepared attempt to the backend.
     Start {
@@ -154,12 +204,12 @@ pub enum Effect {
         /// The GPUs it was given.
         gpus: Vec<Arc<str>>,
     },
-    /// Forget a prepared job: it will not start (it waits for another instance with its key, or was cancelled).
+    /// Forget a prepared job: it was cancelled, or waits for long and is prepared again when its turn comes.
     Drop {
         /// Which instance.
         instance: InstanceId,
     },
-    /// Stop a running attempt.
+    /// Stop an attempt that was handed to the backend.
     Cancel {
         /// Which instance.
         instance: InstanceId,
@@ -177,10 +227,10 @@ pub enum Effect {
 pub struct Preparing {
     /// Which instance.
     pub instance: InstanceId,
-    /// Counts from 1; above 1 the cache is not asked again.
+    /// Counts from 1, over all processes of the run.
     pub attempt: u32,
     /// The values of the task's `reads`.
-    pub values: Vec<Value>,
+    pub values: Values,
 }
 
 /// The state of an instance. Sixteen bytes at most.
@@ -215,7 +265,11 @@ pub enum State {
     Skipped,
     /// Not run: what it needs failed, or the run stopped.
     Cancelled,
+    /// Not chosen for this run; nobody waits for it, and it is not counted.
+    Unwanted,
 }
+
+const _: () = assert!(size_of::<State>() <= 16);
 
 /// How many task instances are in each state (maps are not counted).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -252,10 +306,68 @@ pub struct Place {
 }
 
 /// How a failure is treated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Independent work goes on after a failure (`--keep-going`).
     pub keep_going: bool,
-    /// The nodes to run: of each node of the root body whether it is wanted (all of a wanted map's body is).
+    /// The nodes to run: of each node of the root body, by its slot, whether it is wanted (all of a wanted map's body
+    /// is). What a wanted node needs must be wanted too, else it reads null. Empty: all.
     pub wanted: Vec<bool>,
+}
+
+/// Why an instance has not started, as data. What is listed first is what matters first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It has started, or ended.
+    NotWaiting,
+    /// These have not ended.
+    Needs(Vec<InstanceId>),
+    /// Its key is being found, or its list made.
+    Preparing,
+    /// Others of its node are prepared first, to keep memory flat.
+    Queue,
+    /// `max_parallel` of this map: as many of its items as may be are at work.
+    Throttle(InstanceId),
+    /// This one has the same key and is at work.
+    SameKey(InstanceId),
+    /// These are not free, in the names of the pipeline file: `cpus memory gpus`, or a limit's.
+    Resources(Vec<Arc<str>>),
+    /// It could start and is behind others.
+    Turn,
+    /// A retry is due later.
+    Delayed,
+    /// Nothing new starts.
+    Stopping,
+}
+
+/// An instance at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtWork {
+    /// Which instance.
+    pub instance: InstanceId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// Since when: its start if that was reported, else when it was handed over.
+    pub since: Time,
+    /// Whether its start was reported.
+    pub started: bool,
+}
+
+/// An instance that failed, and did so by itself (not a map whose items failed).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failed {
+    /// Which instance.
+    pub instance: InstanceId,
+    /// The last attempt; 0 when none was started.
+    pub attempt: u32,
+    /// Why.
+    pub failure: Failure,
+    /// What the attempt used.
+    pub usage: Usage,
+    /// Where its log is.
+    pub log: Option<LogRange>,
+    /// Where it ran; `None` for the driver's own host.
+    pub host: Option<Arc<str>>,
+    /// Whether the file lets it fail.
+    pub ignored: bool,
 }

@@ -19,12 +19,14 @@ pub enum Event {
         /// Which driver: host, process, version.
         by: Arc<str>,
     },
-    /// A later process goes on with the run. What ran locally ended with its driver.
+    /// A later process goes on with the run: what ended well stays so, everything else is decided anew. What ran
+    /// locally ended with its driver.
     Resumed {
         /// Which driver.
         by: Arc<str>,
     },
-    /// A map's list is known; its scope and the instances of its body are the next free ids.
+    /// A map's list is known; its scope and the instances of its body are the next free ids. A second one for the same
+    /// map, after `Resumed`, says that its items go on.
     Listed {
         /// The map's instance.
         instance: InstanceId,
@@ -73,7 +75,8 @@ pub enum Event {
         /// Counts from 1.
         attempt: u32,
     },
-    /// An attempt has ended; for a success, its results are in place.
+    /// An attempt has ended; for a success, its results are in place. One that was stopped on request
+    /// ([`Cause::Stopped`]) has not failed: it counts as not run.
     Ended {
         /// Which instance.
         instance: InstanceId,
@@ -89,14 +92,15 @@ pub enum Event {
         /// When the next attempt may begin.
         until: Time,
     },
-    /// A map instance has ended: all of its items have, or its list could not be made.
+    /// A map instance has ended, for all of its items have.
     MapEnded {
         /// The map's instance.
         instance: InstanceId,
         /// How.
         end: MapEnd,
     },
-    /// What could not be prepared: an expression failed, a source could not be read. Nothing was started.
+    /// What could not be prepared, listed or recorded: an expression failed, a source could not be read. Nothing was
+    /// started, and the instance has failed.
     Refused {
         /// Which instance.
         instance: InstanceId,

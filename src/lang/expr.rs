@@ -90,8 +90,8 @@ impl Names {
 }
 
 impl Frame {
-    /// A frame whose first slots hold `values`.
-    pub fn new(names: &Arc<Names>, values: Vec<Value>) -> Self {
+    /// A frame whose first slots hold `values`; `None`: the value that was asked for has no such field.
+    pub fn new(names: &Arc<Names>, values: Vec<Option<Value>>) -> Self {
         let _ = (names, values);
         unimplemented!()
     }
