@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use crate::base::digest::Stat;
+
 /// An attempt, rendered: all that a machine needs to execute it, and nothing of the pipeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -89,19 +91,6 @@ fn beside(path: &[u8], prefix: &[u8]) -> Vec<u8> {
     let end = path.iter().rposition(|&b| b != b'/').map_or(0, |i| i + 1);
     let name = path[..end].iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
     [&path[..name], prefix, &path[name..end]].concat()
-}
-
-/// What identifies the content of a file without reading it. Times in nanoseconds since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Stat {
-    /// Bytes.
-    pub size: u64,
-    /// Modification time.
-    pub mtime: i64,
-    /// Change time.
-    pub ctime: i64,
-    /// Inode.
-    pub inode: u64,
 }
 
 /// What a backend tells the driver.

@@ -58,9 +58,7 @@ impl Fault {
                 holder(path).display()
             )),
             FaultKind::ReadOnly => Some("the file system is mounted read-only: work on a copy elsewhere".to_owned()),
-            FaultKind::Denied => {
-                Some(format!("see to it that you may {} `{}`", verb(action), holder(path).display()))
-            }
+            FaultKind::Denied => Some(format!("see to it that you may {} `{}`", verb(action), holder(path).display())),
             _ => None,
         };
         Self { kind, what: format!("cannot {action} `{}`: {reason}", path.display()), help }
@@ -112,7 +110,11 @@ fn holder(path: &Path) -> &Path {
 }
 
 fn verb(action: &str) -> &str {
-    if action.starts_with("read") || action.starts_with("list") || action.starts_with("look") { "read" } else { "write" }
+    if action.starts_with("read") || action.starts_with("list") || action.starts_with("look") {
+        "read"
+    } else {
+        "write"
+    }
 }
 
 /// Names the path in an `io::Error`.
