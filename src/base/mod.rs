@@ -3,7 +3,9 @@
 
 pub mod amount;
 pub mod digest;
+pub mod human;
 pub mod id;
+pub mod paint;
 pub mod text;
 pub mod value;
 

@@ -2,6 +2,8 @@
 //!
 //! `fold(events)` decides nothing; it is how `status`, `report` and `resume` learn the state of a run.
 
+mod meaning;
+
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId, Value};
 use serde::{Deserialize, Serialize};

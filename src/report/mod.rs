@@ -1,1 +1,6 @@
-//! Room `report`.
+//! Floor 5: results as text for people and as JSON for programs. Data in, text out: nothing here opens a file, and
+//! nothing here knows a view.
+
+pub mod forecast;
+pub mod outcome;
+pub mod runs;

@@ -1,0 +1,326 @@
+//! What would run and why, for `plan` and `explain`.
+//!
+//! People read it by node; instances with the same action and the same reasons share a line.
+
+use super::outcome::to_line;
+use crate::base::human;
+use crate::base::paint::Paint;
+use crate::port::forecast::{Action, Forecast, ForecastCounts, Planned, Reason};
+use jiff::Timestamp;
+use std::fmt::Write;
+
+/// Columns.
+const WIDTH: usize = 80;
+/// Names of instances that are written out where many share a reason.
+const NAMES: usize = 3;
+/// Different reasons of one node that are written out.
+const KINDS: usize = 12;
+
+/// `plan --output json`; with `summary` only the counts.
+pub fn json(forecast: &Forecast, summary: bool) -> String {
+    #[derive(serde::Serialize)]
+    struct Summary {
+        counts: ForecastCounts,
+    }
+    if summary { to_line(&Summary { counts: forecast.counts }) } else { to_line(forecast) }
+}
+
+/// `plan` for people.
+pub fn human(forecast: &Forecast, summary: bool, paint: Paint) -> String {
+    let mut text = String::new();
+    if !summary {
+        for (node, instances) in by_node(&forecast.instances) {
+            node_of_plan(&mut text, node, &instances, paint);
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+    }
+    let counts = forecast.counts;
+    let _ = writeln!(text, "run {} · cached {} · unknown {}", counts.run, counts.cached, counts.unknown);
+    text
+}
+
+/// `explain` for people: every instance by itself, with the origin of a cached result.
+pub fn explanation(forecast: &Forecast, paint: Paint) -> String {
+    let mut text = String::new();
+    for planned in &forecast.instances {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let name = paint.bold(human::plain(&planned.name));
+        let _ = writeln!(text, "{name}: {}", word(planned.action, paint));
+        reasons(&mut text, &planned.reasons, "  ", paint);
+        if let Some(made) = &planned.made {
+            let at =
+                Timestamp::from_millisecond(made.at as i64).map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
+            let _ = writeln!(
+                text,
+                "  made by run {} at {} on {} in {}",
+                made.run,
+                at.unwrap_or_else(|_| "an unknown time".to_owned()),
+                human::plain(&made.host),
+                human::duration(made.wall_us / 1000)
+            );
+        }
+        if !planned.components.is_empty() {
+            let _ = writeln!(text, "  its key is made of");
+            for component in &planned.components {
+                let head = format!("    {}: ", human::plain(&component.name));
+                text.push_str(&head);
+                value(&mut text, &component.text, head.chars().count(), 6);
+            }
+        }
+    }
+    text
+}
+
+fn word(action: Action, paint: Paint) -> String {
+    match action {
+        Action::Run => paint.yellow("run"),
+        Action::Cached => paint.green("cached"),
+        Action::Unknown => paint.dim("unknown"),
+    }
+}
+
+/// Instances of one node, in the order in which each node first comes.
+fn by_node(instances: &[Planned]) -> Vec<(&str, Vec<&Planned>)> {
+    let mut nodes: Vec<(&str, Vec<&Planned>)> = Vec::new();
+    let mut places: rustc_hash::FxHashMap<&str, usize> = Default::default();
+    for planned in instances {
+        let at = *places.entry(&planned.node).or_insert_with(|| {
+            nodes.push((&planned.node, Vec::new()));
+            nodes.len() - 1
+        });
+        nodes[at].1.push(planned);
+    }
+    nodes
+}
+
+fn node_of_plan(text: &mut String, node: &str, instances: &[&Planned], paint: Paint) {
+    let of = |action| instances.iter().filter(|planned| planned.action == action).count();
+    let parts: Vec<String> = [Action::Run, Action::Cached, Action::Unknown]
+        .into_iter()
+        .map(|action| (of(action), action))
+        .filter(|(n, _)| *n > 0)
+        .map(
+            |(n, action)| {
+                if instances.len() == 1 { word(action, paint) } else { format!("{} {n}", word(action, paint)) }
+            },
+        )
+        .collect();
+    let _ = writeln!(text, "{}: {}", paint.bold(node), parts.join(" · "));
+
+    let mut kinds: Vec<(Action, &[Reason], Vec<&str>)> = Vec::new();
+    let mut places: rustc_hash::FxHashMap<(bool, &[Reason]), usize> = Default::default();
+    for planned in instances.iter().filter(|planned| !planned.reasons.is_empty()) {
+        let at = *places.entry((planned.action == Action::Run, &planned.reasons)).or_insert_with(|| {
+            kinds.push((planned.action, &planned.reasons, Vec::new()));
+            kinds.len() - 1
+        });
+        kinds[at].2.push(&planned.name);
+    }
+    for (_, why, names) in kinds.iter().take(KINDS) {
+        let all = names.len() == instances.len();
+        if !all || (names.len() == 1 && *names[0] != *node) {
+            let shown: Vec<_> = names.iter().take(NAMES).map(|name| human::plain(name)).collect();
+            let rest = names.len() - shown.len();
+            let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+            let _ = writeln!(text, "  {}{more}", shown.join(", "));
+            reasons(text, why, "    ", paint);
+        } else {
+            reasons(text, why, "  ", paint);
+        }
+    }
+    if kinds.len() > KINDS {
+        let rest: usize = kinds[KINDS..].iter().map(|(_, _, names)| names.len()).sum();
+        let _ = writeln!(
+            text,
+            "  and {} with other reasons: see `flowrun explain`",
+            human::counted(rest as u64, "instance")
+        );
+    }
+}
+
+fn reasons(text: &mut String, list: &[Reason], indent: &str, paint: Paint) {
+    for reason in list {
+        let component = human::plain(&reason.component);
+        let (old, new) = match (&reason.old, &reason.new) {
+            (None, None) => {
+                for line in human::wrap(&component, WIDTH - indent.len()) {
+                    let _ = writeln!(text, "{indent}{line}");
+                }
+                continue;
+            }
+            (None, Some(new)) => ("(was not there)", flat(new)),
+            (Some(old), None) => (&*flat(old), "(is gone)".to_owned()),
+            (Some(old), Some(new)) => (&*flat(old), flat(new)),
+        };
+        let (old, new) = differing(old, &new);
+        let line = format!("{indent}{component}: {old} → {new}");
+        if line.chars().count() <= WIDTH {
+            let _ = writeln!(text, "{indent}{}: {old} {} {new}", paint.cyan(&component), paint.dim("→"));
+        } else {
+            let room = WIDTH - indent.len() - 4;
+            let _ = writeln!(text, "{indent}{}:", paint.cyan(&component));
+            let _ = writeln!(text, "{indent}  {} {}", paint.red("-"), human::cut(&old, room));
+            let _ = writeln!(text, "{indent}  {} {}", paint.green("+"), human::cut(&new, room));
+        }
+    }
+}
+
+/// A text on one line.
+fn flat(text: &str) -> String {
+    human::plain(text).into_owned()
+}
+
+/// Two long texts from shortly before the place where they differ, so that the difference is what is seen.
+fn differing(old: &str, new: &str) -> (String, String) {
+    if old.chars().count().max(new.chars().count()) <= 60 {
+        return (old.to_owned(), new.to_owned());
+    }
+    let same = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).count();
+    let from = if same > 40 { same - 20 } else { 0 };
+    let part = |text: &str| {
+        if from == 0 { text.to_owned() } else { format!("…{}", text.chars().skip(from).collect::<String>()) }
+    };
+    (part(old), part(new))
+}
+
+/// A value after a head of `used` columns, cut to the width; on lines of its own if it has several.
+fn value(text: &mut String, value: &str, used: usize, indent: usize) {
+    let lines: Vec<&str> = value.lines().collect();
+    match lines.as_slice() {
+        [] => text.push('\n'),
+        [one] => {
+            let _ = writeln!(text, "{}", human::cut(&human::plain(one), WIDTH.saturating_sub(used).max(20)));
+        }
+        many => {
+            text.push('\n');
+            for line in many.iter().take(12) {
+                let _ = writeln!(text, "{:indent$}{}", "", human::cut(&human::plain(line), WIDTH - indent));
+            }
+            if many.len() > 12 {
+                let _ = writeln!(text, "{:indent$}and {} more lines", "", many.len() - 12);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::port::Made;
+
+    fn planned(name: &str, action: Action, reasons: &[(&str, Option<&str>, Option<&str>)]) -> Planned {
+        let reasons = reasons
+            .iter()
+            .map(|(component, old, new)| Reason {
+                component: (*component).into(),
+                old: old.map(Into::into),
+                new: new.map(Into::into),
+            })
+            .collect();
+        Planned {
+            name: name.into(),
+            node: human::node_of(name).into(),
+            action,
+            reasons,
+            made: None,
+            components: vec![],
+        }
+    }
+
+    fn forecast(instances: Vec<Planned>) -> Forecast {
+        let of = |action| instances.iter().filter(|planned| planned.action == action).count() as u64;
+        let counts = ForecastCounts { run: of(Action::Run), cached: of(Action::Cached), unknown: of(Action::Unknown) };
+        Forecast { counts, instances }
+    }
+
+    #[test]
+    fn a_plan_is_read_by_node() {
+        let changed: &[(&str, Option<&str>, Option<&str>)] =
+            &[("file scripts/a.py", Some("1a2b3c4d5e6f (120 B)"), Some("6f5e4d3c2b1a (121 B)"))];
+        let long_old = format!("{} --threads 4 --sort {}", "bwa mem".repeat(8), "x".repeat(30));
+        let long_new = format!("{} --threads 8 --sort {}", "bwa mem".repeat(8), "x".repeat(30));
+        let forecast = forecast(vec![
+            planned("gen", Action::Cached, &[]),
+            planned("align[a]", Action::Run, changed),
+            planned("align[b]", Action::Run, changed),
+            planned("align[c]", Action::Cached, &[]),
+            planned("sort[a]", Action::Run, &[("command", Some(&long_old), Some(&long_new))]),
+            planned("fresh", Action::Run, &[("never run before", None, None)]),
+            planned("env", Action::Run, &[("env LANG", None, Some("C")), ("value params.x", Some("1"), None)]),
+            planned("report", Action::Unknown, &[("waits for `align`", None, None)]),
+        ]);
+        assert_eq!(
+            human(&forecast, false, Paint::OFF),
+            "\
+gen: cached
+align: run 2 · cached 1
+  align[a], align[b]
+    file scripts/a.py: 1a2b3c4d5e6f (120 B) → 6f5e4d3c2b1a (121 B)
+sort: run
+  sort[a]
+    command:
+      - …embwa mem --threads 4 --sort xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+      + …embwa mem --threads 8 --sort xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+fresh: run
+  never run before
+env: run
+  env LANG: (was not there) → C
+  value params.x: 1 → (is gone)
+report: unknown
+  waits for `align`
+
+run 5 · cached 2 · unknown 1
+"
+        );
+        assert_eq!(human(&forecast, true, Paint::OFF), "run 5 · cached 2 · unknown 1\n");
+        assert_eq!(json(&forecast, true), "{\"counts\":{\"run\":5,\"cached\":2,\"unknown\":1}}\n");
+    }
+
+    #[test]
+    fn the_json_is_the_design_s() {
+        let forecast = forecast(vec![planned("compute[2]", Action::Run, &[("command", Some("a"), Some("b"))])]);
+        assert_eq!(
+            json(&forecast, false),
+            "{\"counts\":{\"run\":1,\"cached\":0,\"unknown\":0},\"instances\":[{\"name\":\"compute[2]\",\
+             \"action\":\"run\",\"reasons\":[{\"component\":\"command\",\"old\":\"a\",\"new\":\"b\"}]}]}\n"
+        );
+    }
+
+    #[test]
+    fn an_explanation_tells_where_a_result_comes_from() {
+        let made = Made {
+            run: 3,
+            at: 1_700_000_000_000,
+            host: "node1".into(),
+            user: "ada".into(),
+            version: "0.1.0".into(),
+            wall_us: 1_234_000,
+        };
+        let component = |name: &str, text: &str| crate::port::Component {
+            name: name.into(),
+            text: text.into(),
+            digest: crate::base::Digest::of(b""),
+        };
+        let cached = Planned {
+            made: Some(made),
+            components: vec![component("command", "set -e\nbwa mem"), component("value params.x", "3")],
+            ..planned("align[a]", Action::Cached, &[])
+        };
+        assert_eq!(
+            explanation(&forecast(vec![cached]), Paint::OFF),
+            "\
+align[a]: cached
+  made by run 3 at 2023-11-14 22:13:20 UTC on node1 in 1.2 s
+  its key is made of
+    command: 
+      set -e
+      bwa mem
+    value params.x: 3
+"
+        );
+    }
+}

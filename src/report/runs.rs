@@ -1,0 +1,109 @@
+//! The table of runs, and the state of one.
+
+use super::outcome::{counts, to_line};
+use crate::base::human;
+use crate::base::paint::Paint;
+use crate::event::{RunState, Time};
+use crate::port::RunRow;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// A time as people of the time zone `zone` read it.
+pub fn time(at: Time, zone: &TimeZone) -> String {
+    match Timestamp::from_millisecond(at as i64) {
+        Ok(stamp) => stamp.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => "?".to_owned(),
+    }
+}
+
+/// The word for the state of a run; one without an end is live or was interrupted.
+pub fn word(state: Option<RunState>) -> &'static str {
+    match state {
+        Some(RunState::Succeeded) => "succeeded",
+        Some(RunState::Failed) => "failed",
+        None => "not ended",
+    }
+}
+
+/// `runs` for people.
+pub fn human(rows: &[RunRow], zone: &TimeZone, paint: Paint) -> String {
+    if rows.is_empty() {
+        return "no runs yet\n".to_owned();
+    }
+    let mut text = String::new();
+    let head = format!("{:>5}  {:<9}  {:<19}  {:>12}  {}", "run", "state", "began", "time", "instances");
+    let _ = writeln!(text, "{}", paint.bold(head));
+    for row in rows {
+        let state = format!("{:<9}", word(row.state));
+        let state = match row.state {
+            Some(RunState::Succeeded) => paint.green(state),
+            Some(RunState::Failed) => paint.red(state),
+            None => paint.yellow(state),
+        };
+        let took = row.ended.map(|ended| human::duration(ended.saturating_sub(row.began))).unwrap_or_default();
+        let counts = if row.ended.is_some() { counts(&row.counts) } else { String::new() };
+        let line = format!("{:>5}  {state}  {}  {took:>12}  {counts}", row.run, time(row.began, zone));
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// `runs --output json`.
+pub fn json(rows: &[RunRow]) -> String {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        runs: Vec<Row<'a>>,
+    }
+    #[derive(Serialize)]
+    struct Row<'a> {
+        run: u64,
+        pipeline: &'a str,
+        file: &'a str,
+        state: Option<RunState>,
+        began: Time,
+        ended: Option<Time>,
+        counts: &'a crate::engine::Counts,
+    }
+    let runs = rows.iter().map(|row| Row {
+        run: row.run,
+        pipeline: &row.pipeline,
+        file: &row.file,
+        state: row.state,
+        began: row.began,
+        ended: row.ended,
+        counts: &row.counts,
+    });
+    to_line(&Document { runs: runs.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Counts;
+
+    #[test]
+    fn runs_are_a_table() {
+        let row = |run, state: Option<RunState>| RunRow {
+            run,
+            pipeline: "p".into(),
+            file: "p.toml".into(),
+            identity: crate::base::Digest::of(b""),
+            began: 1_700_000_000_000,
+            ended: state.map(|_| 1_700_000_083_000),
+            state,
+            counts: Counts { succeeded: 9, cached: 2, ..Counts::default() },
+        };
+        let rows = [row(3, None), row(2, Some(RunState::Failed)), row(1, Some(RunState::Succeeded))];
+        assert_eq!(
+            human(&rows, &TimeZone::UTC, Paint::OFF),
+            "  run  state      began                        time  instances
+    3  not ended  2023-11-14 22:13:20
+    2  failed     2023-11-14 22:13:20    1 min 23 s  9 succeeded, 2 cached
+    1  succeeded  2023-11-14 22:13:20    1 min 23 s  9 succeeded, 2 cached
+"
+        );
+        assert_eq!(human(&[], &TimeZone::UTC, Paint::OFF), "no runs yet\n");
+    }
+}

@@ -1,0 +1,61 @@
+//! The words that two views share: what a failure looks like on one line, and merged ranges.
+
+use crate::base::human;
+use crate::event::{Event, Failure};
+use crate::port::Named;
+
+/// The failure's sentence, what its status means, and the way out.
+pub fn failure(failure: &Failure) -> String {
+    let mut text = human::plain(&failure.message).into_owned();
+    for more in [failure.cause.meaning(), failure.help.as_deref()].into_iter().flatten() {
+        text.push_str(": ");
+        text.push_str(&human::plain(more));
+    }
+    text
+}
+
+/// Whether the failed attempt at `at` is followed by another one, as the rest of the turn says.
+pub fn tried_again(events: &[Named<'_>], at: usize) -> bool {
+    let Event::Ended { instance, .. } = events[at].event else { return false };
+    events[at + 1..]
+        .iter()
+        .any(|next| matches!(next.event, Event::Delayed { instance: again, .. } if again == instance))
+}
+
+/// Ranges of one node that came in pieces, to be told as one.
+#[derive(Default)]
+pub struct Ranges {
+    list: Vec<Range>,
+}
+
+/// So many instances of one node.
+pub struct Range {
+    /// `cached`, `skipped`, `cancelled`.
+    pub verb: &'static str,
+    /// The node's path, or the instance's name while there is only one.
+    pub name: String,
+    /// How many.
+    pub count: u64,
+}
+
+impl Ranges {
+    /// Adds a range; `name` is that of its first instance.
+    pub fn add(&mut self, verb: &'static str, name: &str, count: u32) {
+        let node = human::node_of(name);
+        if let Some(range) = self.list.iter_mut().find(|r| r.verb == verb && human::node_of(&r.name) == node) {
+            range.name = node;
+            range.count += u64::from(count);
+        } else {
+            let name = if count == 1 { name.to_owned() } else { node };
+            self.list.push(Range { verb, name, count: count.into() });
+        }
+    }
+    /// Takes them all, in the order in which each was first added.
+    pub fn take(&mut self) -> Vec<Range> {
+        std::mem::take(&mut self.list)
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
