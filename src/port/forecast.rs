@@ -1,6 +1,7 @@
 //! What a run would do and why: the data of `plan` and `explain`.
 
-use crate::port::{Component, Made};
+use crate::engine::key::Component;
+use crate::port::Made;
 use serde::Serialize;
 use std::sync::Arc;
 

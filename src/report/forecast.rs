@@ -3,8 +3,8 @@
 //! People read it by node; instances with the same action and the same reasons share a line.
 
 use super::outcome::to_line;
-use crate::base::human;
 use crate::base::paint::Paint;
+use crate::base::{human, text};
 use crate::port::forecast::{Action, Forecast, ForecastCounts, Planned, Reason};
 use jiff::Timestamp;
 use std::fmt::Write;
@@ -60,7 +60,7 @@ pub fn explanation(forecast: &Forecast, paint: Paint) -> String {
                 made.run,
                 at.unwrap_or_else(|_| "an unknown time".to_owned()),
                 human::plain(&made.host),
-                human::duration(made.wall_us / 1000)
+                text::elapsed(made.wall_us / 1000)
             );
         }
         if !planned.components.is_empty() {
@@ -134,11 +134,8 @@ fn node_of_plan(text: &mut String, node: &str, instances: &[&Planned], paint: Pa
     }
     if kinds.len() > KINDS {
         let rest: usize = kinds[KINDS..].iter().map(|(_, _, names)| names.len()).sum();
-        let _ = writeln!(
-            text,
-            "  and {} with other reasons: see `flowrun explain`",
-            human::counted(rest as u64, "instance")
-        );
+        let _ =
+            writeln!(text, "  and {} with other reasons: see `flowrun explain`", text::count(rest as u64, "instance"));
     }
 }
 
@@ -300,7 +297,7 @@ run 5 · cached 2 · unknown 1
             version: "0.1.0".into(),
             wall_us: 1_234_000,
         };
-        let component = |name: &str, text: &str| crate::port::Component {
+        let component = |name: &str, text: &str| crate::engine::key::Component {
             name: name.into(),
             text: text.into(),
             digest: crate::base::Digest::of(b""),

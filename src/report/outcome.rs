@@ -3,8 +3,8 @@
 //! For people the most important line comes last, for that is where they look.
 
 use crate::base::Value;
-use crate::base::human;
 use crate::base::paint::Paint;
+use crate::base::{human, text};
 use crate::engine::Counts;
 use crate::event::{Cause, RunState};
 use crate::port::ended::{End, Ended, FailureItem};
@@ -53,7 +53,7 @@ pub fn human(ended: &Ended, pipeline: &str, paint: Paint) -> String {
 fn verdict(ended: &Ended, pipeline: &str, paint: Paint) -> String {
     let run = format!("run {}", ended.run);
     let counts = counts(&ended.counts);
-    let time = human::duration(ended.wall_ms);
+    let time = text::elapsed(ended.wall_ms);
     match ended.end {
         End::Finished(RunState::Succeeded) if ended.counts.ignored > 0 => {
             format!("{} {counts} in {time}", paint.yellow(format_args!("{run} finished with failures that it allows:")))
@@ -179,7 +179,7 @@ fn failures(text: &mut String, ended: &Ended, pipeline: &str, paint: Paint) {
         let _ = writeln!(
             text,
             "{} in {} kinds: the first {GROUPS} kinds follow\n",
-            human::counted(ended.failures.len() as u64, "failure"),
+            text::count(ended.failures.len() as u64, "failure"),
             groups.len()
         );
     }
@@ -314,7 +314,7 @@ mod tests {
         let ended = ended(End::Finished(RunState::Succeeded), outputs, vec![]);
         assert_eq!(
             human(&ended, "", Paint::OFF),
-            "outputs\n  results = [126,129]\n  html    = \"a.html\"\nrun 7 succeeded: 5 succeeded, 4 cached in 0.12 s\n"
+            "outputs\n  results = [126,129]\n  html    = \"a.html\"\nrun 7 succeeded: 5 succeeded, 4 cached in 124 ms\n"
         );
         assert_eq!(
             json(&ended, ""),
@@ -351,7 +351,7 @@ failed align[s0], align[s1], align[s2] and 3 more
   | Killed
   log: flowrun log p.toml 'align[s0]' --run 7
 
-run 7: 7 failed, 5 succeeded, 4 cached in 0.12 s
+run 7: 7 failed, 5 succeeded, 4 cached in 124 ms
 failed `align[s0]`: exit status 137: SIGKILL: killed, most often for lack of memory
 "
         );
@@ -362,7 +362,7 @@ failed `align[s0]`: exit status 137: SIGKILL: killed, most often for lack of mem
         let ended = ended(End::Stopped { signal: 2 }, vec![], vec![]);
         assert_eq!(
             human(&ended, " a/b.toml", Paint::OFF),
-            "run 7 stopped by SIGINT: 5 succeeded, 4 cached in 0.12 s\n\
+            "run 7 stopped by SIGINT: 5 succeeded, 4 cached in 124 ms\n\
              `flowrun resume a/b.toml` goes on where it stopped, and so does the same command\n"
         );
     }

@@ -1,8 +1,8 @@
 //! The table of runs, and the state of one.
 
 use super::outcome::{counts, to_line};
-use crate::base::human;
 use crate::base::paint::Paint;
+use crate::base::text;
 use crate::event::{RunState, Time};
 use crate::port::RunRow;
 use jiff::Timestamp;
@@ -42,7 +42,7 @@ pub fn human(rows: &[RunRow], zone: &TimeZone, paint: Paint) -> String {
             Some(RunState::Failed) => paint.red(state),
             None => paint.yellow(state),
         };
-        let took = row.ended.map(|ended| human::duration(ended.saturating_sub(row.began))).unwrap_or_default();
+        let took = row.ended.map(|ended| text::elapsed(ended.saturating_sub(row.began))).unwrap_or_default();
         let counts = if row.ended.is_some() { counts(&row.counts) } else { String::new() };
         let line = format!("{:>5}  {state}  {}  {took:>12}  {counts}", row.run, time(row.began, zone));
         let _ = writeln!(text, "{}", line.trim_end());
@@ -100,8 +100,8 @@ mod tests {
             human(&rows, &TimeZone::UTC, Paint::OFF),
             "  run  state      began                        time  instances
     3  not ended  2023-11-14 22:13:20
-    2  failed     2023-11-14 22:13:20    1 min 23 s  9 succeeded, 2 cached
-    1  succeeded  2023-11-14 22:13:20    1 min 23 s  9 succeeded, 2 cached
+    2  failed     2023-11-14 22:13:20         1m23s  9 succeeded, 2 cached
+    1  succeeded  2023-11-14 22:13:20         1m23s  9 succeeded, 2 cached
 "
         );
         assert_eq!(human(&[], &TimeZone::UTC, Paint::OFF), "no runs yet\n");

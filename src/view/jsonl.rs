@@ -99,8 +99,8 @@ fn line<'a>(at: Time, named: &'a Named<'a>) -> Line<'a> {
         Event::Cached { count, .. } => Line { event: "cached", count: Some(*count), ..base },
         Event::Skipped { count, .. } => Line { event: "skipped", count: Some(*count), ..base },
         Event::Cancelled { count, .. } => Line { event: "cancelled", count: Some(*count), ..base },
-        Event::Submitted { attempt, key, .. } => {
-            Line { event: "submitted", attempt: Some(*attempt), key: *key, why: named.why, ..base }
+        Event::Submitted { attempt, key, why, .. } => {
+            Line { event: "submitted", attempt: Some(*attempt), key: *key, why: why.as_deref(), ..base }
         }
         Event::Started { attempt, .. } => Line { event: "started", attempt: Some(*attempt), ..base },
         Event::Ended { attempt, outcome, .. } => Line {

@@ -3,10 +3,10 @@
 //! Cached, skipped and cancelled instances come as one line a node, however many pieces the run took them in.
 
 use super::words::{self, Ranges};
-use crate::base::human;
 use crate::base::paint::Paint;
+use crate::base::{human, text};
 use crate::engine::Counts;
-use crate::event::{Event, Time};
+use crate::event::{Cause, Event, Time};
 use crate::port::{Named, Sink};
 use std::fmt::Write as _;
 use std::io::Write;
@@ -52,7 +52,7 @@ impl<W: Write + Send> Lines<W> {
 
     fn tell_ranges(&mut self) {
         for range in self.ranges.take() {
-            let more = if range.count == 1 { String::new() } else { human::counted(range.count, "instance") };
+            let more = if range.count == 1 { String::new() } else { text::count(range.count, "instance") };
             self.line(range.verb, &range.name, &more);
         }
     }
@@ -66,7 +66,7 @@ impl<W: Write + Send> Lines<W> {
     }
 
     fn event(&mut self, now: Time, events: &[Named<'_>], at: usize) {
-        let Named { event, name, why } = events[at];
+        let Named { event, name } = events[at];
         match event {
             Event::Cached { count, .. } => return self.range(now, "cached", name, *count),
             Event::Skipped { count, .. } => return self.range(now, "skipped", name, *count),
@@ -75,8 +75,8 @@ impl<W: Write + Send> Lines<W> {
             _ => self.tell_ranges(),
         }
         match event {
-            Event::Listed { len, .. } => self.line("listed", name, &human::counted((*len).into(), "item")),
-            Event::Submitted { attempt, .. } => {
+            Event::Listed { len, .. } => self.line("listed", name, &text::count((*len).into(), "item")),
+            Event::Submitted { attempt, why, .. } => {
                 let mut more = String::new();
                 if *attempt > 1 {
                     let _ = write!(more, "attempt {attempt}");
@@ -90,7 +90,11 @@ impl<W: Write + Send> Lines<W> {
             Event::Ended { outcome, .. } => match &outcome.result {
                 Ok(_) => {
                     self.done += 1;
-                    self.line("done", name, &human::duration(outcome.usage.wall_us / 1000));
+                    self.line("done", name, &text::elapsed(outcome.usage.wall_us / 1000));
+                }
+                Err(failure) if failure.cause == Cause::Stopped => {
+                    self.done += 1;
+                    self.line("stopped", name, "");
                 }
                 Err(failure) => {
                     if !words::tried_again(events, at) {
@@ -100,7 +104,7 @@ impl<W: Write + Send> Lines<W> {
                 }
             },
             Event::Delayed { until, .. } => {
-                self.line("again", name, &format!("in {}", human::duration(until.saturating_sub(now))));
+                self.line("again", name, &format!("in {}", text::elapsed(until.saturating_sub(now))));
             }
             Event::Refused { error, .. } => {
                 self.done += 1;

@@ -8,7 +8,7 @@ use crate::base::human;
 use crate::base::id::InstanceId;
 use crate::base::paint::Paint;
 use crate::engine::Counts;
-use crate::event::{Event, Time};
+use crate::event::{Cause, Event, Time};
 use crate::port::{Named, Sink};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustc_hash::FxHashMap;
@@ -162,7 +162,9 @@ impl Board {
             Event::Started { instance, .. } => self.started(*instance, name, now),
             Event::Ended { instance, outcome, .. } => {
                 self.ended(*instance);
-                if let Err(failure) = &outcome.result {
+                if let Err(failure) = &outcome.result
+                    && failure.cause != Cause::Stopped
+                {
                     let verb = if words::tried_again(events, at) { "failed, will run again" } else { "failed" };
                     self.failed(verb, name, &words::failure(failure));
                 }
@@ -282,7 +284,7 @@ impl Board {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::event::{Cause, Failure, Outcome};
+    use crate::event::{Failure, Outcome};
 
     fn started(id: u32) -> Event {
         Event::Started { instance: InstanceId(id), attempt: 1 }
@@ -298,7 +300,7 @@ mod tests {
     }
 
     fn tell(board: &mut Board, now: Instant, event: Event, name: &str) {
-        board.event(now, &[Named { event: &event, name, why: None }], 0);
+        board.event(now, &[Named { event: &event, name }], 0);
     }
 
     #[test]
