@@ -1,0 +1,504 @@
+//! `prepare`: the key of each instance of a batch, what the cache has, and the rendered job of what must run.
+//! Runs on worker threads; the engine only sees the answers.
+
+use crate::base::digest::Key;
+use crate::base::{Digest, InstanceId, NodeId, Value};
+use crate::driver::facts::{Declared, Facts};
+use crate::driver::memo::FileMemo;
+use crate::driver::scene::{self, Place, Scene, refused};
+use crate::engine::key::{Change, Component, Content, Visitor, changes, components};
+use crate::engine::{Capacity, Prepared, Preparing};
+use crate::event::{Failure, Produced};
+use crate::plan::{NodeKind, OutputKind, Plan, Run, Task};
+use crate::port::{Hit, Job, JobOutput, JobOutputKind, Store, Taken};
+use crate::store::artifacts::Artifacts;
+use rustc_hash::FxHashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// A command longer than this goes to the shell as a file, for one argument holds 128 KiB at most.
+const LONG_COMMAND: usize = 100_000;
+
+/// The largest single argument that Linux passes on (`MAX_ARG_STRLEN`, with its final NUL byte).
+const LONGEST_ARGUMENT: usize = 128 * 1024 - 1;
+
+/// Between SIGTERM and SIGKILL.
+const GRACE_MS: u64 = 10_000;
+
+/// What the workers share.
+pub struct Workshop {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// The pipeline file's folder, absolute.
+    pub project: PathBuf,
+    /// The run's number.
+    pub run: u64,
+    /// The run's folder, absolute.
+    pub run_dir: PathBuf,
+    /// What the backend can give.
+    pub capacity: Capacity,
+    /// Digests of files.
+    pub memo: Arc<FileMemo>,
+    /// The database.
+    pub store: Arc<Mutex<Box<dyn Store>>>,
+    /// The artifact folder, where there is one.
+    pub artifacts: Option<Arc<Artifacts>>,
+    /// Nodes whose results are not looked up, by id.
+    pub force: Vec<bool>,
+    /// Only look: nothing is restored, no job is rendered, and every miss is explained.
+    pub dry: bool,
+    facts: Vec<OnceLock<Result<Facts, String>>>,
+    declared: Declared,
+    desk: Mutex<Desk>,
+}
+
+/// What is prepared and not yet started or recorded.
+#[derive(Default)]
+struct Desk {
+    ready: FxHashMap<InstanceId, Ready>,
+    /// Which instance of this run gives a path, by the path's digest.
+    claims: FxHashMap<[u8; 8], InstanceId>,
+    taken: Vec<Taken>,
+    looked: FxHashMap<InstanceId, Looked>,
+}
+
+/// A rendered job and what its result will be recorded with.
+pub struct Ready {
+    /// The job; its name and GPUs are filled in when it starts.
+    pub job: Job,
+    /// `None` when its result is not cached.
+    pub origin: Option<Origin>,
+}
+
+/// What a result is recorded with.
+pub struct Origin {
+    /// The key.
+    pub key: Key,
+    /// The node's components.
+    pub fixed: Arc<Vec<Component>>,
+    /// The instance's components.
+    pub own: Vec<Component>,
+}
+
+/// What a dry run found out about an instance.
+pub struct Looked {
+    /// `None` for a task that is not cached.
+    pub key: Option<Key>,
+    /// Why it would run; empty when the cache has it.
+    pub reasons: Vec<Change>,
+    /// All components of the key, in order.
+    pub components: Vec<Component>,
+}
+
+/// An instance that has a key or runs in any case.
+struct Found<'a> {
+    at: usize,
+    scene: Scene<'a>,
+    values: Vec<Value>,
+    files: Vec<Vec<(Value, Option<Digest>)>>,
+    key: Option<Key>,
+}
+
+impl Workshop {
+    /// A workshop with empty shelves.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        plan: Arc<Plan>,
+        project: PathBuf,
+        run: (u64, PathBuf),
+        capacity: Capacity,
+        memo: Arc<FileMemo>,
+        store: Arc<Mutex<Box<dyn Store>>>,
+        artifacts: Option<Arc<Artifacts>>,
+        force: Vec<bool>,
+        dry: bool,
+    ) -> Self {
+        let facts = (0..plan.nodes.len()).map(|_| OnceLock::new()).collect();
+        let declared = Declared::of(&plan);
+        let desk = Mutex::default();
+        let (run, run_dir) = run;
+        Self { plan, project, run, run_dir, capacity, memo, store, artifacts, force, dry, facts, declared, desk }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The prepared job of an instance, to be started.
+    pub fn take(&self, instance: InstanceId) -> Option<Ready> {
+        self.desk().ready.remove(&instance)
+    }
+
+    /// Hits that stand under another instance's name, to be told to the store.
+    pub fn taken(&self) -> Vec<Taken> {
+        std::mem::take(&mut self.desk().taken)
+    }
+
+    /// What a dry run found out about an instance.
+    pub fn looked(&self, instance: InstanceId) -> Option<Looked> {
+        self.desk().looked.remove(&instance)
+    }
+
+    /// What is common to all scenes.
+    pub fn place(&self) -> Place<'_> {
+        Place {
+            plan: &self.plan,
+            project: &self.project,
+            run: (self.run, &self.run_dir),
+            capacity: &self.capacity,
+            memo: &self.memo,
+        }
+    }
+
+    /// Answers `Effect::Prepare`. `names` are the instances' names, in the order of the batch.
+    ///
+    /// # Errors
+    /// When the store cannot be read; whatever is wrong with one instance is its own answer.
+    pub fn prepare(
+        &self,
+        node: NodeId,
+        batch: Vec<Preparing>,
+        names: &[Arc<str>],
+    ) -> anyhow::Result<Vec<(InstanceId, Prepared)>> {
+        let NodeKind::Task(task) = &self.plan.nodes[node].kind else { return Ok(Vec::new()) };
+        let ids: Vec<(InstanceId, u32)> = batch.iter().map(|p| (p.instance, p.attempt)).collect();
+        let mut answers: Vec<Option<Prepared>> = ids.iter().map(|_| None).collect();
+        let facts = self.facts[node.0 as usize].get_or_init(|| {
+            Facts::find(&self.declared, task, &self.project, &self.memo).map_err(|e| format!("a script cannot be read: {e}"))
+        });
+        let facts = match facts {
+            Ok(facts) => facts,
+            Err(message) => {
+                let failed = || Prepared::Failed(refused(message.clone(), None));
+                return Ok(ids.iter().map(|(id, _)| (*id, failed())).collect());
+            }
+        };
+        let place = self.place();
+        let mut found = Vec::with_capacity(batch.len());
+        for (at, one) in batch.into_iter().enumerate() {
+            match self.find(&place, node, task, facts, at, one) {
+                Ok(Some(this)) => found.push(this),
+                Ok(None) => answers[at] = Some(Prepared::Skip),
+                Err(failure) => answers[at] = Some(Prepared::Failed(failure)),
+            }
+        }
+        let hits = self.look_up(node, &found, &ids)?;
+        let mut missed = Vec::new();
+        for (this, hit) in found.into_iter().zip(hits) {
+            match (this.key, hit) {
+                (Some(key), Some(hit)) => match self.verify(task, &this, &hit) {
+                    Ok(()) => {
+                        let instance = &names[this.at];
+                        if !self.dry && (!hit.newest || hit.instance != *instance) {
+                            let (pipeline, node) = (self.plan.name.clone(), self.plan.nodes[node].path.clone());
+                            self.desk().taken.push(Taken { key, pipeline, node, instance: instance.clone() });
+                        }
+                        if self.dry {
+                            self.look(facts, ids[this.at].0, &this, Vec::new());
+                        }
+                        answers[this.at] = Some(Prepared::Hit { key, results: hit.results });
+                    }
+                    Err(gone) => missed.push((this, vec![gone])),
+                },
+                (_, None) | (None, _) => missed.push((this, Vec::new())),
+            }
+        }
+        self.explain(node, task, facts, &mut missed, names)?;
+        for (this, reasons) in missed {
+            let (at, (instance, attempt)) = (this.at, ids[this.at]);
+            let why = summary(&reasons);
+            let needs = this.scene.needs.clone();
+            let key = this.key;
+            answers[at] = Some(if self.dry {
+                self.look(facts, instance, &this, reasons);
+                Prepared::Run { key, needs, why }
+            } else {
+                match self.render(task, facts, this, instance, attempt) {
+                    Ok(ready) => {
+                        self.desk().ready.insert(instance, ready);
+                        Prepared::Run { key, needs, why }
+                    }
+                    Err(failure) => Prepared::Failed(failure),
+                }
+            });
+        }
+        Ok(ids.iter().zip(answers).filter_map(|((id, _), answer)| Some((*id, answer?))).collect())
+    }
+
+    /// Evaluates an instance's names and finds its key; `None`: its `when` is false.
+    fn find<'a>(
+        &'a self,
+        place: &'a Place<'a>,
+        node: NodeId,
+        task: &'a Task,
+        facts: &'a Facts,
+        at: usize,
+        one: Preparing,
+    ) -> Result<Option<Found<'a>>, Failure> {
+        let Preparing { instance, attempt, values } = one;
+        let mut scene = Scene::new(place, task, facts, &values, attempt);
+        let (before, after) = task.order.split_at(task.before_when as usize);
+        for local in before {
+            scene.evaluate(*local)?;
+        }
+        if let Some(when) = &self.plan.nodes[node].when
+            && !scene::boolean(when, &scene.frame, "when")?
+        {
+            return Ok(None);
+        }
+        for local in after {
+            scene.evaluate(*local)?;
+        }
+        self.claim(task, instance, &scene)?;
+        let mut files = Vec::new();
+        for (read, value) in task.reads.iter().zip(&values) {
+            let mut held = Vec::new();
+            if read.keyed && read.ty.has_paths() {
+                let mut paths = Vec::new();
+                read.ty.paths(value, &mut |path| paths.push(path.clone()));
+                for path in paths {
+                    let digest = scene.digest(&path)?;
+                    held.push((path, digest));
+                }
+            }
+            files.push(held);
+        }
+        let mut this = Found { at, scene, values, files, key: None };
+        if task.cache {
+            this.key = Some(facts.fixed.key(|visitor| own_walk(task, &this, visitor)));
+        }
+        Ok(Some(this))
+    }
+
+    /// Two instances that give one path are an error.
+    fn claim(&self, task: &Task, instance: InstanceId, scene: &Scene<'_>) -> Result<(), Failure> {
+        for (output, path) in task.outputs.iter().zip(&scene.outputs).filter(|(_, path)| !path.is_empty()) {
+            let mut short = [0; 8];
+            let full = self.project.join(OsStr::from_bytes(path));
+            short.copy_from_slice(&Digest::of(full.as_os_str().as_bytes()).0[..8]);
+            let before = *self.desk().claims.entry(short).or_insert(instance);
+            if before != instance {
+                let shown = String::from_utf8_lossy(path);
+                return Err(refused(
+                    format!("the output `{}` has the path `{shown}`, which another instance gives as well", output.name),
+                    Some("name the item in the path: `{{ key }}`, `{{ index }}` or something of the item".into()),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the store has under the keys, for those that may be taken from it.
+    fn look_up(&self, node: NodeId, found: &[Found<'_>], ids: &[(InstanceId, u32)]) -> anyhow::Result<Vec<Option<Hit>>> {
+        let asked = |this: &&Found<'_>| ids[this.at].1 == 1 && !self.force[node.0 as usize];
+        let keys: Vec<Key> = found.iter().filter(asked).filter_map(|this| this.key).collect();
+        if keys.is_empty() {
+            return Ok(found.iter().map(|_| None).collect());
+        }
+        let mut hits = self.store.lock().unwrap_or_else(PoisonError::into_inner).lookup(&keys)?.into_iter();
+        Ok(found.iter().map(|this| if asked(&this) && this.key.is_some() { hits.next().flatten() } else { None }).collect())
+    }
+
+    /// Whether the outputs of a hit are there and whole; what is missing is restored where its bytes are kept.
+    fn verify(&self, task: &Task, this: &Found<'_>, hit: &Hit) -> Result<(), Change> {
+        for ((output, path), produced) in task.outputs.iter().zip(&this.scene.outputs).zip(hit.results.iter()) {
+            let Produced::Artifact { digest, .. } = produced else { continue };
+            let full = self.project.join(OsStr::from_bytes(path));
+            let there = match crate::port::kept_path(path) {
+                // An attempt was killed at work: what stands at the declared path is not to be trusted.
+                kept if self.project.join(OsStr::from_bytes(&kept)).symlink_metadata().is_ok() => None,
+                _ => self.memo.digest_of(&full).ok().map(|content| content.digest),
+            };
+            if there == Some(*digest) {
+                continue;
+            }
+            if let Some(artifacts) = &self.artifacts {
+                let restored = if self.dry { artifacts.has(digest) } else { artifacts.restore(digest, &full).unwrap_or(false) };
+                if restored {
+                    continue;
+                }
+            }
+            let shown = String::from_utf8_lossy(path);
+            return Err(Change {
+                component: format!("output {}", output.name).into(),
+                old: Some(format!("{shown} ({})", digest.short()).into()),
+                new: Some(there.map_or_else(|| format!("{shown} is missing"), |d| format!("{shown} ({})", d.short())).into()),
+            });
+        }
+        Ok(())
+    }
+
+    /// Why each of these must run: what changed since its newest result.
+    fn explain(
+        &self,
+        node: NodeId,
+        task: &Task,
+        facts: &Facts,
+        missed: &mut [(Found<'_>, Vec<Change>)],
+        names: &[Arc<str>],
+    ) -> anyhow::Result<()> {
+        if missed.is_empty() {
+            return Ok(());
+        }
+        let told = |text: &str| vec![Change { component: text.into(), old: None, new: None }];
+        if !task.cache {
+            let why = if task.outputs.is_empty() { "it declares no output" } else { "`cache` is off" };
+            missed.iter_mut().for_each(|(_, reasons)| *reasons = told(why));
+            return Ok(());
+        }
+        if self.force[node.0 as usize] {
+            missed.iter_mut().for_each(|(_, reasons)| *reasons = told("forced"));
+            return Ok(());
+        }
+        let asked: Vec<Arc<str>> = missed.iter().map(|(this, _)| names[this.at].clone()).collect();
+        let latest = self.store.lock().unwrap_or_else(PoisonError::into_inner).latest(
+            &self.plan.name,
+            &self.plan.nodes[node].path,
+            &asked,
+        )?;
+        for ((this, reasons), entry) in missed.iter_mut().zip(latest) {
+            if !reasons.is_empty() {
+                continue;
+            }
+            let Some(entry) = entry else {
+                *reasons = told("never run before");
+                continue;
+            };
+            let own = components(|visitor| own_walk(task, this, visitor));
+            let old = entry.fixed.iter().chain(&entry.own);
+            *reasons = changes(old, facts.fixed.components.iter().chain(&own));
+            if reasons.is_empty() {
+                // The same key was recorded and is gone, or its components were lost with a killed driver.
+                *reasons = told("its earlier result is not complete");
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&self, facts: &Facts, instance: InstanceId, this: &Found<'_>, reasons: Vec<Change>) {
+        let own = components(|visitor| own_walk(this.scene.task(), this, visitor));
+        let components = facts.fixed.components.iter().cloned().chain(own).collect();
+        self.desk().looked.insert(instance, Looked { key: this.key, reasons, components });
+    }
+
+    /// The job of an instance.
+    fn render(
+        &self,
+        task: &Task,
+        facts: &Facts,
+        this: Found<'_>,
+        instance: InstanceId,
+        attempt: u32,
+    ) -> Result<Ready, Failure> {
+        let origin = this.key.map(|key| Origin {
+            key,
+            fixed: facts.fixed.components.clone(),
+            own: components(|visitor| own_walk(task, &this, visitor)),
+        });
+        let scene = this.scene;
+        let (argv, script) = command(task, &scene)?;
+        let outputs = task.outputs.iter().zip(&scene.outputs).map(|(output, path)| JobOutput {
+            name: output.name.clone(),
+            kind: match &output.kind {
+                OutputKind::Value(ty) => JobOutputKind::Value(ty.clone()),
+                OutputKind::Stdout(ty) => JobOutputKind::Stdout(ty.clone()),
+                OutputKind::File(_) => JobOutputKind::File(path.clone()),
+                OutputKind::Dir(_) => JobOutputKind::Dir(path.clone()),
+            },
+        });
+        let job = Job {
+            instance,
+            attempt,
+            name: "".into(),
+            argv,
+            env: scene.env.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.clone())).collect(),
+            workdir: scene.workdir()?,
+            project: self.project.clone(),
+            script,
+            vars: scene.vars_file(),
+            outputs: outputs.collect(),
+            time_ms: scene.time_ms,
+            grace_ms: GRACE_MS,
+            watched: if origin.is_some() { scene.watched } else { Vec::new() },
+        };
+        Ok(Ready { job, origin })
+    }
+}
+
+/// The components of a key that are the instance's own: values read, and input files.
+fn own_walk(task: &Task, this: &Found<'_>, visitor: &mut dyn Visitor) {
+    for ((read, value), files) in task.reads.iter().zip(&this.values).zip(&this.files) {
+        if !read.keyed {
+            continue;
+        }
+        let name = format!("value {}", read.name);
+        match files.as_slice() {
+            [] => visitor.component(&name, Content::Value(value)),
+            files => visitor.component(&name, Content::Files(value, files)),
+        }
+    }
+    for (name, _, files) in &this.scene.inputs {
+        let value = Value::list(files.iter().map(|(path, _)| path.clone()).collect());
+        visitor.component(&format!("input {name}"), Content::Files(&value, files));
+    }
+}
+
+/// The argument vector, and the text that goes to a file.
+fn command(task: &Task, scene: &Scene<'_>) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), Failure> {
+    let bytes = |words: &[Arc<str>]| -> Vec<Vec<u8>> { words.iter().map(|w| w.as_bytes().to_vec()).collect() };
+    match &task.run {
+        Run::Command { template, shell } => {
+            let text = template.eval_command(&scene.frame).map_err(|e| scene.failure("command", e))?;
+            let mut argv = bytes(shell);
+            if text.len() <= LONG_COMMAND {
+                argv.push(text);
+                return Ok((argv, None));
+            }
+            // `bash -euo pipefail -c TEXT` becomes `bash -euo pipefail FILE`.
+            if let Some(last) = argv.last_mut() {
+                match last.as_slice() {
+                    b"-c" => {
+                        argv.pop();
+                    }
+                    [b'-', flags @ .., b'c'] if !flags.contains(&b'-') => {
+                        last.pop();
+                    }
+                    _ => {}
+                }
+            }
+            Ok((argv, Some(text)))
+        }
+        Run::Argv(templates) => {
+            let mut argv = Vec::with_capacity(templates.len());
+            for (i, template) in templates.iter().enumerate() {
+                let place = format!("argv[{i}]");
+                argv.extend(template.eval_words(&scene.frame).map_err(|e| scene.failure(&place, e))?);
+            }
+            if let Some(at) = argv.iter().position(|word| word.len() > LONGEST_ARGUMENT) {
+                return Err(refused(
+                    format!("argument {at} has {} bytes, and one argument holds 128 KiB at most", argv[at].len()),
+                    Some("declare it under `vars` and read it from the JSON file `$FLOWRUN_VARS`".into()),
+                ));
+            }
+            if argv.first().is_none_or(|program| program.is_empty()) {
+                return Err(refused("`argv` names no program".into(), None));
+            }
+            Ok((argv, None))
+        }
+        Run::Script { text, interpreter } => Ok((bytes(interpreter), Some(text.as_bytes().to_vec()))),
+    }
+}
+
+/// The reasons in a few words, for the line that says that an instance starts.
+fn summary(reasons: &[Change]) -> Option<Arc<str>> {
+    let changed: Vec<&str> = reasons.iter().filter(|c| c.old.is_some() || c.new.is_some()).map(|c| &*c.component).collect();
+    match (changed.as_slice(), reasons) {
+        ([], []) => None,
+        ([], [first, ..]) if &*first.component == "never run before" => None,
+        ([], [first, ..]) => Some(first.component.clone()),
+        ([one], _) => Some(format!("{one} changed").into()),
+        ([one, rest @ ..], _) => Some(format!("{one} and {} more changed", rest.len()).into()),
+    }
+}

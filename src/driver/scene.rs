@@ -1,0 +1,369 @@
+//! One instance's names and their values: its `vars`, `env`, `inputs`, `outputs` and `resources`, evaluated in the
+//! plan's order, each after those it reads.
+
+use crate::base::{Digest, Value, amount};
+use crate::driver::facts::Facts;
+use crate::driver::glob;
+use crate::driver::memo::FileMemo;
+use crate::engine::{Capacity, Needs};
+use crate::event::{Cause, Failure};
+use crate::lang::expr::{EvalError, Frame, Template};
+use crate::plan::{Local, OutputKind, Plan, Run, Shape, Task, Ty, Workdir};
+use crate::port::{Stat, staged_path};
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What does not differ between the instances of a run.
+pub struct Place<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The pipeline file's folder, absolute.
+    pub project: &'a Path,
+    /// The run's number and folder.
+    pub run: (u64, &'a Path),
+    /// What the backend can give.
+    pub capacity: &'a Capacity,
+    /// Digests of files.
+    pub memo: &'a FileMemo,
+}
+
+/// The evaluated names of one instance.
+pub struct Scene<'a> {
+    place: &'a Place<'a>,
+    task: &'a Task,
+    facts: &'a Facts,
+    /// Values of every name that some expression reads.
+    pub frame: Frame,
+    /// `env`, evaluated.
+    pub env: Vec<(Arc<str>, Vec<u8>)>,
+    /// `inputs`: the value that commands see, and each file with its digest.
+    pub inputs: Vec<(Arc<str>, Value, Vec<(Value, Option<Digest>)>)>,
+    /// Final paths of file and folder outputs, by position among the task's outputs; empty for values.
+    pub outputs: Vec<Vec<u8>>,
+    /// Input files and their state when they were digested.
+    pub watched: Vec<(PathBuf, Stat)>,
+    /// What it asks for, scaled to the capacity.
+    pub needs: Needs,
+    /// `resources.time`, milliseconds.
+    pub time_ms: Option<u64>,
+    /// Values for `$FLOWRUN_VARS`.
+    vars: Vec<(Arc<str>, Value)>,
+    resources: Vec<(Arc<str>, Value)>,
+}
+
+impl<'a> Scene<'a> {
+    /// The names of an instance, before anything of its own is evaluated.
+    pub fn new(place: &'a Place<'a>, task: &'a Task, facts: &'a Facts, values: &[Value], attempt: u32) -> Self {
+        let mut frame = Frame::new(&task.names, seen_values(task, place.project, values));
+        let path = |path: &Path| Value::from_bytes(path.as_os_str().as_bytes());
+        frame.set(&["project"], path(place.project));
+        frame.set(&["attempt"], Value::Int(attempt.into()));
+        frame.set(&["run", "id"], Value::Int(place.run.0 as i64));
+        frame.set(&["run", "dir"], path(place.run.1));
+        for (name, value) in &facts.environment {
+            frame.set(&["env", name], value.clone());
+        }
+        frame.set(&["resources", "cpus"], Value::Int(1));
+        frame.set(&["resources", "gpus"], Value::Int(0));
+        for name in ["memory", "time", "disk", "nodes", "tasks"] {
+            frame.set(&["resources", name], Value::Null);
+        }
+        let limits = vec![0; place.plan.limits.len()];
+        Self {
+            place,
+            task,
+            facts,
+            frame,
+            env: Vec::with_capacity(task.env.len()),
+            inputs: Vec::with_capacity(task.inputs.len()),
+            outputs: vec![Vec::new(); task.outputs.len()],
+            watched: Vec::new(),
+            needs: Needs { cpus: 1, memory: 0, gpus: 0, limits },
+            time_ms: None,
+            vars: Vec::new(),
+            resources: Vec::new(),
+        }
+    }
+
+    /// Evaluates one of the task's own names.
+    pub fn evaluate(&mut self, local: Local) -> Result<(), Failure> {
+        match local {
+            Local::Var(i) => {
+                let (name, shape) = &self.task.vars[i as usize];
+                let value = shape.eval(&self.frame).map_err(|e| self.failure(&format!("vars.{name}"), e))?;
+                self.frame.set(&["vars", name], value.clone());
+                self.vars.push((name.clone(), value));
+            }
+            Local::Env(i) => {
+                let (name, template) = &self.task.env[i as usize];
+                let value = template.eval_text(&self.frame).map_err(|e| self.failure(&format!("env.{name}"), e))?;
+                if value.contains(&0) {
+                    return Err(refused(format!("the value of `env.{name}` holds a NUL byte"), None));
+                }
+                self.frame.set(&["env", name], Value::from_bytes(&value));
+                self.env.push((name.clone(), value));
+            }
+            Local::Input(i) => self.input(i as usize)?,
+            Local::Output(i) => self.output(i as usize)?,
+            Local::Resource(i) => self.resource(i as usize)?,
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, at: usize) -> Result<(), Failure> {
+        let input = &self.task.inputs[at];
+        let name = &input.name;
+        let patterns = match (&input.value, input.glob) {
+            (Shape::Template(template), true) => template.eval_pattern(&self.frame).map(|p| Value::from_bytes(&p)),
+            (shape, _) => shape.eval(&self.frame),
+        };
+        let value = patterns.map_err(|e| self.failure(&format!("inputs.{name}"), e))?;
+        let mut paths: Vec<Value> = Vec::new();
+        let listed = match &value {
+            Value::Null => Vec::new(),
+            Value::List(items) => items.to_vec(),
+            one => vec![one.clone()],
+        };
+        for path in listed {
+            let Some(bytes) = path.as_bytes() else {
+                let message = format!("`inputs.{name}` must be a path or a list of paths, and holds a {}", path.kind());
+                return Err(refused(message, None));
+            };
+            if bytes.is_empty() {
+                return Err(refused(format!("`inputs.{name}` is an empty path"), None));
+            }
+            if input.glob && bytes.iter().any(|b| b"*?[".contains(b)) {
+                let found = glob::expand(self.place.project, bytes)
+                    .map_err(|e| refused(format!("`inputs.{name}`: {e}"), None))?;
+                paths.extend(found.iter().map(|path| Value::from_bytes(path)));
+            } else {
+                paths.push(path);
+            }
+        }
+        let mut files = Vec::with_capacity(paths.len());
+        for path in &paths {
+            let digest = self.digest(path)?;
+            if digest.is_none() {
+                let shown = path.as_str().map_or_else(|| path.to_json(), str::to_owned);
+                return Err(refused(
+                    format!("the input `{name}` is not there: {shown}"),
+                    Some("paths are relative to the pipeline file's folder".into()),
+                ));
+            }
+            files.push((path.clone(), digest));
+        }
+        let seen: Vec<Value> = paths.iter().map(|path| self.seen(path)).collect();
+        let shown = match (&value, input.glob) {
+            (Value::Null, _) => Value::Null,
+            (Value::List(_), _) | (_, true) => Value::list(seen),
+            _ => seen.into_iter().next().unwrap_or_default(),
+        };
+        self.frame.set(&["inputs", name], shown.clone());
+        self.inputs.push((name.clone(), shown, files));
+        Ok(())
+    }
+
+    fn output(&mut self, at: usize) -> Result<(), Failure> {
+        let output = &self.task.outputs[at];
+        let (OutputKind::File(template) | OutputKind::Dir(template)) = &output.kind else { return Ok(()) };
+        let name = &output.name;
+        let path = template.eval_text(&self.frame).map_err(|e| self.failure(&format!("outputs.{name}"), e))?;
+        let file_name = Path::new(OsStr::from_bytes(&path)).file_name();
+        if file_name.is_none() || path.contains(&0) {
+            let shown = String::from_utf8_lossy(&path);
+            return Err(refused(format!("the path of the output `{name}` names no file: `{shown}`"), None));
+        }
+        let staged = self.seen(&Value::from_bytes(&staged_path(&path)));
+        self.frame.set(&["outputs", name], staged);
+        self.outputs[at] = path;
+        Ok(())
+    }
+
+    fn resource(&mut self, at: usize) -> Result<(), Failure> {
+        let (name, template) = &self.task.resources[at];
+        let value = template.eval(&self.frame).map_err(|e| self.failure(&format!("resources.{name}"), e))?;
+        let bad = |problem: crate::base::text::Problem| {
+            refused(format!("`resources.{name}`: {}", problem.message), problem.help)
+        };
+        let whole = || match &value {
+            Value::Int(n) if *n >= 0 => u32::try_from(*n).ok(),
+            Value::Str(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let whole = || whole().ok_or_else(|| refused(format!("`resources.{name}` must be a whole number, not {}", value.to_json()), None));
+        let capacity = self.place.capacity;
+        let granted = match &**name {
+            "cpus" => {
+                let asked = whole()?;
+                if asked == 0 {
+                    return Err(refused("`resources.cpus` must be at least 1".into(), None));
+                }
+                // What a cluster's file asks for is scaled down, so that it runs on a laptop.
+                self.needs.cpus = asked.min(capacity.cpus.max(1));
+                Value::Int(self.needs.cpus.into())
+            }
+            "memory" => {
+                self.needs.memory = amount::bytes_of(&value).map_err(bad)?;
+                if self.needs.memory > capacity.memory {
+                    let (asked, held) = (amount::show_bytes(self.needs.memory), crate::base::text::size(capacity.memory));
+                    return Err(refused(format!("it asks for {asked} of memory, and there are {held}"), None));
+                }
+                Value::Int(i64::try_from(self.needs.memory).unwrap_or(i64::MAX))
+            }
+            "gpus" => {
+                self.needs.gpus = whole()?;
+                if self.needs.gpus as usize > capacity.gpus.len() {
+                    let message =
+                        format!("it asks for {} GPUs, and there are {}", self.needs.gpus, capacity.gpus.len());
+                    return Err(refused(message, None));
+                }
+                Value::Int(self.needs.gpus.into())
+            }
+            "time" => {
+                let ms = amount::duration_of(&value).map_err(bad)?;
+                self.time_ms = Some(ms);
+                Value::Int((ms / 1000) as i64)
+            }
+            "disk" => Value::Int(i64::try_from(amount::bytes_of(&value).map_err(bad)?).unwrap_or(i64::MAX)),
+            "nodes" | "tasks" => Value::Int(whole()?.into()),
+            limit => {
+                let asked = whole()?;
+                if let Some(at) = self.place.plan.limits.iter().position(|(name, _)| &**name == limit) {
+                    let held = capacity.limits.get(at).copied().unwrap_or(self.place.plan.limits[at].1);
+                    if asked > held {
+                        return Err(refused(format!("it asks for {asked} of `{limit}`, and there are {held}"), None));
+                    }
+                    self.needs.limits[at] = asked;
+                }
+                Value::Int(asked.into())
+            }
+        };
+        self.frame.set(&["resources", name], granted.clone());
+        self.resources.push((name.clone(), granted));
+        Ok(())
+    }
+
+    /// The digest of what a path of the project holds; `None` when nothing is there.
+    pub fn digest(&mut self, path: &Value) -> Result<Option<Digest>, Failure> {
+        let Some(bytes) = path.as_bytes() else { return Ok(None) };
+        let full = self.place.project.join(OsStr::from_bytes(bytes));
+        match self.place.memo.digest_of(&full) {
+            Ok(content) => {
+                self.watched.push((full, content.stat));
+                Ok(Some(content.digest))
+            }
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                Ok(None)
+            }
+            Err(error) => Err(refused(format!("cannot read {}: {error}", full.display()), None)),
+        }
+    }
+
+    /// A path as the command sees it: relative to the project, but absolute when the command starts elsewhere.
+    pub fn seen(&self, path: &Value) -> Value {
+        match (&self.task.workdir, path.as_bytes()) {
+            (Workdir::Project, _) | (_, None) => path.clone(),
+            (_, Some(bytes)) => {
+                let full = self.place.project.join(OsStr::from_bytes(bytes));
+                Value::from_bytes(full.as_os_str().as_bytes())
+            }
+        }
+    }
+
+    /// Where the process starts; `None`: a fresh folder.
+    pub fn workdir(&self) -> Result<Option<PathBuf>, Failure> {
+        match &self.task.workdir {
+            Workdir::Project => Ok(Some(self.place.project.to_owned())),
+            Workdir::Scratch => Ok(None),
+            Workdir::Path(template) => {
+                let path = template.eval_text(&self.frame).map_err(|e| self.failure("workdir", e))?;
+                Ok(Some(self.place.project.join(std::ffi::OsString::from_vec(path))))
+            }
+        }
+    }
+
+    /// The content of `$FLOWRUN_VARS`; `None` when the task declares nothing that could stand there.
+    pub fn vars_file(&self) -> Option<Vec<u8>> {
+        if !self.facts.writes_vars {
+            return None;
+        }
+        let staged = self.task.outputs.iter().zip(&self.outputs).filter(|(_, path)| !path.is_empty());
+        let outputs = staged
+            .map(|(output, path)| (output.name.clone(), self.seen(&Value::from_bytes(&staged_path(path)))))
+            .collect();
+        let inputs = self.inputs.iter().map(|(name, value, _)| (name.clone(), value.clone())).collect();
+        let mut entries: Vec<(Arc<str>, Value)> = vec![
+            ("vars".into(), Value::map(self.vars.clone())),
+            ("inputs".into(), Value::map(inputs)),
+            ("outputs".into(), Value::map(outputs)),
+            ("resources".into(), Value::map(self.resources.clone())),
+        ];
+        if let (Run::Script { .. }, Some(item)) = (&self.task.run, &self.task.item)
+            && let Some(value) = self.frame.get(&[item])
+        {
+            entries.push((item.clone(), value.clone()));
+        }
+        let mut text = Value::map(entries).to_json().into_bytes();
+        text.push(b'\n');
+        Some(text)
+    }
+
+    /// The task.
+    pub fn task(&self) -> &'a Task {
+        self.task
+    }
+
+    /// A failed expression as the failure of the instance.
+    pub fn failure(&self, place: &str, error: EvalError) -> Failure {
+        refused(format!("`{place}`: {}", error.message), error.help)
+    }
+}
+
+/// An instance that cannot be prepared.
+pub fn refused(message: String, help: Option<String>) -> Failure {
+    Failure { cause: Cause::Prepare, message: message.into(), help: help.map(Into::into) }
+}
+
+/// A template that must give a boolean.
+pub fn boolean(template: &Template, frame: &Frame, place: &str) -> Result<bool, Failure> {
+    match template.eval(frame) {
+        Ok(Value::Bool(answer)) => Ok(answer),
+        Ok(other) => Err(refused(
+            format!("`{place}` must give true or false, and gave a {}", other.kind()),
+            Some("compare it with something: `{{ x > 0 }}`, `{{ x is not none }}`".into()),
+        )),
+        Err(error) => Err(refused(format!("`{place}`: {}", error.message), error.help)),
+    }
+}
+
+/// The values as commands see them: paths are absolute for a task that starts outside the project.
+fn seen_values(task: &Task, project: &Path, values: &[Value]) -> Vec<Value> {
+    if matches!(task.workdir, Workdir::Project) {
+        return values.to_vec();
+    }
+    let reads = task.reads.iter().map(|read| &read.ty);
+    reads.zip(values).map(|(ty, value)| if ty.has_paths() { absolute(ty, value, project) } else { value.clone() }).collect()
+}
+
+fn absolute(ty: &Ty, value: &Value, project: &Path) -> Value {
+    match (ty, value) {
+        (Ty::Path, Value::Str(_) | Value::Bytes(_)) => {
+            let bytes = value.as_bytes().unwrap_or_default();
+            Value::from_bytes(project.join(OsStr::from_bytes(bytes)).as_os_str().as_bytes())
+        }
+        (Ty::List(of), Value::List(items)) => Value::list(items.iter().map(|item| absolute(of, item, project)).collect()),
+        (Ty::Map(of), Value::Map(entries)) => {
+            Value::map(entries.iter().map(|(name, v)| (name.clone(), absolute(of, v, project))).collect())
+        }
+        (Ty::Record(fields), Value::Map(entries)) => {
+            let field = |name: &Arc<str>, v: &Value| match fields.iter().find(|(n, _)| n == name) {
+                Some((_, of)) => absolute(of, v, project),
+                None => v.clone(),
+            };
+            Value::map(entries.iter().map(|(name, v)| (name.clone(), field(name, v))).collect())
+        }
+        _ => value.clone(),
+    }
+}
