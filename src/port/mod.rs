@@ -7,7 +7,7 @@ mod paths;
 
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId};
-use crate::engine::key::Component;
+pub use crate::engine::key::Component;
 use crate::engine::{Capacity, Counts};
 use crate::event::{Event, Outcome, Results, RunState, Time};
 use crate::lang::types::Type;
@@ -197,24 +197,9 @@ pub struct RunRow {
 pub struct Hit {
     /// What it gave.
     pub results: Results,
-    /// The instance that the entry stands under.
-    pub instance: Arc<str>,
-    /// Whether it is the newest entry of that instance. If not, or if another instance takes it, say so by
-    /// [`Store::take`], else the next explanation compares with the wrong entry.
+    /// Whether it is the newest entry of the instance that asked. If not, and it is taken, say so by [`Store::take`],
+    /// else the next explanation compares with the wrong entry.
     pub newest: bool,
-}
-
-/// An entry was taken by an instance that it was not the newest entry of.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Taken {
-    /// The entry.
-    pub key: Key,
-    /// The pipeline of the instance that took it.
-    pub pipeline: Arc<str>,
-    /// Its node's path.
-    pub node: Arc<str>,
-    /// Its name.
-    pub instance: Arc<str>,
 }
 
 /// What a store is opened for.
@@ -231,14 +216,14 @@ pub enum Access {
 ///
 /// Errors that the user can mend are a `sys::Fault` inside the `anyhow::Error`.
 pub trait Store: Send {
-    /// What is known under these keys, in order.
-    fn lookup(&mut self, keys: &[Key]) -> anyhow::Result<Vec<Option<Hit>>>;
+    /// What is known under these keys, in order; with each the name of the instance that asks.
+    fn lookup(&mut self, pipeline: &str, node: &str, asked: &[(Key, Arc<str>)]) -> anyhow::Result<Vec<Option<Hit>>>;
     /// The newest entry of each of these instances of a node, in order, for explanations.
     fn latest(&mut self, pipeline: &str, node: &str, instances: &[Arc<str>]) -> anyhow::Result<Vec<Option<Entry>>>;
     /// Writes entries, all or none. Each becomes the newest of its instance; older ones under other keys are kept.
     fn record(&mut self, entries: &[Entry]) -> anyhow::Result<()>;
     /// Makes each entry the newest of the instance that took it; keys that are not there are passed over.
-    fn take(&mut self, taken: &[Taken], now: Time) -> anyhow::Result<()>;
+    fn take(&mut self, pipeline: &str, node: &str, taken: &[(Key, Arc<str>)]) -> anyhow::Result<()>;
     /// Removes the entries of these keys.
     fn forget(&mut self, keys: &[Key]) -> anyhow::Result<()>;
     /// A new run's number: above every earlier one, and `row.run` at least. Its row has neither end nor state.

@@ -1,1 +1,7 @@
-//! Room `store`.
+//! Floor 5: what is kept from run to run: the database behind `port::Store`, and the artifact store.
+//! Knows nothing of engines, backends or views.
+
+pub mod artifacts;
+pub mod sqlite;
+
+mod open;

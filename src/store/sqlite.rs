@@ -1,0 +1,452 @@
+//! The store on SQLite: one file, one writer, any number of readers.
+//!
+//! Statements are prepared once and run inside one transaction a batch: in-process, that is as fast as one large
+//! statement, and it keeps the clustered order of the rows.
+
+use super::open;
+use crate::base::Digest;
+use crate::base::digest::Key;
+use crate::engine::Counts;
+use crate::event::{Results, RunState};
+use crate::port::{Access, Component, Entry, Hit, Made, RunRow, Stat, Store};
+use crate::sys::Fault;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use rustc_hash::FxHashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A store in one SQLite file.
+pub struct Sqlite {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Sqlite {
+    /// Opens the store, making it or bringing it up to date when it is opened for writing.
+    pub fn open(path: &Path, access: Access) -> Result<Self, Fault> {
+        let connection = open::open(path, access)?;
+        connection.set_prepared_statement_cache_capacity(32);
+        Ok(Self { connection, path: path.to_owned() })
+    }
+
+    /// Runs `work` in one transaction, and names the store in its error.
+    fn within<T>(
+        &mut self,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Bad>,
+    ) -> anyhow::Result<T> {
+        let path = &self.path;
+        let connection = &mut self.connection;
+        let done = (|| {
+            let transaction = connection.transaction_with_behavior(behavior)?;
+            let result = work(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        })();
+        done.map_err(|bad| named(path, bad).into())
+    }
+
+    fn reading<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Bad>) -> anyhow::Result<T> {
+        self.within(TransactionBehavior::Deferred, work)
+    }
+
+    fn writing<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Bad>) -> anyhow::Result<T> {
+        self.within(TransactionBehavior::Immediate, work)
+    }
+}
+
+impl Store for Sqlite {
+    fn lookup(&mut self, pipeline: &str, node: &str, asked: &[(Key, Arc<str>)]) -> anyhow::Result<Vec<Option<Hit>>> {
+        self.reading(|tx| {
+            let node = node_id(tx, pipeline, node)?;
+            // Most keys stand where they stood in the last run: under their instance, beside their neighbour.
+            let mut in_place = tx.prepare_cached(
+                "SELECT results, turn = (SELECT max(turn) FROM cache WHERE node = ?1 AND instance = ?2)
+                 FROM cache WHERE node = ?1 AND instance = ?2 AND key = ?3",
+            )?;
+            let mut elsewhere = tx.prepare_cached("SELECT results FROM cache WHERE key = ?1 LIMIT 1")?;
+            let mut hits = Vec::with_capacity(asked.len());
+            for (key, instance) in asked {
+                let mut hit = None;
+                if let Some(node) = node {
+                    let mut rows = in_place.query(params![node, instance, key.0])?;
+                    if let Some(row) = rows.next()? {
+                        hit = Some(Hit { results: results(row, 0)?, newest: row.get(1)? });
+                    }
+                }
+                if hit.is_none() {
+                    let mut rows = elsewhere.query([key.0])?;
+                    if let Some(row) = rows.next()? {
+                        hit = Some(Hit { results: results(row, 0)?, newest: false });
+                    }
+                }
+                hits.push(hit);
+            }
+            Ok(hits)
+        })
+    }
+
+    fn latest(&mut self, pipeline: &str, node: &str, instances: &[Arc<str>]) -> anyhow::Result<Vec<Option<Entry>>> {
+        self.reading(|tx| {
+            let Some(id) = node_id(tx, pipeline, node)? else { return Ok(vec![None; instances.len()]) };
+            let (pipeline, node): (Arc<str>, Arc<str>) = (pipeline.into(), node.into());
+            let mut newest = tx.prepare_cached(
+                "SELECT key, own, results, at, wall_us, parts, run, host, user, version
+                 FROM cache JOIN origin ON origin.id = cache.origin
+                 WHERE node = ?1 AND instance = ?2 ORDER BY turn DESC LIMIT 1",
+            )?;
+            let mut shared = tx.prepare_cached("SELECT components FROM parts WHERE id = ?1")?;
+            let mut known: FxHashMap<i64, Arc<Vec<Component>>> = FxHashMap::default();
+            let mut entries = Vec::with_capacity(instances.len());
+            for instance in instances {
+                let mut rows = newest.query(params![id, instance])?;
+                let Some(row) = rows.next()? else {
+                    entries.push(None);
+                    continue;
+                };
+                let parts = row.get(5)?;
+                let fixed = match known.get(&parts) {
+                    Some(fixed) => fixed.clone(),
+                    None => {
+                        let text: String = shared.query_row([parts], |row| row.get(0))?;
+                        let fixed = Arc::new(components(&text)?);
+                        known.insert(parts, fixed.clone());
+                        fixed
+                    }
+                };
+                entries.push(Some(Entry {
+                    key: Digest(row.get(0)?),
+                    pipeline: pipeline.clone(),
+                    node: node.clone(),
+                    instance: instance.clone(),
+                    fixed,
+                    own: components(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?,
+                    results: results(row, 2)?,
+                    made: Made {
+                        at: unsigned(row.get(3)?),
+                        wall_us: unsigned(row.get(4)?),
+                        run: unsigned(row.get(6)?),
+                        host: row.get(7)?,
+                        user: row.get(8)?,
+                        version: row.get(9)?,
+                    },
+                }));
+            }
+            Ok(entries)
+        })
+    }
+
+    fn record(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.writing(|tx| {
+            let mut ids = Ids::default();
+            let mut others = tx.prepare_cached(
+                "UPDATE cache SET results = ?2, origin = ?3, at = ?4, wall_us = ?5 WHERE key = ?1 AND results <> ?2",
+            )?;
+            let mut insert = tx.prepare_cached(
+                "INSERT INTO cache (node, instance, key, turn, parts, own, results, origin, at, wall_us)
+                 VALUES (?1, ?2, ?3,
+                    (SELECT coalesce(max(turn), 0) + 1 FROM cache WHERE node = ?1 AND instance = ?2),
+                    ?4, ?5, ?6, ?7, ?8, ?9)
+                 ON CONFLICT DO UPDATE SET turn = excluded.turn, parts = excluded.parts, own = excluded.own,
+                    results = excluded.results, origin = excluded.origin, at = excluded.at, wall_us = excluded.wall_us",
+            )?;
+            for entry in entries {
+                let node = ids.node(tx, &entry.pipeline, &entry.node)?;
+                let parts = ids.parts(tx, &entry.fixed)?;
+                let origin = ids.origin(tx, &entry.made)?;
+                let (own, results) = (components_text(&entry.own)?, serde_json::to_string(&*entry.results)?);
+                let (at, wall) = (signed(entry.made.at), signed(entry.made.wall_us));
+                // The bytes in place are now these, for every instance that has the key.
+                others.execute(params![entry.key.0, results, origin, at, wall])?;
+                insert.execute(params![node, entry.instance, entry.key.0, parts, own, results, origin, at, wall])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn take(&mut self, pipeline: &str, node: &str, taken: &[(Key, Arc<str>)]) -> anyhow::Result<()> {
+        if taken.is_empty() {
+            return Ok(());
+        }
+        self.writing(|tx| {
+            let node = Ids::default().node(tx, pipeline, node)?;
+            let mut copy = tx.prepare_cached(
+                "INSERT INTO cache (node, instance, key, turn, parts, own, results, origin, at, wall_us)
+                 SELECT ?1, ?2, key,
+                    (SELECT coalesce(max(turn), 0) + 1 FROM cache WHERE node = ?1 AND instance = ?2),
+                    parts, own, results, origin, at, wall_us
+                 FROM cache WHERE key = ?3 LIMIT 1
+                 ON CONFLICT DO UPDATE SET turn = excluded.turn",
+            )?;
+            for (key, instance) in taken {
+                copy.execute(params![node, instance, key.0])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn forget(&mut self, keys: &[Key]) -> anyhow::Result<()> {
+        self.writing(|tx| {
+            let mut delete = tx.prepare_cached("DELETE FROM cache WHERE key = ?1")?;
+            for key in keys {
+                delete.execute([key.0])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn begin_run(&mut self, row: &RunRow) -> anyhow::Result<u64> {
+        self.writing(|tx| {
+            let last: Option<i64> =
+                tx.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'run'", (), |row| row.get(0)).optional()?;
+            let run = signed(row.run).max(last.unwrap_or(0) + 1);
+            tx.execute(
+                "INSERT INTO run (run, pipeline, file, identity, began, counts) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    run,
+                    row.pipeline,
+                    row.file,
+                    row.identity.0,
+                    signed(row.began),
+                    serde_json::to_string(&row.counts)?
+                ],
+            )?;
+            Ok(unsigned(run))
+        })
+    }
+
+    fn end_run(&mut self, row: &RunRow) -> anyhow::Result<()> {
+        // A commit that flushes the log flushes all earlier ones with it.
+        let flush = |connection: &Connection, level: &str| connection.pragma_update(None, "synchronous", level);
+        flush(&self.connection, "FULL").map_err(|error| open::fault(&self.path, error))?;
+        let done = self.writing(|tx| {
+            tx.execute(
+                "UPDATE run SET ended = ?2, state = ?3, counts = ?4 WHERE run = ?1",
+                params![
+                    signed(row.run),
+                    row.ended.map(signed),
+                    row.state.map(state_text),
+                    serde_json::to_string(&row.counts)?
+                ],
+            )?;
+            Ok(())
+        });
+        flush(&self.connection, "NORMAL").map_err(|error| open::fault(&self.path, error))?;
+        done
+    }
+
+    fn runs(&mut self, file: Option<&str>, limit: u32) -> anyhow::Result<Vec<RunRow>> {
+        self.reading(|tx| {
+            let mut rows = Vec::new();
+            let mut statement = tx.prepare_cached(match file {
+                Some(_) => concat!(run_columns!(), "WHERE file = ?2 ORDER BY run DESC LIMIT ?1"),
+                None => concat!(run_columns!(), "WHERE ?2 IS NULL ORDER BY run DESC LIMIT ?1"),
+            })?;
+            let mut found = statement.query(params![limit, file])?;
+            while let Some(row) = found.next()? {
+                rows.push(run_row(row)?);
+            }
+            Ok(rows)
+        })
+    }
+
+    fn run(&mut self, run: u64) -> anyhow::Result<Option<RunRow>> {
+        self.reading(|tx| {
+            let mut statement = tx.prepare_cached(concat!(run_columns!(), "WHERE run = ?1"))?;
+            let mut found = statement.query([signed(run)])?;
+            match found.next()? {
+                Some(row) => Ok(Some(run_row(row)?)),
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn files(&mut self) -> anyhow::Result<Vec<(Vec<u8>, Stat, Digest)>> {
+        self.reading(|tx| {
+            let mut statement = tx.prepare_cached("SELECT path, size, mtime, ctime, inode, digest FROM file")?;
+            let rows = statement.query_map((), |row| {
+                let stat = Stat {
+                    size: unsigned(row.get(1)?),
+                    mtime: row.get(2)?,
+                    ctime: row.get(3)?,
+                    inode: unsigned(row.get(4)?),
+                };
+                Ok((row.get(0)?, stat, Digest(row.get(5)?)))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn remember(&mut self, files: &[(Vec<u8>, Stat, Digest)]) -> anyhow::Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        self.writing(|tx| {
+            let mut insert = tx.prepare_cached(
+                "INSERT OR REPLACE INTO file (path, size, mtime, ctime, inode, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?;
+            for (path, stat, digest) in files {
+                insert.execute(params![
+                    path,
+                    signed(stat.size),
+                    stat.mtime,
+                    stat.ctime,
+                    signed(stat.inode),
+                    digest.0
+                ])?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// What `run_row` reads.
+macro_rules! run_columns {
+    () => {
+        "SELECT run, pipeline, file, identity, began, ended, state, counts FROM run "
+    };
+}
+use run_columns;
+
+fn run_row(row: &Row<'_>) -> Result<RunRow, Bad> {
+    let state: Option<String> = row.get(6)?;
+    let counts: String = row.get(7)?;
+    Ok(RunRow {
+        run: unsigned(row.get(0)?),
+        pipeline: row.get(1)?,
+        file: row.get(2)?,
+        identity: Digest(row.get(3)?),
+        began: unsigned(row.get(4)?),
+        ended: row.get::<_, Option<i64>>(5)?.map(unsigned),
+        state: state.map(|text| serde_json::from_value(serde_json::Value::String(text))).transpose()?,
+        counts: serde_json::from_str::<Counts>(&counts)?,
+    })
+}
+
+fn state_text(state: RunState) -> &'static str {
+    match state {
+        RunState::Succeeded => "succeeded",
+        RunState::Failed => "failed",
+    }
+}
+
+/// Row ids that a batch has asked for already.
+#[derive(Default)]
+struct Ids {
+    nodes: FxHashMap<(Arc<str>, Arc<str>), i64>,
+    /// By address: the entries of a batch keep their lists alive.
+    parts: FxHashMap<*const Vec<Component>, i64>,
+    origin: Option<(Made, i64)>,
+}
+
+impl Ids {
+    fn node(&mut self, tx: &Transaction<'_>, pipeline: &str, node: &str) -> Result<i64, Bad> {
+        // The last one is nearly always the one asked for, and costs no allocation.
+        let key = (Arc::from(pipeline), Arc::from(node));
+        if let Some(&id) = self.nodes.get(&key) {
+            return Ok(id);
+        }
+        let id = match node_id(tx, pipeline, node)? {
+            Some(id) => id,
+            None => {
+                tx.execute("INSERT INTO node (pipeline, path) VALUES (?1, ?2)", [pipeline, node])?;
+                tx.last_insert_rowid()
+            }
+        };
+        self.nodes.insert(key, id);
+        Ok(id)
+    }
+
+    fn parts(&mut self, tx: &Transaction<'_>, fixed: &Arc<Vec<Component>>) -> Result<i64, Bad> {
+        let address = Arc::as_ptr(fixed);
+        if let Some(&id) = self.parts.get(&address) {
+            return Ok(id);
+        }
+        let text = components_text(fixed)?;
+        let digest = Digest::of(text.as_bytes());
+        let mut find = tx.prepare_cached("SELECT id FROM parts WHERE digest = ?1")?;
+        let id = match find.query_row([digest.0], |row| row.get(0)).optional()? {
+            Some(id) => id,
+            None => {
+                tx.execute("INSERT INTO parts (digest, components) VALUES (?1, ?2)", params![digest.0, text])?;
+                tx.last_insert_rowid()
+            }
+        };
+        self.parts.insert(address, id);
+        Ok(id)
+    }
+
+    fn origin(&mut self, tx: &Transaction<'_>, made: &Made) -> Result<i64, Bad> {
+        if let Some((last, id)) = &self.origin
+            && (last.run, &last.host, &last.user, &last.version) == (made.run, &made.host, &made.user, &made.version)
+        {
+            return Ok(*id);
+        }
+        let row = params![signed(made.run), made.host, made.user, made.version];
+        tx.execute("INSERT OR IGNORE INTO origin (run, host, user, version) VALUES (?1, ?2, ?3, ?4)", row)?;
+        let id = tx.query_row(
+            "SELECT id FROM origin WHERE run = ?1 AND host = ?2 AND user = ?3 AND version = ?4",
+            row,
+            |row| row.get(0),
+        )?;
+        self.origin = Some((made.clone(), id));
+        Ok(id)
+    }
+}
+
+fn node_id(tx: &Transaction<'_>, pipeline: &str, node: &str) -> Result<Option<i64>, Bad> {
+    let mut find = tx.prepare_cached("SELECT id FROM node WHERE pipeline = ?1 AND path = ?2")?;
+    Ok(find.query_row([pipeline, node], |row| row.get(0)).optional()?)
+}
+
+fn components_text(components: &[Component]) -> Result<String, Bad> {
+    let rows: Vec<(&str, &str, Digest)> = components.iter().map(|c| (&*c.name, &*c.text, c.digest)).collect();
+    Ok(serde_json::to_string(&rows)?)
+}
+
+fn components(text: &str) -> Result<Vec<Component>, Bad> {
+    let rows: Vec<(Arc<str>, Arc<str>, Digest)> = serde_json::from_str(text)?;
+    Ok(rows.into_iter().map(|(name, text, digest)| Component { name, text, digest }).collect())
+}
+
+fn results(row: &Row<'_>, column: usize) -> Result<Results, Bad> {
+    let text = row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?;
+    Ok(Arc::new(serde_json::from_str(text)?))
+}
+
+/// SQLite has signed integers only; the 64 bits are kept.
+fn signed(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+fn unsigned(number: i64) -> u64 {
+    number.cast_unsigned()
+}
+
+/// What goes wrong inside of a transaction.
+enum Bad {
+    Sqlite(rusqlite::Error),
+    Json(serde_json::Error),
+}
+
+impl From<rusqlite::Error> for Bad {
+    fn from(error: rusqlite::Error) -> Self {
+        Bad::Sqlite(error)
+    }
+}
+
+impl From<serde_json::Error> for Bad {
+    fn from(error: serde_json::Error) -> Self {
+        Bad::Json(error)
+    }
+}
+
+fn named(path: &Path, bad: Bad) -> Fault {
+    match bad {
+        Bad::Sqlite(error) => open::fault(path, error),
+        Bad::Json(error) => open::not_ours(path, &format!("holds a row that cannot be read ({error})")),
+    }
+}
