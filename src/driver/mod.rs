@@ -1,5 +1,8 @@
 //! Floor 6: the shell around the engine.
 
+pub mod history;
+mod load;
 pub mod settings;
 
+pub use load::{Loaded, load};
 pub use settings::*;

@@ -4,6 +4,7 @@
 pub mod ended;
 pub mod forecast;
 mod paths;
+pub mod status;
 
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId};

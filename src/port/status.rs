@@ -1,0 +1,65 @@
+//! The state of a run as its journal tells it: the data of `status`, and the place of a log.
+
+use crate::engine::Counts;
+use crate::event::{RunState, Time};
+use crate::port::ended::FailureItem;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A run, live or over.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Its number.
+    pub run: u64,
+    /// The pipeline's name.
+    pub pipeline: Arc<str>,
+    /// What it does now.
+    pub life: Life,
+    /// When it began.
+    pub began: Time,
+    /// The time of its last event.
+    pub last: Time,
+    /// All its task instances.
+    pub counts: Counts,
+    /// The same by task, in plan order, with the node's path.
+    pub nodes: Vec<(Arc<str>, Counts)>,
+    /// What is at work.
+    pub running: Vec<AtWork>,
+    /// What failed, in order of time.
+    pub failures: Vec<FailureItem>,
+}
+
+/// What a run does now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It reached its end.
+    Ended(RunState),
+    /// A process is at it: `process 4711 on host h`.
+    Live(String),
+    /// It has no end and nobody is at it: the same command continues it.
+    Interrupted,
+}
+
+/// An instance at work.
+#[derive(Clone, Debug)]
+pub struct AtWork {
+    /// Its name.
+    pub instance: Arc<str>,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// When the attempt began.
+    pub since: Time,
+}
+
+/// Where the log of an attempt is.
+#[derive(Clone, Debug)]
+pub struct LogPlace {
+    /// The run.
+    pub run: u64,
+    /// The attempt; counts from 1.
+    pub attempt: u32,
+    /// Standard output: file, first byte, length (`None`: to its end, for the attempt is still at work).
+    pub out: (PathBuf, u64, Option<u64>),
+    /// Standard error, likewise.
+    pub err: (PathBuf, u64, Option<u64>),
+}
