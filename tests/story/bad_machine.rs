@@ -1,0 +1,132 @@
+//! A disk that is full, a folder that may not be written, a store from the future: a clear error, an exit code, and
+//! every finished result kept.
+
+use crate::common::Project;
+use snapbox::str;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+const ONE: &str = "[task.one]\ncommand = 'echo one >> ran; echo \"x=1\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.x = \"int\"\n";
+
+#[test]
+fn a_store_written_by_a_newer_version() {
+    let project = Project::new(ONE);
+    project.run("run").exits(0);
+    let store = rusqlite::Connection::open(project.path(".flowrun/store.db")).unwrap();
+    store.pragma_update(None, "user_version", 9999).unwrap();
+    drop(store);
+    project.run("run").shows(str![[r#""#]]);
+    assert_eq!(project.lines("ran").len(), 1);
+}
+
+#[test]
+fn a_store_that_is_no_database() {
+    let project = Project::new(ONE);
+    project.run("run").exits(0);
+    for name in ["store.db", "store.db-wal", "store.db-shm"] {
+        let _ = std::fs::remove_file(project.path(".flowrun").join(name));
+    }
+    project.write(".flowrun/store.db", "this is a letter, not a database\n".repeat(300));
+    project.run("run").shows(str![[r#""#]]);
+    assert_eq!(project.lines("ran").len(), 1);
+}
+
+#[test]
+fn a_read_only_project_folder() {
+    let project = Project::new(ONE);
+    let locked = std::fs::Permissions::from_mode(0o555);
+    std::fs::set_permissions(project.dir(), locked).unwrap();
+    let mut command = as_nobody(&project, &["run"]);
+    project.said(&mut command).shows(str![[r#""#]]);
+    std::fs::set_permissions(project.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(!project.path("ran").exists() && !project.path(".flowrun").exists());
+}
+
+/// Root may write everywhere, so as root the command runs as `nobody`, from a copy that `nobody` can reach.
+fn as_nobody(project: &Project, words: &[&str]) -> Command {
+    let plain = project.command(words);
+    if !is_root() {
+        return plain;
+    }
+    let bin = tempfile::Builder::new().prefix("flowrun-bin-").tempdir().unwrap().keep();
+    std::fs::set_permissions(&bin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_flowrun"), bin.join("flowrun")).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" \"$@\""]).arg(bin.join("flowrun")).args(words);
+    command.current_dir(project.dir()).env_clear();
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.uid(65534).gid(65534);
+    command
+}
+
+fn is_root() -> bool {
+    rustix::process::getuid().is_root()
+}
+
+/// Runs shell lines in a mount namespace of their own, in a folder that holds 1 MiB; `$FLOWRUN` is the binary.
+fn in_a_small_disk(project: &Project, lines: &str) -> crate::common::Said {
+    let shell = format!("mount -t tmpfs -o size=1m none small && cp pipeline.toml small && cd small\n{lines}");
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &shell]).current_dir(project.dir());
+    command.env("FLOWRUN", env!("CARGO_BIN_EXE_flowrun")).env("HOME", project.dir()).env_remove("FLOWRUN_STORE");
+    project.said(&mut command)
+}
+
+mod needs_mount {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs a mount namespace"]
+    fn a_disk_that_a_task_fills() {
+        let project = Project::new(&format!(
+            "{ONE}\n[task.two]\ncommand = 'head -c 4000000 /dev/zero > {{{{ outputs.big }}}}'\nvars.x = \"{{{{ one.x }}}}\"\n\
+             outputs.big = {{ file = \"big\" }}\n"
+        ));
+        std::fs::create_dir(project.path("small")).unwrap();
+        in_a_small_disk(
+            &project,
+            "$FLOWRUN run -j 1; echo \"exit $?\"; ls; sed -i s/4000000/40/ pipeline.toml\n\
+             rm -f big .part.big; $FLOWRUN run -j 1 --output json; echo \"exit $?\"; cat ran; wc -c < big\n",
+        )
+        .shows(str![[r#""#]]);
+    }
+
+    #[test]
+    #[ignore = "needs a mount namespace"]
+    fn a_disk_that_is_full_before_the_run() {
+        let project = Project::new(ONE);
+        std::fs::create_dir(project.path("small")).unwrap();
+        in_a_small_disk(
+            &project,
+            "head -c 4000000 /dev/zero > filler 2>/dev/null; $FLOWRUN run; echo \"exit $?\"; ls ran\n\
+             rm filler; $FLOWRUN run; echo \"exit $?\"; cat ran\n",
+        )
+        .shows(str![[r#""#]]);
+    }
+
+    #[test]
+    #[ignore = "needs a mount namespace"]
+    fn a_disk_that_fills_up_during_the_run() {
+        // the tasks fill the disk together; flowrun itself must be able to say so, and to go on when there is room
+        let project = Project::new(
+            "[map.each]\nover = { range = [0, 400] }\n[map.each.task.write]\n\
+             command = 'head -c 8000 /dev/zero > {{ outputs.out }}'\n\
+             outputs.out = { file = \"out/{{ item }}\" }\n",
+        );
+        std::fs::create_dir(project.path("small")).unwrap();
+        let said = in_a_small_disk(
+            &project,
+            "$FLOWRUN run -j 2 >/dev/null 2>&1; echo \"first: exit $?\"; made=$(ls out | wc -l)\n\
+             mount -o remount,size=64m .; cd . ; $FLOWRUN run -j 2 --output json 2>/dev/null > said; echo \"second: exit $?\"\n\
+             ls out | wc -l; echo $made >&2; cat said >&2\n",
+        );
+        assert_eq!(said.out(), "first: exit 1\nsecond: exit 0\n400\n", "{}", said.text());
+    }
+}
+
+#[test]
+fn events_that_cannot_be_written() {
+    let project = Project::new(ONE);
+    project.run("run --events /no/such/folder/events").shows(str![[r#""#]]);
+}

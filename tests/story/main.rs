@@ -1,0 +1,17 @@
+//! Stories: a pipeline, a command line, and everything that the user then sees.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_files;
+mod bad_machine;
+mod bad_tasks;
+mod cache;
+mod hostile;
+mod kill;
+mod parallel;
+mod readme;
+mod shipped;
+mod signals;

@@ -1,0 +1,107 @@
+//! The pipelines of this repository do what they say.
+
+use crate::common::Project;
+use serde_json::json;
+use snapbox::str;
+
+fn compute_data() -> Project {
+    let project = Project::empty();
+    crate::common::copy(&crate::common::package("pipelines"), &project.path("pipelines"));
+    project
+}
+
+#[test]
+fn compute_data_multiplies_by_three_and_by_fifteen() {
+    let project = compute_data();
+    let json = project.run("run pipelines/compute_data.toml --output json").exits(0).json();
+    assert_eq!(json["outputs"], json!({ "results": [126, 129, 132, 135] }));
+    assert_eq!(json["state"], "succeeded");
+    assert_eq!((&json["counts"]["succeeded"], &json["counts"]["cached"]), (&json!(9), &json!(0)));
+
+    let fifteen = "run pipelines/compute_data.toml --output json -- --multiplier 15";
+    let json = project.run(fifteen).exits(0).json();
+    assert_eq!(json["outputs"]["results"], json!([630, 645, 660, 675]));
+    assert_eq!((&json["counts"]["succeeded"], &json["counts"]["cached"]), (&json!(4), &json!(5)));
+
+    let json = project.run(fifteen).exits(0).json();
+    assert_eq!(json["outputs"]["results"], json!([630, 645, 660, 675]));
+    assert_eq!((&json["counts"]["succeeded"], &json["counts"]["cached"]), (&json!(0), &json!(9)));
+}
+
+#[test]
+fn compute_data_from_a_file_of_params() {
+    let project = compute_data();
+    project.write("params.toml", "multiplier = 15\n").write("params.json", "{\"multiplier\": 15}");
+    for file in ["params.toml", "params.json"] {
+        let json =
+            project.run(&format!("run pipelines/compute_data.toml --output json --params {file}")).exits(0).json();
+        assert_eq!(json["outputs"]["results"], json!([630, 645, 660, 675]));
+    }
+    let said = project.run("run pipelines/compute_data.toml -p multiplier=0");
+    said.shows(str![[r#""#]]);
+}
+
+#[test]
+fn what_compute_data_says() {
+    let project = compute_data();
+    project.run("run -j 1 pipelines/compute_data.toml").shows(str![[r#""#]]);
+    project.run("run -j 1 pipelines/compute_data.toml").shows(str![[r#""#]]);
+}
+
+#[test]
+fn every_pipeline_is_checked_and_drawn() {
+    let project = compute_data();
+    for pipeline in ["pipelines/compute_data.toml", "pipelines/variant_calling/pipeline.toml"] {
+        if pipeline.contains("variant") && !std::path::Path::new("/usr/share/doc/bowtie2/examples").exists() {
+            continue;
+        }
+        project.run(&format!("check {pipeline}")).exits(0);
+        for form in ["dot", "mermaid", "svg", "json"] {
+            let said = project.run(&format!("graph {pipeline} --format {form}"));
+            assert!(!said.exits(0).out.is_empty());
+        }
+    }
+    project.run("graph pipelines/compute_data.toml --format json").shows(str![[r#""#]]);
+}
+
+mod needs_bio {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs bwa, samtools, bcftools and the lambda genome"]
+    fn variant_calling_finds_what_was_hidden() {
+        let project = Project::copy_of("pipelines/variant_calling");
+        let json = project.run("run --output json").exits(0).json();
+        assert_eq!(json["outputs"]["names"], json!(["s11", "s12", "s13", "s14"]));
+        assert_eq!(json["outputs"]["recall"], json!([1.0, 1.0, 1.0, 1.0]));
+        let precision = json["outputs"]["precision"].as_array().unwrap();
+        assert!(precision.len() == 4 && precision.iter().all(|x| x.as_f64().unwrap() >= 0.98), "{precision:?}");
+        assert_eq!(json["counts"]["succeeded"], 23);
+        assert_eq!(project.lines("results/report.tsv").len(), 5);
+        assert!(project.read("results/calls.vcf").contains("\ngi|9626243|ref|NC_001416.1|\t"));
+
+        let json = project.run("run --output json").exits(0).json();
+        assert_eq!((&json["counts"]["succeeded"], &json["counts"]["cached"]), (&json!(0), &json!(23)));
+    }
+
+    #[test]
+    #[ignore = "needs bwa, samtools, bcftools and the lambda genome"]
+    fn one_character_of_a_script_names_exactly_who_runs_again() {
+        let project = Project::copy_of("pipelines/variant_calling");
+        project.run("run").exits(0);
+        // a script that only the comparison uses, then one that everything after it depends on
+        project.edit("scripts/compare.py", "NEIGHBOURHOOD = 30", "NEIGHBOURHOOD = 31");
+        project.run("plan").shows(str![[r#""#]]);
+        let json = project.run("run --output json").exits(0).json();
+        assert_eq!((&json["counts"]["succeeded"], &json["counts"]["cached"]), (&json!(4), &json!(19)));
+
+        project.edit("scripts/align.sh", "-K 10000000", "-K 20000000");
+        project.run("plan").shows(str![[r#""#]]);
+        project.edit("scripts/align.sh", "-K 20000000", "-K 10000000");
+        project.run("plan").shows(str![[r#""#]]);
+
+        // one cell of the table of samples
+        project.edit("samples.csv", "s14,14", "s14,15");
+        project.run("plan").shows(str![[r#""#]]);
+    }
+}

@@ -1,0 +1,118 @@
+//! Signals, and who may run at one time.
+
+use crate::common::{Project, signal, until};
+use snapbox::str;
+use std::path::Path;
+
+/// `quick` ends, `slow` writes its process id and sleeps until somebody ends it or the file `go` appears.
+const SLOW: &str = r#"
+[pipeline]
+name = "slow"
+
+[task.quick]
+command = 'echo quick >> ran; echo "word=done" >> "$FLOWRUN_OUTPUT"'
+outputs.word = "string"
+
+[task.slow]
+command = '''
+echo {{ quick.word }} $$ >> ran
+while [ ! -e go ]; do sleep 0.02; done
+echo "word=went" >> "$FLOWRUN_OUTPUT"
+'''
+outputs.word = "string"
+
+[outputs]
+word = "{{ slow.word }}"
+"#;
+
+/// Starts the pipeline and waits until `slow` is at work; gives its process id too.
+fn at_work(project: &Project) -> (crate::common::Live, u32) {
+    let live = project.start("run");
+    project.wait_for("ran", |text| text.lines().count() == 2 && text.ends_with('\n'));
+    let pid = project.lines("ran")[1].rsplit(' ').next().unwrap().parse().unwrap();
+    (live, pid)
+}
+
+fn gone(pid: u32) {
+    // a zombie that waits for its new parent is gone too
+    let alive = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        !stat.is_empty() && !stat.contains(") Z ")
+    };
+    until(|| !alive(), &format!("process {pid} is gone"));
+    assert!(Path::new("/proc/self").exists(), "this test reads /proc");
+}
+
+#[test]
+fn ctrl_c_stops_and_the_same_command_goes_on() {
+    let project = Project::new(SLOW);
+    let (live, pid) = at_work(&project);
+    live.signal("INT");
+    live.wait().shows(str![[r#""#]]);
+    gone(pid);
+    project.write("go", "");
+    let said = project.run("run --output json");
+    assert_eq!(said.exits(0).json()["run"], 1, "the run that did not reach its end is continued");
+    assert_eq!(said.json()["outputs"]["word"], "went");
+    assert_eq!(project.lines("ran").len(), 3, "quick is not run again: {:?}", project.lines("ran"));
+    assert!(project.lines("ran")[2].starts_with("done "));
+}
+
+#[test]
+fn sigterm_and_sighup_have_their_own_exit_codes() {
+    for (name, code) in [("TERM", 143), ("HUP", 129)] {
+        let project = Project::new(SLOW);
+        let (live, pid) = at_work(&project);
+        live.signal(name);
+        live.wait().exits(code);
+        gone(pid);
+    }
+}
+
+#[test]
+fn a_second_ctrl_c_kills_what_does_not_listen() {
+    let deaf = SLOW.replace("while [", "trap 'echo deaf >> heard' TERM\nwhile [");
+    let project = Project::new(&deaf);
+    let (live, pid) = at_work(&project);
+    live.signal("INT");
+    project.wait_for("heard", |text| text.contains("deaf"));
+    live.signal("INT");
+    live.wait().exits(130);
+    gone(pid);
+}
+
+#[test]
+fn no_task_outlives_a_killed_flowrun() {
+    let project = Project::new(SLOW);
+    let (live, pid) = at_work(&project);
+    live.signal("KILL");
+    live.wait().exits(137);
+    gone(pid);
+    project.write("go", "");
+    project.run("run").exits(0);
+    assert_eq!(project.lines("ran").len(), 3);
+}
+
+#[test]
+fn a_second_run_of_one_pipeline_is_refused_or_waits() {
+    let project = Project::new(SLOW);
+    let (live, _) = at_work(&project);
+    project.run("run").shows(str![[r#""#]]);
+    let waiting = project.start("run --wait --output json");
+    project.write("go", "");
+    live.wait().exits(0);
+    let said = waiting.wait();
+    assert_eq!(said.exits(0).json()["counts"]["cached"], 2);
+    assert_eq!(project.lines("ran").len(), 2, "nothing ran twice");
+}
+
+#[test]
+fn a_killed_run_holds_no_lock() {
+    let project = Project::new(SLOW);
+    let (live, pid) = at_work(&project);
+    signal(live.pid(), "KILL");
+    live.wait().exits(137);
+    gone(pid);
+    project.write("go", "");
+    project.run("run").exits(0);
+}
