@@ -2,6 +2,7 @@
 
 pub mod history;
 mod load;
+pub mod memo;
 pub mod settings;
 
 pub use load::{Loaded, load};

@@ -79,7 +79,7 @@ impl FaultKind {
             E::StorageFull | E::QuotaExceeded | E::FileTooLarge => Self::Full,
             E::ReadOnlyFilesystem => Self::ReadOnly,
             E::PermissionDenied => Self::Denied,
-            E::NotFound => Self::Missing,
+            E::NotFound | E::NotADirectory => Self::Missing,
             E::AlreadyExists | E::DirectoryNotEmpty => Self::Exists,
             E::InvalidData => Self::Damaged,
             _ => Self::Other,

@@ -1,0 +1,130 @@
+//! The memory of file digests: a file whose stat is the remembered one is not read again.
+//!
+//! Rows come from the store when the first file is asked for, and new ones go back to it in batches. It knows no store,
+//! only rows.
+
+use crate::base::Digest;
+use crate::base::digest::Stat;
+use crate::sys::content::{self, Content};
+use crate::sys::fault::Result;
+use rustc_hash::FxHashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+/// Path as the project sees it, stat, digest.
+pub type Row = (Vec<u8>, Stat, Digest);
+
+/// Gives the rows of earlier runs, once.
+pub type Load = Box<dyn FnOnce() -> Vec<Row> + Send>;
+
+/// A file that changed less than this before it was read may change again without a new time stamp.
+const RACY_NS: i64 = 2_000_000_000;
+
+/// Digests of files, for several threads at once.
+pub struct FileMemo {
+    project: PathBuf,
+    clock: fn() -> i64,
+    load: Mutex<Option<Load>>,
+    known: OnceLock<RwLock<FxHashMap<Vec<u8>, (Stat, Digest)>>>,
+    fresh: Mutex<Vec<Row>>,
+    /// Files that are being read: who comes second waits, and does not read.
+    flights: Mutex<FxHashMap<Vec<u8>, Arc<Flight>>>,
+    read: AtomicU64,
+}
+
+/// The result of a read, once there is one.
+type Flight = Mutex<Option<(Digest, Stat)>>;
+
+impl FileMemo {
+    /// A memory for a project's folder. When the store cannot give its rows, `load` gives none: that costs time only.
+    pub fn new(project: impl Into<PathBuf>, load: Load) -> Self {
+        Self::with_clock(project, load, now)
+    }
+
+    fn with_clock(project: impl Into<PathBuf>, load: Load, clock: fn() -> i64) -> Self {
+        Self {
+            project: project.into(),
+            clock,
+            load: Mutex::new(Some(load)),
+            known: OnceLock::new(),
+            fresh: Mutex::default(),
+            flights: Mutex::default(),
+            read: AtomicU64::new(0),
+        }
+    }
+
+    /// What a file or a folder holds; of a folder each file is remembered, and the names are listed each time.
+    pub fn digest_of(&self, path: &Path) -> Result<Content> {
+        content::digest_path_with(path, &mut |file| self.file(file))
+    }
+
+    /// The rows that are new since the last call, for the store.
+    pub fn take_fresh(&self) -> Vec<Row> {
+        std::mem::take(&mut *lock(&self.fresh))
+    }
+
+    /// How many files were read, by this memory.
+    pub fn files_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    fn file(&self, path: &Path) -> Result<(Digest, Stat)> {
+        let key = path.strip_prefix(&self.project).unwrap_or(path).as_os_str().as_bytes();
+        let stat = content::stat_path(path)?;
+        if let Some(digest) = self.remembered(key, stat) {
+            return Ok((digest, stat));
+        }
+        let flight = lock(&self.flights).entry(key.to_vec()).or_default().clone();
+        let mut result = lock(&flight);
+        if let Some((digest, read)) = *result
+            && read == stat
+        {
+            return Ok((digest, stat));
+        }
+        // The one before us may have ended between our look and our flight.
+        if let Some(digest) = self.remembered(key, stat) {
+            return Ok((digest, stat));
+        }
+        let begin = (self.clock)();
+        self.read.fetch_add(1, Ordering::Relaxed);
+        let done = content::digest_file(path);
+        if let Ok((digest, stat)) = done {
+            *result = Some((digest, stat));
+            if begin.saturating_sub(changed(stat, begin)) >= RACY_NS {
+                let mut known = self.known().write().unwrap_or_else(PoisonError::into_inner);
+                known.insert(key.to_vec(), (stat, digest));
+                lock(&self.fresh).push((key.to_vec(), stat, digest));
+            }
+        }
+        lock(&self.flights).remove(key);
+        done
+    }
+
+    fn remembered(&self, key: &[u8], stat: Stat) -> Option<Digest> {
+        let known = self.known().read().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).filter(|(remembered, _)| *remembered == stat).map(|(_, digest)| *digest)
+    }
+
+    fn known(&self) -> &RwLock<FxHashMap<Vec<u8>, (Stat, Digest)>> {
+        self.known.get_or_init(|| {
+            let rows = lock(&self.load).take().map_or_else(Vec::new, |load| load());
+            RwLock::new(rows.into_iter().map(|(path, stat, digest)| (path, (stat, digest))).collect())
+        })
+    }
+}
+
+/// When a file last changed. A modification time can be set to anything, also to the future; a change time cannot.
+fn changed(stat: Stat, now: i64) -> i64 {
+    if stat.mtime > now { stat.ctime } else { stat.ctime.max(stat.mtime) }
+}
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
