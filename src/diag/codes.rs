@@ -30,12 +30,13 @@ codes! {
     BAD_TYPE = "E0110", "a type that the language does not have";
     BAD_AMOUNT = "E0111", "an amount, duration or share that cannot be read";
     BAD_DEFAULT = "E0112", "a param's default, bounds or choices contradict its type or each other";
-    EMPTY_BODY = "E0113", "a map without a node";
+    EMPTY_BODY = "E0113", "a pipeline or map without a node";
     NOT_YET = "E0114", "a key of the language that this version does not have yet";
     BAD_SOURCE = "E0115", "a map's source that is not one of the known forms";
     BAD_NUMBER = "E0116", "a number out of range";
     BAD_OUTPUT = "E0117", "an output that is neither a type nor one of the known tables";
     KEY_CONFLICT = "E0118", "two keys that exclude each other, or one that needs another";
+    NO_EXPRESSION = "E0119", "plain text where an expression must stand";
 
     // 02xx: templates, expressions, shell
 

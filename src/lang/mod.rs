@@ -2,6 +2,7 @@
 //! values become shell words. Knows nothing of runs, files or the graph.
 
 pub mod expr;
+pub mod keys;
 pub mod model;
 pub mod reader;
 pub mod types;

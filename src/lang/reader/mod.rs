@@ -1,11 +1,165 @@
 //! From TOML text to a [`Model`]; every mistake of a file is found in one pass.
+//!
+//! What may stand where is said by [`crate::lang::keys`]; here is only what a table of keys cannot say. No name is
+//! resolved and no expression looked into.
 
-use crate::diag::{Diagnostic, FileId};
-use crate::lang::model::Model;
+mod data;
+mod fields;
+mod map;
+mod params;
+mod strings;
+mod syntax;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use crate::base::text::{did_you_mean, or, quote};
+use crate::diag::{self, Diagnostic, FileId, Span, Spanned, codes};
+use crate::lang::keys::{Status, Table};
+use crate::lang::model::{Datum, Model, Name, NodeDecl};
+use fields::Fields;
+pub use params::outside;
+use std::ops::Range;
+use toml::de::DeValue;
+
+/// A value of the parsed file.
+type Val<'t> = &'t toml::Spanned<DeValue<'t>>;
 
 /// Reads one pipeline file. `file_stem` names the pipeline that does not name itself. The model holds what could be
 /// read, also of a file with mistakes; it is whole when no diagnostic is an error.
 pub fn read(text: &str, file: FileId, file_stem: &str) -> (Model, Vec<Diagnostic>) {
-    let _ = (text, file, file_stem);
-    todo!()
+    let parsed = syntax::parse(text, file);
+    let mut reader = Reader { text, file, diagnostics: Vec::new() };
+    let model = reader.model(&parsed.table, file_stem);
+    let mut diagnostics = reader.diagnostics;
+    if !parsed.syntax.is_empty() {
+        drop_consequences(&mut diagnostics, &parsed.syntax, text);
+    }
+    diagnostics.extend(parsed.syntax);
+    diagnostics.extend(parsed.duplicates);
+    diag::sort(&mut diagnostics);
+    (model, diagnostics)
 }
+
+/// Where the text itself is broken, what seems to be missing may be there, and what stands on a broken line is not
+/// what was meant.
+fn drop_consequences(diagnostics: &mut Vec<Diagnostic>, syntax: &[Diagnostic], text: &str) {
+    let line = |d: &Diagnostic| {
+        let at = d.primary.as_ref().map_or(0, |label| label.span.start as usize).min(text.len());
+        text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count()
+    };
+    let broken: Vec<usize> = syntax.iter().map(line).collect();
+    diagnostics.retain(|d| {
+        let missing = [codes::MISSING_KEY, codes::RUN_FORM, codes::EMPTY_BODY].contains(&d.code);
+        !missing && !broken.contains(&line(d))
+    });
+}
+
+/// One pass over one file.
+struct Reader<'s> {
+    text: &'s str,
+    file: FileId,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn model<'t>(&mut self, root: &'t toml::de::DeTable<'t>, file_stem: &str) -> Model {
+        let mut model = Model::default();
+        let top = Span { file: self.file, start: 0, end: 0 };
+        let file = self.fields(Table::File, top, root);
+        model.name = Some(Spanned { value: file_stem.into(), span: top });
+        if let Some(table) = self.table(&file, "pipeline") {
+            if let Some(name) = self.text(&table, "name") {
+                if name.value.is_empty() {
+                    let d = Diagnostic::error(codes::BAD_NAME, name.span, "the pipeline's name is empty");
+                    self.report(d.help("leave `name` out: then it is the file's name"));
+                }
+                model.name = Some(Spanned { value: name.value, span: name.span });
+            }
+            model.description = self.text(&table, "description");
+        }
+        for (name, value) in self.tables(&file, "params", "a param") {
+            let param = self.param(name, value);
+            model.params.push(param);
+        }
+        for (name, value) in self.entries(&file, "limits", "a limit") {
+            if let Some(count) = self.small(value, name.value.as_ref()) {
+                model.limits.push((name, count));
+            }
+        }
+        model.resources = self.resources(&file, &model.limits);
+        let limits = model.limits.clone();
+        model.nodes = self.nodes(&file, &limits);
+        if model.nodes.is_empty() {
+            let d = Diagnostic::error(codes::EMPTY_BODY, top, "the pipeline has no task");
+            self.report(d.help("write one: `[task.hello]` with `command = 'echo hello'`"));
+        }
+        model.outputs = self.values(&file, "outputs", "an output");
+        model
+    }
+
+    /// The tasks and maps of a body, in the order of the file.
+    fn nodes(&mut self, body: &Fields<'_>, limits: &Limits) -> Vec<NodeDecl> {
+        let mut nodes = Vec::new();
+        for (name, value) in self.tables(body, "task", "a task") {
+            self.check_free(&name, "a task");
+            nodes.push(NodeDecl::Task(self.task(name, value, limits)));
+        }
+        for (name, value) in self.tables(body, "map", "a map") {
+            self.check_free(&name, "a map");
+            nodes.push(NodeDecl::Map(self.map(name, value, limits)));
+        }
+        nodes.sort_by_key(|node| node.name().span);
+        nodes
+    }
+
+    /// `resources`: the machine's, and names under `[limits]`.
+    fn resources(&mut self, table: &Fields<'_>, limits: &Limits) -> Vec<(Name, Datum)> {
+        let Some(field) = table.get("resources") else { return Vec::new() };
+        let mut out = Vec::new();
+        for (name, value) in self.sorted(field.value) {
+            match Table::Resources.key(&name.value) {
+                Some(key) if key.status == Status::Planned => self.not_yet(&name, key),
+                Some(key) => {
+                    if self.fits(&name, value, key.kind) && self.amount_fits(&name, value, key.kind) {
+                        out.push((name, self.datum(value)));
+                    }
+                }
+                None if limits.iter().any(|(limit, _)| limit.value == name.value) => {
+                    let kind = crate::lang::keys::Kind::Count(0);
+                    if self.fits(&name, value, kind) && self.amount_fits(&name, value, kind) {
+                        out.push((name, self.datum(value)));
+                    }
+                }
+                None => self.unknown_resource(&name, limits),
+            }
+        }
+        out
+    }
+
+    fn unknown_resource(&mut self, name: &Name, limits: &Limits) {
+        let own = Table::Resources.keys().filter(|key| key.status != Status::Planned).map(|key| key.name);
+        let all: Vec<&str> = own.chain(limits.iter().map(|(limit, _)| &*limit.value)).collect();
+        let message = format!("{} is neither a resource nor a name under `[limits]`", quote(&name.value));
+        let help = did_you_mean(&name.value, all.iter().copied()).unwrap_or_else(|| {
+            let declare = if crate::lang::keys::is_name(&name.value) {
+                format!("; or say how many there are: `limits.{} = 4`", name.value)
+            } else {
+                String::new()
+            };
+            format!("use {}{declare}", or(all))
+        });
+        self.report(Diagnostic::error(codes::UNKNOWN_KEY, name.span, message).label("unknown resource").help(help));
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn span(&self, range: Range<usize>) -> Span {
+        Span { file: self.file, start: range.start as u32, end: range.end as u32 }
+    }
+}
+
+/// `[limits]`, as far as it could be read.
+type Limits = [(Name, Spanned<u32>)];

@@ -1,0 +1,605 @@
+//! The one table of all keys of the pipeline file. The reader, the "did you mean", the JSON Schema and the reference
+//! page come from it; nothing else may know a key that does not stand here.
+
+/// A table of the file: which keys may stand together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Table {
+    /// The top of the file.
+    File,
+    /// `[pipeline]`
+    Pipeline,
+    /// `[params.NAME]`
+    Param,
+    /// `[resources]`, and `resources` of a task or map.
+    Resources,
+    /// `[task.NAME]`
+    Task,
+    /// `inputs.NAME = { … }` of a task.
+    Input,
+    /// `outputs.NAME = { … }` of a task.
+    Output,
+    /// `[map.NAME]`
+    Map,
+    /// `over = { … }`
+    Source,
+}
+
+/// What may stand at a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A string as it stands.
+    Plain,
+    /// A string with `{{ … }}` in it.
+    Template,
+    /// A string that must hold an expression.
+    Expression,
+    /// A boolean, or an expression that gives one.
+    Condition,
+    /// `true` or `false`.
+    Bool,
+    /// A whole number in these bounds.
+    Int(i64, i64),
+    /// A whole number of at least this, or a template.
+    Count(i64),
+    /// Memory: a number of bytes, a text such as `512MiB`, or a template.
+    Memory,
+    /// Time: a number of seconds, a text such as `1h30m`, or a template.
+    Duration,
+    /// A number as a param's bound.
+    Number,
+    /// The name of a type.
+    Type,
+    /// Any TOML value; the strings in it are templates.
+    Value,
+    /// Any TOML value as it stands.
+    Literal,
+    /// An array of any values as they stand.
+    Literals,
+    /// A boolean, number or template.
+    Scalar,
+    /// A name of the language.
+    Name,
+    /// An array of such names.
+    Names,
+    /// An array of strings as they stand.
+    Words,
+    /// An array of templates, the first one the program.
+    Program,
+    /// A path, a glob, an array of them, or a table.
+    InputValue,
+    /// The name of a type, or a table.
+    OutputValue,
+    /// An expression, an array, or a table.
+    SourceValue,
+    /// Two or three whole numbers or expressions.
+    RangeValue,
+    /// A table from names to sources.
+    Axes,
+    /// A table with these keys.
+    Table(Table),
+    /// A table from names to this.
+    Named(&'static Kind),
+}
+
+/// One key of one table.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The table that it stands in.
+    pub table: Table,
+    /// Its name.
+    pub name: &'static str,
+    /// What may stand there.
+    pub kind: Kind,
+    /// What holds when it is left out, in words or as written; empty when nothing does.
+    pub default: &'static str,
+    /// What it means: one or two sentences of Markdown.
+    pub doc: &'static str,
+    /// Whether this version has it.
+    pub status: Status,
+}
+
+/// Whether this version has a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// May be left out.
+    Optional,
+    /// Must be given.
+    Required,
+    /// Part of the language, not of this version.
+    Planned,
+}
+
+use Kind::*;
+use Status::{Optional, Planned, Required};
+
+const fn key(table: Table, name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key { table, name, kind, default, doc, status: Optional }
+}
+
+const fn required(table: Table, name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { table, name, kind, default: "", doc, status: Required }
+}
+
+const fn planned(table: Table, name: &'static str, doc: &'static str) -> Key {
+    Key { table, name, kind: Value, default: "", doc, status: Planned }
+}
+
+const U32: i64 = u32::MAX as i64;
+
+/// Every key, table by table, in the order of the reference page.
+pub const KEYS: &[Key] = &[
+    key(Table::File, "pipeline", Table(Table::Pipeline), "", "What the pipeline is called."),
+    key(
+        Table::File,
+        "params",
+        Named(&Table(Table::Param)),
+        "",
+        "The parameters that a run may set; `params.NAME` in expressions.",
+    ),
+    key(Table::File, "resources", Table(Table::Resources), "", "Defaults for every task."),
+    key(
+        Table::File,
+        "limits",
+        Named(&Int(1, U32)),
+        "",
+        "Names of what there is only so much of, and how much: `licences = 4`. Tasks ask for it under `resources`.",
+    ),
+    key(Table::File, "task", Named(&Table(Table::Task)), "", "A task: something that is executed."),
+    key(Table::File, "map", Named(&Table(Table::Map)), "", "A map: its body is executed once for each item of a list."),
+    key(Table::File, "outputs", Named(&Value), "", "What the pipeline itself returns."),
+    planned(Table::File, "branch", "One of several bodies, chosen by a value."),
+    planned(Table::File, "loop", "A body that is executed until a condition holds."),
+    planned(Table::File, "call", "Another pipeline file as a node."),
+    planned(Table::File, "test", "A test of one node: inputs given, outputs expected."),
+    planned(Table::File, "profile", "Settings for one place where the pipeline runs; it stands in `flowrun.toml`."),
+    //
+    key(
+        Table::Pipeline,
+        "name",
+        Plain,
+        "the file's name without its ending",
+        "The pipeline's name; the cache and the index of runs know it by this.",
+    ),
+    key(Table::Pipeline, "description", Plain, "", "One sentence for people."),
+    //
+    key(
+        Table::Param,
+        "type",
+        Type,
+        "the default's, else `string`",
+        "`bool`, `int`, `float`, `string`, `path`, `list<…>`, `map<…>` or `json`. The content of the file that a `path` names counts in the cache's key.",
+    ),
+    key(Table::Param, "default", Literal, "none: every run must give the value", "The value of a run that gives none."),
+    key(Table::Param, "min", Number, "", "The least value of an `int` or `float`."),
+    key(Table::Param, "max", Number, "", "The greatest value of an `int` or `float`."),
+    key(Table::Param, "choices", Literals, "", "The only values allowed."),
+    key(Table::Param, "help", Plain, "", "One sentence for `--help`."),
+    //
+    key(
+        Table::Resources,
+        "cpus",
+        Count(1),
+        "1",
+        "Cores. A backend with fewer grants what it has, and `{{ resources.cpus }}` says how many.",
+    ),
+    key(Table::Resources, "memory", Memory, "not counted", "Memory: `512MiB`, `4GB`, or a number of bytes."),
+    key(
+        Table::Resources,
+        "time",
+        Duration,
+        "no limit",
+        "How long an attempt may run: `90s`, `1h30m`, or a number of seconds.",
+    ),
+    key(Table::Resources, "gpus", Count(0), "0", "Whole GPUs; their ids are in `CUDA_VISIBLE_DEVICES`."),
+    key(Table::Resources, "disk", Memory, "not counted", "Temporary disk space."),
+    planned(Table::Resources, "nodes", "Machines of an MPI job."),
+    planned(Table::Resources, "tasks", "Processes of an MPI job."),
+    //
+    key(Table::Task, "description", Plain, "", "One sentence for people, shown by `graph` and `plan`."),
+    key(
+        Table::Task,
+        "command",
+        Template,
+        "",
+        "What the shell runs. Every value in it is quoted for the place where it stands.",
+    ),
+    key(
+        Table::Task,
+        "argv",
+        Program,
+        "",
+        "A program and its arguments, without a shell. An element that is one single `{{ … }}` with a list becomes one argument for each of the list's elements.",
+    ),
+    key(
+        Table::Task,
+        "script",
+        Plain,
+        "",
+        "A text for `interpreter`, without interpolation: it reads its values from the JSON file that `$FLOWRUN_VARS` names.",
+    ),
+    key(
+        Table::Task,
+        "shell",
+        Words,
+        "`[\"bash\", \"-euo\", \"pipefail\", \"-c\"]`",
+        "The program that runs `command`, which comes as its last argument.",
+    ),
+    key(
+        Table::Task,
+        "interpreter",
+        Words,
+        "",
+        "The program that runs `script`, whose file comes as its last argument. A script must have it.",
+    ),
+    key(
+        Table::Task,
+        "inputs",
+        Named(&InputValue),
+        "",
+        "Files that the task reads: a path, a glob, or a list of them. Their content counts in the cache's key.",
+    ),
+    key(
+        Table::Task,
+        "outputs",
+        Named(&OutputValue),
+        "",
+        "What the task gives: the type of a value that it writes to `$FLOWRUN_OUTPUT`, or a table.",
+    ),
+    key(Table::Task, "vars", Named(&Value), "", "Named values for templates (`vars.NAME`) and for `$FLOWRUN_VARS`."),
+    key(
+        Table::Task,
+        "env",
+        Named(&Scalar),
+        "",
+        "Variables of the process's environment; they count in the cache's key.",
+    ),
+    key(
+        Table::Task,
+        "pass_env",
+        Words,
+        "",
+        "Names of variables that are handed on as they are and do not count in the cache's key.",
+    ),
+    key(
+        Table::Task,
+        "resources",
+        Table(Table::Resources),
+        "",
+        "What one attempt needs. Each one that is left out is that of the map around the task, else the file's.",
+    ),
+    key(
+        Table::Task,
+        "when",
+        Condition,
+        "`true`",
+        "Whether the task runs. `false` skips it and what names it directly.",
+    ),
+    key(Table::Task, "after", Names, "", "Nodes that must have ended first, for order alone."),
+    key(Table::Task, "cache", Bool, "`true` where outputs are declared", "Whether its result is kept and reused."),
+    key(
+        Table::Task,
+        "workdir",
+        Template,
+        "the pipeline file's folder",
+        "Where the process starts: a path, or `\"scratch\"` for a fresh folder that goes afterwards.",
+    ),
+    key(
+        Table::Task,
+        "priority",
+        Int(i64::MIN, i64::MAX),
+        "0",
+        "Of two tasks that could start, the one with the greater priority does.",
+    ),
+    key(
+        Table::Task,
+        "over",
+        SourceValue,
+        "",
+        "Makes the task a map of one task: executed once for each item of this list.",
+    ),
+    key(Table::Task, "as", Name, "`item`", "The item's name. Needs `over`."),
+    key(
+        Table::Task,
+        "key",
+        Expression,
+        "the item's index",
+        "The item's name in logs and selections, `align[NA12878]`. Needs `over`.",
+    ),
+    key(Table::Task, "where", Expression, "", "Drops the items for which it is false. Needs `over`."),
+    key(
+        Table::Task,
+        "group_by",
+        Expression,
+        "",
+        "Makes one item, `{ key, members }`, of all that give one value. Needs `over`.",
+    ),
+    key(Table::Task, "chunk", Int(1, U32), "", "Hands over so many items at a time, as a list. Needs `over`."),
+    key(Table::Task, "max_parallel", Int(1, U32), "no limit", "How many items may be at work at once. Needs `over`."),
+    planned(Table::Task, "max_failures", "How many items may fail."),
+    planned(Table::Task, "secrets", "Values for the process's environment that are never kept."),
+    planned(Table::Task, "backend", "Runs this task elsewhere than the rest."),
+    planned(Table::Task, "retry", "Runs a failed task again."),
+    planned(Table::Task, "keep", "How long file outputs are kept."),
+    planned(Table::Task, "container", "The image that the task runs in."),
+    planned(Table::Task, "setup", "Shell lines that go before the command."),
+    planned(Table::Task, "on_error", "What a failure means for the run."),
+    planned(Table::Task, "require", "How many items of a map must have succeeded."),
+    planned(Table::Task, "slurm", "Options for Slurm."),
+    planned(Table::Task, "local", "Options for this machine."),
+    //
+    planned(Table::Input, "url", "Where the file is fetched from."),
+    planned(Table::Input, "sha256", "The digest that the fetched file must have."),
+    //
+    key(Table::Output, "type", Type, "", "The type of a value."),
+    key(
+        Table::Output,
+        "from",
+        Plain,
+        "`$FLOWRUN_OUTPUT`",
+        "`\"stdout\"`: the value is all of standard output less final newlines. Needs `type`.",
+    ),
+    key(
+        Table::Output,
+        "file",
+        Template,
+        "",
+        "The path of a file. The command writes to `{{ outputs.NAME }}`, which is renamed to this path when it has succeeded.",
+    ),
+    key(
+        Table::Output,
+        "dir",
+        Template,
+        "",
+        "The path of a directory, which is there and empty when the command starts.",
+    ),
+    planned(Table::Output, "keep", "How long the file is kept."),
+    planned(Table::Output, "ensure", "What must be true of the file."),
+    //
+    key(Table::Map, "description", Plain, "", "One sentence for people, shown by `graph` and `plan`."),
+    required(Table::Map, "over", SourceValue, "The list: an expression, an array, or a table that names a source."),
+    key(Table::Map, "as", Name, "`item`", "The item's name in the body; `index` is always there."),
+    key(Table::Map, "key", Expression, "the item's index", "The item's name in logs and selections, `align[NA12878]`."),
+    key(Table::Map, "where", Expression, "", "Drops the items for which it is false."),
+    key(
+        Table::Map,
+        "group_by",
+        Expression,
+        "",
+        "Makes one item, `{ key, members }`, of all that give one value, in the order of first appearance.",
+    ),
+    key(Table::Map, "chunk", Int(1, U32), "", "Hands the body so many items at a time, as a list."),
+    key(Table::Map, "max_parallel", Int(1, U32), "no limit", "How many items may be at work at once."),
+    key(Table::Map, "when", Condition, "`true`", "Whether the map runs. `false` skips it and what names it directly."),
+    key(Table::Map, "after", Names, "", "Nodes that must have ended first, for order alone."),
+    key(Table::Map, "resources", Table(Table::Resources), "", "Defaults for every task of the body."),
+    key(
+        Table::Map,
+        "outputs",
+        Named(&Value),
+        "",
+        "What an item gives. With it the map's own name is the list of these records.",
+    ),
+    key(Table::Map, "task", Named(&Table(Table::Task)), "", "A task of the body."),
+    key(Table::Map, "map", Named(&Table(Table::Map)), "", "A map inside the body."),
+    planned(Table::Map, "branch", "One of several bodies, chosen by a value."),
+    planned(Table::Map, "loop", "A body that is executed until a condition holds."),
+    planned(Table::Map, "call", "Another pipeline file as a node."),
+    planned(Table::Map, "max_failures", "How many items may fail."),
+    planned(Table::Map, "backend", "Runs this map elsewhere than the rest."),
+    planned(Table::Map, "retry", "Runs failed tasks of the body again."),
+    planned(Table::Map, "on_error", "What a failure means for the run."),
+    planned(Table::Map, "require", "How many items of another map must have succeeded."),
+    planned(Table::Map, "slurm", "Options for Slurm."),
+    planned(Table::Map, "local", "Options for this machine."),
+    //
+    key(Table::Source, "range", RangeValue, "", "`[from, to]` or `[from, to, step]`: whole numbers without `to`."),
+    key(Table::Source, "glob", Template, "", "The paths that match, sorted bytewise."),
+    key(Table::Source, "lines", Template, "", "The lines of a file."),
+    key(Table::Source, "csv", Template, "", "The records of a CSV file with a header; every cell is a string."),
+    key(
+        Table::Source,
+        "tsv",
+        Template,
+        "",
+        "The records of a file with a header and tabs between cells; every cell is a string.",
+    ),
+    key(Table::Source, "jsonl", Template, "", "One JSON value for each line of a file."),
+    key(
+        Table::Source,
+        "product",
+        Axes,
+        "",
+        "Every combination of several lists as a record; the last list runs fastest.",
+    ),
+    key(Table::Source, "zip", Axes, "", "Several lists of one length side by side, as records."),
+];
+
+/// Names that every expression may use; nothing else may be called so.
+pub const SCOPE_NAMES: &[&str] =
+    &["params", "inputs", "outputs", "vars", "resources", "item", "index", "attempt", "run", "project", "env", "carry"];
+
+/// Functions of the expression language.
+pub const FUNCTION_NAMES: &[&str] = &["debug", "dict", "first", "namespace", "range"];
+
+/// Words that the grammar of expressions keeps for itself.
+pub const GRAMMAR_WORDS: &[&str] =
+    &["and", "else", "false", "False", "if", "in", "is", "loop", "none", "None", "not", "or", "self", "true", "True"];
+
+/// What is reserved about a name; `None` when it is free.
+pub fn reserved(name: &str) -> Option<&'static str> {
+    if SCOPE_NAMES.contains(&name) {
+        Some("has a meaning of its own in expressions")
+    } else if FUNCTION_NAMES.contains(&name) {
+        Some("is a function of the expression language")
+    } else if GRAMMAR_WORDS.contains(&name) {
+        Some("is a word of the expression language")
+    } else {
+        None
+    }
+}
+
+/// `[A-Za-z_][A-Za-z0-9_]*`
+pub fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+impl Table {
+    /// Every table, in the order of the reference page.
+    pub const ALL: [Table; 9] = [
+        Table::File,
+        Table::Pipeline,
+        Table::Param,
+        Table::Resources,
+        Table::Task,
+        Table::Input,
+        Table::Output,
+        Table::Map,
+        Table::Source,
+    ];
+    /// Its keys, planned ones too.
+    pub fn keys(self) -> impl Iterator<Item = &'static Key> {
+        KEYS.iter().filter(move |key| key.table == self)
+    }
+    /// One of its keys.
+    pub fn key(self, name: &str) -> Option<&'static Key> {
+        self.keys().find(|key| key.name == name)
+    }
+    /// What a sentence calls it: "a task".
+    pub fn noun(self) -> &'static str {
+        match self {
+            Table::File => "the pipeline file",
+            Table::Pipeline => "`[pipeline]`",
+            Table::Param => "a param",
+            Table::Resources => "`resources`",
+            Table::Task => "a task",
+            Table::Input => "an input",
+            Table::Output => "an output of a task",
+            Table::Map => "a map",
+            Table::Source => "a source of `over`",
+        }
+    }
+    /// How it is written.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Table::File => "The file",
+            Table::Pipeline => "[pipeline]",
+            Table::Param => "[params.NAME]",
+            Table::Resources => "[resources]",
+            Table::Task => "[task.NAME]",
+            Table::Input => "inputs.NAME = { … }",
+            Table::Output => "outputs.NAME = { … }",
+            Table::Map => "[map.NAME]",
+            Table::Source => "over = { … }",
+        }
+    }
+    /// What it is for, in Markdown.
+    pub fn doc(self) -> &'static str {
+        match self {
+            Table::File => "The tables that may stand at the top of a pipeline file.",
+            Table::Pipeline => "The pipeline as a whole.",
+            Table::Param => "A parameter. A run sets it by `-p NAME=VALUE`, by `-- --NAME VALUE`, or from a file.",
+            Table::Resources => {
+                "What a task asks of the machine. Beside these keys it may name anything under `[limits]`, with a whole \
+                 number. In a task or map it is a table of its own: `resources.cpus = 4`."
+            }
+            Table::Task => "A task has exactly one of `command`, `argv` and `script`.",
+            Table::Input => "The table form of an input.",
+            Table::Output => {
+                "The table form of an output: exactly one of `type`, `file` and `dir`. A value can be written shorter: \
+                 `outputs.count = \"int\"`."
+            }
+            Table::Map => "A map has a body of at least one node: `[map.NAME.task.NAME]`, `[map.NAME.map.NAME]`.",
+            Table::Source => "The table form of `over`: exactly one of these keys.",
+        }
+    }
+}
+
+impl Kind {
+    /// What a sentence calls it: "a whole number".
+    pub fn noun(self) -> &'static str {
+        match self {
+            Plain | Template | Type | Name | Expression => "a string",
+            Condition => "a boolean or an expression",
+            Bool => "`true` or `false`",
+            Int(..) => "a whole number",
+            Count(_) => "a whole number or an expression",
+            Memory => "an amount of memory",
+            Duration => "a duration",
+            Number => "a number",
+            Value | Literal => "a value",
+            Literals => "an array",
+            Scalar => "a string, a number or a boolean",
+            Names | Words | Program => "an array of strings",
+            InputValue => "a path, a glob, or an array of them",
+            OutputValue => "a type, or a table such as `{ file = \"…\" }`",
+            SourceValue => "an expression, an array, or a table such as `{ csv = \"…\" }`",
+            RangeValue => "an array of two or three whole numbers or expressions",
+            Axes | Table(_) | Named(_) => "a table",
+        }
+    }
+    /// What the reference calls it.
+    pub fn reference(self) -> String {
+        match self {
+            Plain => "string".to_owned(),
+            Template => "template".to_owned(),
+            Expression => "expression".to_owned(),
+            Condition => "boolean, or expression".to_owned(),
+            Bool => "boolean".to_owned(),
+            Int(..) => "integer".to_owned(),
+            Count(_) => "integer, or expression".to_owned(),
+            Memory => "amount, or template".to_owned(),
+            Duration => "duration, or template".to_owned(),
+            Number => "number".to_owned(),
+            Type => "type".to_owned(),
+            Value => "any value with templates".to_owned(),
+            Literal => "any value".to_owned(),
+            Literals => "array of any values".to_owned(),
+            Scalar => "template, number or boolean".to_owned(),
+            Name => "name".to_owned(),
+            Names => "array of names".to_owned(),
+            Words => "array of strings".to_owned(),
+            Program => "array of templates".to_owned(),
+            InputValue => "template, or array of templates".to_owned(),
+            OutputValue => "type, or table".to_owned(),
+            SourceValue => "expression, array, or table".to_owned(),
+            RangeValue => "array of integers or expressions".to_owned(),
+            Axes => "table: NAME = source".to_owned(),
+            Table(table) => format!("table, see {}", table.noun()),
+            Named(inner) => format!("table: NAME = {}", inner.reference()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_stands_once() {
+        for (i, key) in KEYS.iter().enumerate() {
+            let same = |other: &&Key| other.table == key.table && other.name == key.name;
+            assert!(!KEYS[..i].iter().any(|other| same(&other)), "{:?}.{}", key.table, key.name);
+            assert!(key.doc.ends_with(['.', '`']), "{:?}.{} has no sentence", key.table, key.name);
+        }
+    }
+
+    #[test]
+    fn a_shorthand_takes_what_its_map_takes() {
+        for name in ["over", "as", "key", "where", "group_by", "chunk", "max_parallel"] {
+            let kind = |table: Table| table.key(name).map(|key| key.kind);
+            assert_eq!(kind(Table::Task), kind(Table::Map), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_letters_digits_and_underscores() {
+        assert!(["a", "_", "A1_b"].into_iter().all(is_name));
+        assert!(!["", "1a", "a-b", "é", "a.b", "a b"].into_iter().any(is_name));
+        assert_eq!(reserved("params"), Some("has a meaning of its own in expressions"));
+        assert_eq!(reserved("first"), Some("is a function of the expression language"));
+        assert_eq!(reserved("in"), Some("is a word of the expression language"));
+        assert_eq!(reserved("align"), None);
+    }
+}

@@ -1,0 +1,273 @@
+//! What TOML itself has to say about a file: syntax errors, and keys and tables that stand twice.
+//!
+//! The parser names one place of a duplicate only, so an index of all declarations is made here when it complains.
+
+use crate::base::text::quote;
+use crate::diag::{Diagnostic, FileId, Span, codes};
+use std::ops::Range;
+use toml::de::{DeTable, Error};
+use toml_parser::Source;
+use toml_parser::parser::{Event, EventKind};
+
+/// A file that was parsed as far as it goes.
+pub struct Parsed<'t> {
+    /// The root table.
+    pub table: DeTable<'t>,
+    /// Mistakes of the text itself; what stands on their lines is not to be trusted.
+    pub syntax: Vec<Diagnostic>,
+    /// Keys and tables that stand twice.
+    pub duplicates: Vec<Diagnostic>,
+}
+
+/// Parses a file.
+pub fn parse(text: &str, file: FileId) -> Parsed<'_> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let (mut syntax, mut duplicates) = (Vec::new(), Vec::new());
+    let mut index = None;
+    for error in errors {
+        let range = error.span().unwrap_or(text.len()..text.len());
+        if error.message() == "duplicate key" || error.message().starts_with("cannot extend value") {
+            let index = index.get_or_insert_with(|| Index::of(text));
+            duplicates.extend(duplicate(index, range, file));
+        } else {
+            syntax.push(mistake(&error, text, range, file));
+        }
+    }
+    Parsed { table: table.into_inner(), syntax, duplicates }
+}
+
+fn mistake(error: &Error, text: &str, range: Range<usize>, file: FileId) -> Diagnostic {
+    let span = Span { file, start: range.start as u32, end: range.end.max(range.start + 1) as u32 };
+    let message = error.message();
+    let (message, help) = match message.split_once(", expected ").map_or(message, |(what, _)| what) {
+        "missing escaped value" => (
+            "a `\\` in a `\"…\"` string begins an escape".to_owned(),
+            Some("write `\\\\`, or use a `'…'` string, where every character stands for itself"),
+        ),
+        "invalid basic string" | "invalid literal string" if ends_line(text, range.start) => (
+            "the string does not end on its line".to_owned(),
+            Some("close it, or use `\"\"\"…\"\"\"` or `'''…'''` for several lines"),
+        ),
+        "string values must be quoted" => {
+            ("the value is neither a number nor a boolean".to_owned(), Some("put text in quotes: `\"…\"` or `'…'`"))
+        }
+        _ => (message.to_owned(), None),
+    };
+    let diagnostic = Diagnostic::error(codes::SYNTAX, span, message);
+    match help {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
+}
+
+fn ends_line(text: &str, at: usize) -> bool {
+    matches!(text.as_bytes().get(at), None | Some(b'\n' | b'\r'))
+}
+
+/// How a name came to be declared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `[a.b]`: the last name.
+    Header,
+    /// `[a.b]`: the names before it.
+    AroundHeader,
+    /// `a.b = …`: the last name.
+    Value,
+    /// `a.b = …`: the names before it.
+    Dotted,
+}
+
+struct Declared {
+    path: Vec<String>,
+    form: Form,
+    range: Range<usize>,
+}
+
+struct Index(Vec<Declared>);
+
+impl Index {
+    fn of(text: &str) -> Self {
+        let source = Source::new(text);
+        let tokens = source.lex().into_vec();
+        let mut events: Vec<Event> = Vec::new();
+        // the same bound as the parser's own; below it nothing was read
+        let mut guarded = toml_parser::parser::RecursionGuard::new(&mut events, 80);
+        toml_parser::parser::parse_document(&tokens, &mut guarded, &mut ());
+        let mut walk = Walk { base: Vec::new(), open: Vec::new(), keys: Vec::new(), declared: Vec::new(), elements: 0 };
+        for event in &events {
+            walk.event(event, source);
+        }
+        Self(walk.declared)
+    }
+
+    /// What a complaint about `range` speaks of: the declaration there, and the one that it collides with.
+    fn collision(&self, range: &Range<usize>) -> Option<(&Declared, &Declared)> {
+        let position = self.0.iter().position(|d| d.range == *range)?;
+        let (here, before) = (&self.0[position], &self.0[..position]);
+        let same = before.iter().find(|d| d.path == here.path && d.form != Form::AroundHeader);
+        // a dotted key that reaches into a table which has a header or braces of its own
+        let around = || {
+            let reaches =
+                |d: &&Declared| matches!(d.form, Form::Header | Form::Value) && here.path.starts_with(&d.path);
+            before.iter().filter(reaches).max_by_key(|d| d.path.len())
+        };
+        Some((here, same.or_else(around)?))
+    }
+}
+
+/// Walks over the parser's events and notes every name with its full path.
+struct Walk {
+    /// The path of the header above.
+    base: Vec<String>,
+    /// Inline tables and arrays that are open: their paths, and whether they are arrays.
+    open: Vec<(Vec<String>, bool)>,
+    /// The dotted key under way.
+    keys: Vec<(String, Range<usize>)>,
+    declared: Vec<Declared>,
+    /// Counts array elements, so that each has a path of its own.
+    elements: usize,
+}
+
+impl Walk {
+    fn event(&mut self, event: &Event, source: Source<'_>) {
+        match event.kind() {
+            EventKind::StdTableOpen | EventKind::ArrayTableOpen => {
+                self.open.clear();
+                self.keys.clear();
+                self.base.clear();
+            }
+            EventKind::SimpleKey => {
+                let mut name = std::borrow::Cow::Borrowed("");
+                if let Some(raw) = source.get(event) {
+                    raw.decode_key(&mut name, &mut ());
+                }
+                self.keys.push((name.into_owned(), event.span().start()..event.span().end()));
+            }
+            EventKind::StdTableClose => self.base = self.declare(Form::AroundHeader, Form::Header),
+            EventKind::ArrayTableClose => {
+                let path = self.declare(Form::AroundHeader, Form::AroundHeader);
+                self.base = self.element(path);
+            }
+            EventKind::KeyValSep => {
+                let path = self.declare(Form::Dotted, Form::Value);
+                self.open.push((path, false));
+            }
+            EventKind::InlineTableOpen | EventKind::ArrayOpen => {
+                let path = match self.open.last() {
+                    Some((path, true)) => self.element(path.clone()),
+                    Some((path, false)) => path.clone(),
+                    None => Vec::new(),
+                };
+                self.open.push((path, event.kind() == EventKind::ArrayOpen));
+            }
+            EventKind::InlineTableClose | EventKind::ArrayClose => {
+                self.open.pop();
+                self.end_value();
+            }
+            EventKind::Scalar => self.end_value(),
+            // a key whose value is missing ends with its line
+            EventKind::Newline if self.open.len() == 1 => self.open.clear(),
+            EventKind::ValueSep
+            | EventKind::Whitespace
+            | EventKind::Comment
+            | EventKind::Newline
+            | EventKind::KeySep
+            | EventKind::Error => {}
+        }
+    }
+
+    /// After a value its key is done with; an element of an array has none.
+    fn end_value(&mut self) {
+        if self.open.last().is_some_and(|(_, array)| !array) {
+            self.open.pop();
+        }
+    }
+
+    fn element(&mut self, mut path: Vec<String>) -> Vec<String> {
+        self.elements += 1;
+        path.push(format!("[{}]", self.elements));
+        path
+    }
+
+    fn declare(&mut self, before: Form, last: Form) -> Vec<String> {
+        let mut path = self.open.last().map_or_else(|| self.base.clone(), |(path, _)| path.clone());
+        let keys = std::mem::take(&mut self.keys);
+        let count = keys.len();
+        for (i, (name, range)) in keys.into_iter().enumerate() {
+            path.push(name);
+            let form = if i + 1 == count { last } else { before };
+            self.declared.push(Declared { path: path.clone(), form, range });
+        }
+        path
+    }
+}
+
+fn duplicate(index: &Index, range: Range<usize>, file: FileId) -> Option<Diagnostic> {
+    let span = |range: &Range<usize>| Span { file, start: range.start as u32, end: range.end as u32 };
+    let Some((here, first)) = index.collision(&range) else {
+        return Some(Diagnostic::error(codes::DUPLICATE_KEY, span(&range), "this key stands twice"));
+    };
+    if index.inside_duplicate(here) {
+        return None;
+    }
+    let whole = first.path.join(".");
+    let name = quote(&whole);
+    let same = first.path.len() == here.path.len();
+    let (code, message, here_text, first_text, help) = match (first.form, here.form) {
+        (Form::Header, Form::Header) => (
+            codes::DUPLICATE_KEY,
+            format!("the table {name} stands twice"),
+            "again here",
+            "first here",
+            "give one of them another name, or write all of it in one table".to_owned(),
+        ),
+        (Form::Value, Form::Value) if same => (
+            codes::DUPLICATE_KEY,
+            format!("{name} stands twice"),
+            "again here",
+            "first here",
+            "keep one of them".to_owned(),
+        ),
+        (Form::Dotted, Form::Header) => {
+            (codes::DOTTED_TABLE, mixed(&name), "by a header here", "by a dotted key here", one_way(&first.path))
+        }
+        (Form::Header, Form::Dotted) | (Form::Header, Form::Value) if here.form == Form::Dotted || !same => {
+            (codes::DOTTED_TABLE, mixed(&name), "by a dotted key here", "by a header here", one_way(&first.path))
+        }
+        _ => {
+            let (given, added) = ("given as a whole here", "added to here");
+            let here_is_whole = here.form == Form::Value && same;
+            let (here_text, first_text) = if here_is_whole { (given, added) } else { (added, given) };
+            let message = format!("{name} is given as a whole and added to as well");
+            (codes::DUPLICATE_KEY, message, here_text, first_text, "write all of it in one place".to_owned())
+        }
+    };
+    let diagnostic = Diagnostic::error(code, span(&here.range), message).label(here_text);
+    Some(diagnostic.also(span(&first.range), first_text).help(help))
+}
+
+fn mixed(name: &str) -> String {
+    format!("{name} is declared both by dotted keys and by a header")
+}
+
+fn one_way(path: &[String]) -> String {
+    let (whole, Some((name, outer))) = (path.join("."), path.split_last()) else { return String::new() };
+    let place = if outer.is_empty() { "at the top".to_owned() } else { format!("under `[{}]`", outer.join(".")) };
+    format!("write all of it in one way: `{name}.NAME = …` {place}, or `NAME = …` under `[{whole}]`")
+}
+
+impl Index {
+    /// Whether a name stands in the second of two tables of one name: then only the tables are worth a word.
+    fn inside_duplicate(&self, here: &Declared) -> bool {
+        let before = |range: &Range<usize>| {
+            let at = range.start;
+            self.0.iter().take_while(move |d| d.range.start < at)
+        };
+        let header = before(&here.range).filter(|d| d.form == Form::Header).last();
+        header.is_some_and(|header| {
+            here.path.len() > header.path.len()
+                && here.path.starts_with(&header.path)
+                && before(&header.range).any(|d| d.path == header.path && d.form != Form::AroundHeader)
+        })
+    }
+}

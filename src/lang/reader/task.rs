@@ -1,0 +1,231 @@
+//! `[task.NAME]`: what it runs, reads and gives.
+
+use super::fields::Fields;
+use super::{Limits, Reader, Val, data};
+use crate::base::text::{and, quote};
+use crate::diag::{Diagnostic, Spanned, codes};
+use crate::lang::keys::Table;
+use crate::lang::model::{Datum, Name, OutputDecl, OutputKind, RunDecl, TaskDecl, Text};
+use toml::de::DeValue;
+
+impl Reader<'_> {
+    pub(super) fn task(&mut self, name: Name, value: Val<'_>, limits: &Limits) -> TaskDecl {
+        let empty = toml::de::DeTable::new();
+        let toml = value.get_ref().as_table().unwrap_or(&empty);
+        let table = self.fields(Table::Task, self.span(value.span()), toml);
+        let run = self.run(&name, &table);
+        TaskDecl {
+            description: self.text(&table, "description"),
+            run,
+            shell: self.program(&table, "shell"),
+            interpreter: self.program(&table, "interpreter"),
+            inputs: self.inputs(&table),
+            outputs: self.outputs(&table),
+            vars: self.values(&table, "vars", "a var"),
+            env: self.values(&table, "env", "a variable"),
+            pass_env: self.pass_env(&table),
+            resources: self.resources(&table, limits),
+            when: self.condition(&table, "when"),
+            after: self.names(&table, "after", "a node"),
+            cache: table.get("cache").and_then(|field| {
+                let value = field.value.get_ref().as_bool()?;
+                Some(Spanned { value, span: self.span(field.value.span()) })
+            }),
+            workdir: self.text(&table, "workdir"),
+            priority: self.int(&table, "priority"),
+            over: self.shorthand(&table),
+            name,
+        }
+    }
+
+    /// Exactly one of the three ways to run.
+    fn run(&mut self, name: &Name, table: &Fields<'_>) -> RunDecl {
+        const FORMS: [&str; 3] = ["command", "argv", "script"];
+        let mut given = table.given(&FORMS);
+        given.sort_by_key(|field| field.name.span);
+        for extra in given.iter().skip(1) {
+            let message = format!("a task has one of {}, not several", and(FORMS));
+            let d = Diagnostic::error(codes::RUN_FORM, extra.name.span, message).label("one too many");
+            let first = given[0].name.span;
+            self.report(d.also(first, "the first one").help("keep one, or make two tasks of it"));
+        }
+        if given.is_empty() && !self.was_given(table, &FORMS) {
+            let message = format!("the task {} says not what it runs", quote(&name.value));
+            let d = Diagnostic::error(codes::RUN_FORM, table.span, message);
+            self.report(d.help(format!("give it one of {}", and(FORMS))));
+        }
+        self.belongs(table, "shell", "command");
+        self.belongs(table, "interpreter", "script");
+        if let (Some(script), None) = (table.get("script"), table.get("interpreter"))
+            && !self.was_given(table, &["interpreter"])
+        {
+            let d = Diagnostic::error(codes::MISSING_KEY, script.name.span, "a script needs `interpreter`");
+            self.report(d.help("say what runs it: `interpreter = [\"python3\"]`"));
+        }
+        let field = given.first().map(|field| field.key.name);
+        match field {
+            Some("argv") => match self.program(table, "argv") {
+                Some(words) => RunDecl::Argv(words),
+                None => RunDecl::Argv(Spanned { value: Vec::new(), span: table.span }),
+            },
+            Some("script") => RunDecl::Script(self.text(table, "script").unwrap_or_else(|| nothing(table))),
+            _ => RunDecl::Command(self.text(table, "command").unwrap_or_else(|| nothing(table))),
+        }
+    }
+
+    /// Whether one of the keys was there but had a wrong value: then its absence is no news.
+    fn was_given(&self, table: &Fields<'_>, keys: &[&str]) -> bool {
+        table.rejected.iter().any(|name| keys.contains(name))
+    }
+
+    /// Reports `key` where `owner`, which alone gives it a meaning, is not there.
+    pub(super) fn belongs(&mut self, table: &Fields<'_>, key: &str, owner: &str) {
+        if let (Some(field), None) = (table.get(key), table.get(owner))
+            && !self.was_given(table, &[owner])
+        {
+            let message = format!("{} has no meaning without {}", quote(key), quote(owner));
+            let d = Diagnostic::error(codes::KEY_CONFLICT, field.name.span, message);
+            self.report(d.help(format!("add {}, or leave {} out", quote(owner), quote(key))));
+        }
+    }
+
+    /// `when`: a boolean or an expression.
+    pub(super) fn condition(&mut self, table: &Fields<'_>, key: &str) -> Option<Datum> {
+        let field = table.get(key)?;
+        let datum = self.datum(field.value);
+        if let Datum::Text(text) = &datum {
+            self.must_hold_expression(text, key);
+        }
+        Some(datum)
+    }
+
+    fn pass_env(&mut self, table: &Fields<'_>) -> Vec<Spanned<std::sync::Arc<str>>> {
+        let names = self.words(table, "pass_env");
+        for name in names.iter().filter(|name| name.value.is_empty() || name.value.contains(['=', '\0'])) {
+            let message = format!("{} cannot be the name of a variable", quote(&name.value));
+            let d = Diagnostic::error(codes::BAD_NAME, name.span, message);
+            self.report(d.help("give the name alone; a value is given under `env`"));
+        }
+        names
+    }
+
+    fn inputs(&mut self, table: &Fields<'_>) -> Vec<(Name, Datum)> {
+        let mut out = Vec::new();
+        for (name, value) in self.entries(table, "inputs", "an input") {
+            match value.get_ref() {
+                DeValue::Table(toml) => {
+                    let reports = self.diagnostics.len();
+                    self.fields(Table::Input, self.span(value.span()), toml);
+                    if self.diagnostics.len() == reports {
+                        let message = format!("{} is an empty table", quote(&name.value));
+                        let d = Diagnostic::error(codes::WRONG_TYPE, self.span(value.span()), message);
+                        self.report(d.help(format!("write a path: `{} = \"data/reads.fq\"`", name.value)));
+                    }
+                }
+                DeValue::Array(items) => {
+                    let strings = items.iter().filter(|item| !item.get_ref().is_str()).count() == 0;
+                    for item in items.iter().filter(|item| !item.get_ref().is_str()) {
+                        self.wrong_element(&name.value, item);
+                    }
+                    if strings {
+                        out.push((name, self.datum(value)));
+                    }
+                }
+                _ => out.push((name, self.datum(value))),
+            }
+        }
+        out
+    }
+
+    fn outputs(&mut self, table: &Fields<'_>) -> Vec<OutputDecl> {
+        let mut out = Vec::new();
+        for (name, value) in self.entries(table, "outputs", "an output") {
+            let kind = match (self.text_of(value), value.get_ref()) {
+                (Some(text), _) => self.output_type(&text, &name).map(OutputKind::Value),
+                (None, DeValue::Table(toml)) => {
+                    let fields = self.fields(Table::Output, self.span(value.span()), toml);
+                    self.output_table(&fields, &name)
+                }
+                (None, _) => None,
+            };
+            if let Some(kind) = kind {
+                out.push(OutputDecl { name, kind, span: self.span(value.span()) });
+            }
+        }
+        out
+    }
+
+    fn output_type(&mut self, text: &Text, name: &Name) -> Option<crate::lang::types::Type> {
+        let path = text.value.contains(['/', '.', '*']) && !text.value.contains('<') || data::has_hole(&text.value);
+        if path {
+            let message = format!("{} is not a type", quote(&text.value));
+            let shown = if text.value.len() <= 60 { &*text.value } else { "…" };
+            let help = format!("a file is declared in a table: `outputs.{} = {{ file = \"{shown}\" }}`", name.value);
+            self.report(Diagnostic::error(codes::BAD_TYPE, text.span, message).help(help));
+            return None;
+        }
+        self.type_of(text).map(|ty| ty.value)
+    }
+
+    fn output_table(&mut self, table: &Fields<'_>, name: &Name) -> Option<OutputKind> {
+        const FORMS: [&str; 3] = ["type", "file", "dir"];
+        let mut given = table.given(&FORMS);
+        given.sort_by_key(|field| field.name.span);
+        if let [first, second, ..] = given.as_slice() {
+            let message = format!("an output has one of {}, not several", and(FORMS));
+            let d = Diagnostic::error(codes::BAD_OUTPUT, second.name.span, message).label("one too many");
+            self.report(d.also(first.name.span, "the first one").help("declare an output for each"));
+            return None;
+        }
+        let from = self.text(table, "from");
+        if let (Some(text), Some(field)) = (&from, table.get("from")) {
+            if !matches!(&*text.value, "stdout") {
+                let d = Diagnostic::error(
+                    codes::BAD_OUTPUT,
+                    text.span,
+                    format!("{} is no place to read a value from", quote(&text.value)),
+                );
+                self.report(d.help("write `from = \"stdout\"`, or leave `from` out: then it is `$FLOWRUN_OUTPUT`"));
+                return None;
+            }
+            if given.first().is_none_or(|form| form.key.name != "type") && table.rejected.is_empty() {
+                let d = Diagnostic::error(codes::BAD_OUTPUT, field.name.span, "`from` has no meaning without `type`");
+                self.report(d.help("add the value's type: `{ type = \"string\", from = \"stdout\" }`"));
+                return None;
+            }
+        }
+        match given.first().map(|field| field.key.name) {
+            Some("file") => self.text(table, "file").map(OutputKind::File),
+            Some("dir") => self.text(table, "dir").map(OutputKind::Dir),
+            Some(_) => {
+                let text = self.text(table, "type")?;
+                let ty = self.type_of(&text)?.value;
+                Some(if from.is_some() { OutputKind::Stdout(ty) } else { OutputKind::Value(ty) })
+            }
+            None => {
+                if table.rejected.is_empty() {
+                    let d = Diagnostic::error(
+                        codes::BAD_OUTPUT,
+                        table.span,
+                        format!("the output {} says not what it is", quote(&name.value)),
+                    );
+                    self.report(d.help("write `{ file = \"…\" }`, `{ dir = \"…\" }`, or a type"));
+                }
+                None
+            }
+        }
+    }
+
+    /// The map of the shorthand form.
+    fn shorthand(&mut self, table: &Fields<'_>) -> Option<Box<crate::lang::model::OverDecl>> {
+        for key in ["as", "key", "where", "group_by", "chunk", "max_parallel"] {
+            self.belongs(table, key, "over");
+        }
+        self.over(table).map(Box::new)
+    }
+}
+
+/// The text of what is missing; the model of a file with mistakes goes nowhere.
+fn nothing(table: &Fields<'_>) -> Text {
+    Text { value: "".into(), span: table.span, offsets: None, body: table.span.start }
+}
