@@ -27,7 +27,7 @@ const EXAMPLES: &str = "Examples:
   flowrun plan                          what would run now, and why";
 
 const PARAMS_HELP: &str = "Words after `--` are params of the pipeline by their names: \
-    `-- --multiplier 15`.\nEvery option with [env: …] may be set in the environment.";
+    `-- --multiplier 15`.\nOptions with [env: …] may be set in the environment; the command line wins.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -84,12 +84,12 @@ pub enum Command {
 }
 
 /// How a result is printed.
+// A doc comment on a variant would make every help text four lines longer.
+#[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people.
     #[default]
     Human,
-    /// One JSON document on standard output.
     Json,
 }
 
@@ -145,7 +145,7 @@ pub struct WatchArgs {
     /// Write every event as a line of JSON to this file
     #[arg(long, value_name = "FILE", env = "FLOWRUN_EVENTS", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub events: Option<PathBuf>,
-    /// How the result is printed
+    /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,
     /// Wait while another run holds this pipeline
@@ -198,7 +198,7 @@ pub struct CheckArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub params: ParamArgs,
-    /// How the result is printed
+    /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,
 }
@@ -221,7 +221,7 @@ pub struct PlanArgs {
     /// Only the counts, without the instances
     #[arg(long)]
     pub summary: bool,
-    /// How the result is printed
+    /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,
 }
@@ -238,21 +238,18 @@ pub struct ExplainArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub place: PlaceArgs,
-    /// How the result is printed
+    /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,
 }
 
 /// The forms of a graph.
+#[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GraphForm {
-    /// For Graphviz.
     Dot,
-    /// For Markdown.
     Mermaid,
-    /// A drawing.
     Svg,
-    /// Nodes and edges.
     Json,
 }
 
@@ -276,7 +273,7 @@ pub struct StatusArgs {
     /// A pipeline file (`pipeline.toml` when left out), then the number of a run (the newest when left out)
     #[arg(value_name = "PIPELINE|RUN", value_hint = ValueHint::FilePath)]
     pub words: Vec<OsString>,
-    /// How the result is printed
+    /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,
 }
@@ -293,7 +290,7 @@ pub struct RunsArgs {
     /// The database of runs and cache [default: .flowrun/store.db]
     #[arg(long, value_name = "URL", env = "FLOWRUN_STORE", hide_env_values = true)]
     pub store: Option<String>,
-    /// How the result is printed
+    /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,
 }
@@ -331,7 +328,7 @@ pub struct TemplateArgs {
 pub enum TemplateCommand {
     /// List the templates.
     List {
-        /// How the result is printed
+        /// How the result is printed: for people, or as one JSON document
         #[arg(long, value_enum, value_name = "FORM", default_value_t)]
         output: Output,
     },

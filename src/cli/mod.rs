@@ -2,38 +2,88 @@
 //! views, and that prints.
 
 pub mod args;
+mod edit;
 pub mod exit;
-pub mod registry;
-pub mod settings;
+mod failed;
+mod panic;
+mod read;
+mod registry;
+mod run;
+mod screen;
+mod settings;
+mod template;
 
-use clap::Parser;
+use args::{Cli, Command, Output, TemplateCommand};
+use clap::{CommandFactory, Parser};
+use screen::{Screen, print};
 use std::process::ExitCode;
 
-/// Why a command ends here, with its exit code.
-#[derive(Debug)]
-pub struct Failed {
-    /// From the table in `exit`.
-    pub code: u8,
-    /// One sentence.
-    pub message: String,
-    /// The way out.
-    pub help: Option<String>,
-}
-
-impl Failed {
-    /// What was typed is wrong.
-    pub fn usage(message: impl Into<String>, help: Option<String>) -> Self {
-        Self { code: exit::USAGE, message: message.into(), help }
-    }
-    /// The store or the backend cannot be used.
-    pub fn machine(message: impl Into<String>, help: Option<String>) -> Self {
-        Self { code: exit::MACHINE, message: message.into(), help }
-    }
-}
+pub use failed::Failed;
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let cli = args::Cli::parse();
-    let _ = cli;
-    ExitCode::from(exit::OK)
+    panic::hook();
+    let cli = Cli::parse();
+    let screen = Screen::here();
+    let output = output(&cli.command);
+    let end = std::panic::catch_unwind(|| command(cli.command, screen));
+    match end {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(failed)) => {
+            failed.say(screen, output);
+            ExitCode::from(failed.code)
+        }
+        Err(_) => ExitCode::from(exit::BUG),
+    }
+}
+
+/// How the command prints its result.
+fn output(command: &Command) -> Output {
+    match command {
+        Command::Run(args) => args.watch.output,
+        Command::Resume(args) => args.watch.output,
+        Command::Check(args) => args.output,
+        Command::Plan(args) => args.output,
+        Command::Explain(args) => args.output,
+        Command::Status(args) => args.output,
+        Command::Runs(args) => args.output,
+        Command::Template(args) => match args.command {
+            TemplateCommand::List { output } => output,
+            TemplateCommand::New { .. } => Output::Human,
+        },
+        _ => Output::Human,
+    }
+}
+
+fn command(command: Command, screen: Screen) -> Result<u8, Failed> {
+    match command {
+        Command::Run(args) => run::run(&args, screen),
+        Command::Resume(args) => run::resume(&args, screen),
+        Command::Check(args) => edit::check(&args, screen),
+        Command::Plan(args) => edit::plan(&args, screen),
+        Command::Explain(args) => edit::explain(&args, screen),
+        Command::Graph(args) => edit::graph(&args),
+        Command::Status(args) => read::status(&args, screen),
+        Command::Runs(args) => read::runs(&args, screen),
+        Command::Log(args) => read::log(&args),
+        Command::Template(args) => template::template(&args.command, screen),
+        Command::Schema => edit::schema(),
+        Command::Completions { shell } => completions(shell),
+        Command::Man { dir } => man(&dir),
+        Command::Executor { words } => Ok(registry::executor(words)),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<u8, Failed> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "flowrun", &mut script);
+    print(script)?;
+    Ok(exit::OK)
+}
+
+fn man(dir: &std::path::Path) -> Result<u8, Failed> {
+    let wrong = |error| Failed::machine(format!("cannot write man pages into `{}`: {error}", dir.display()), None);
+    std::fs::create_dir_all(dir).map_err(wrong)?;
+    clap_mangen::generate_to(Cli::command(), dir).map_err(wrong)?;
+    Ok(exit::OK)
 }

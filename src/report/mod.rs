@@ -4,3 +4,4 @@
 pub mod forecast;
 pub mod outcome;
 pub mod runs;
+pub mod status;

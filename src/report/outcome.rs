@@ -37,7 +37,7 @@ pub fn log_command(pipeline: &str, run: u64, instance: &str) -> String {
 /// What is said at the end of a run, to people. `pipeline` as in [`log_command`].
 pub fn human(ended: &Ended, pipeline: &str, paint: Paint) -> String {
     let mut text = String::new();
-    failures(&mut text, ended, pipeline, paint);
+    digest(&mut text, &ended.failures, ended.run, pipeline, paint);
     if !ended.outputs.is_empty() {
         let _ = writeln!(text, "{}", paint.bold("outputs"));
         let width = ended.outputs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
@@ -172,14 +172,15 @@ fn tail_lines(item: &FailureItem) -> Vec<String> {
     lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(shown).collect()
 }
 
-fn failures(text: &mut String, ended: &Ended, pipeline: &str, paint: Paint) {
-    let groups = groups(&ended.failures);
+/// Failures for people: equal ones once, the earliest last, a blank line after each.
+pub(super) fn digest(text: &mut String, failures: &[FailureItem], run: u64, pipeline: &str, paint: Paint) {
+    let groups = groups(failures);
     let (told, rest) = groups.split_at(groups.len().min(GROUPS));
     if !rest.is_empty() {
         let _ = writeln!(
             text,
             "{} in {} kinds: the first {GROUPS} kinds follow\n",
-            text::count(ended.failures.len() as u64, "failure"),
+            text::count(failures.len() as u64, "failure"),
             groups.len()
         );
     }
@@ -200,7 +201,7 @@ fn failures(text: &mut String, ended: &Ended, pipeline: &str, paint: Paint) {
             }
         }
         if item.has_log {
-            let _ = writeln!(text, "  {} {}", paint.cyan("log:"), log_command(pipeline, ended.run, &item.instance));
+            let _ = writeln!(text, "  {} {}", paint.cyan("log:"), log_command(pipeline, run, &item.instance));
         }
         text.push('\n');
     }
@@ -225,20 +226,35 @@ pub fn json(ended: &Ended, pipeline: &str) -> String {
         wall_s: f64,
         failures: Vec<Failure<'a>>,
     }
-    #[derive(Serialize)]
-    struct Failure<'a> {
-        instance: &'a str,
-        attempt: u32,
-        cause: &'static str,
-        exit: Option<i32>,
-        message: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        help: Option<&'a str>,
-        ignored: bool,
-        tail: String,
-        log: Option<String>,
-    }
-    let failures = ended.failures.iter().map(|item| Failure {
+    let document = Document {
+        run: ended.run,
+        state: state(ended.end),
+        outputs: Outputs(&ended.outputs),
+        counts: &ended.counts,
+        wall_s: ended.wall_ms as f64 / 1000.0,
+        failures: failures(&ended.failures, ended.run, pipeline),
+    };
+    to_line(&document)
+}
+
+/// A failure as programs read it.
+#[derive(Serialize)]
+pub(super) struct Failure<'a> {
+    instance: &'a str,
+    attempt: u32,
+    cause: &'static str,
+    exit: Option<i32>,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+    ignored: bool,
+    tail: String,
+    /// The command that shows the whole log.
+    log: Option<String>,
+}
+
+pub(super) fn failures<'a>(list: &'a [FailureItem], run: u64, pipeline: &str) -> Vec<Failure<'a>> {
+    let failure = |item: &'a FailureItem| Failure {
         instance: &item.instance,
         attempt: item.attempt,
         cause: item.cause.word(),
@@ -247,17 +263,9 @@ pub fn json(ended: &Ended, pipeline: &str) -> String {
         help: item.help.as_deref(),
         ignored: item.ignored,
         tail: String::from_utf8_lossy(&item.tail).into_owned(),
-        log: item.has_log.then(|| log_command(pipeline, ended.run, &item.instance)),
-    });
-    let document = Document {
-        run: ended.run,
-        state: state(ended.end),
-        outputs: Outputs(&ended.outputs),
-        counts: &ended.counts,
-        wall_s: ended.wall_ms as f64 / 1000.0,
-        failures: failures.collect(),
+        log: item.has_log.then(|| log_command(pipeline, run, &item.instance)),
     };
-    to_line(&document)
+    list.iter().map(failure).collect()
 }
 
 /// One JSON document and a newline.

@@ -1,0 +1,92 @@
+//! The commands that read what runs left: `status`, `runs`, `log`.
+
+use super::Failed;
+use super::args::{LogArgs, Output, RunsArgs, StatusArgs};
+use super::screen::{Screen, cannot_print, print};
+use super::settings::Target;
+use super::{exit, registry};
+use crate::driver::history;
+use crate::port::Access;
+use crate::report::{runs, status};
+use crate::sys::Fault;
+use jiff::tz::TimeZone;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// `flowrun status`
+pub fn status(args: &StatusArgs, screen: Screen) -> Result<u8, Failed> {
+    let (target, run) = Target::with_run(&args.words, "status")?;
+    let state = history::status(&target.state_dir(), run)?;
+    print(match args.output {
+        Output::Human => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(state.last, |since| since.as_millis() as u64);
+            status::human(&state, &target.words(), now, &TimeZone::system(), screen.out)
+        }
+        Output::Json => status::json(&state, &target.words()),
+    })?;
+    Ok(exit::OK)
+}
+
+/// `flowrun runs`
+pub fn runs(args: &RunsArgs, screen: Screen) -> Result<u8, Failed> {
+    let target = Target::only_pipeline(&args.words, "runs")?;
+    let cannot = |error: anyhow::Error| Failed::from(crate::driver::Error::Store(error));
+    let mut store = registry::store(args.store.as_deref())?(&target.state_dir(), Access::Read).map_err(cannot)?;
+    let rows = store.runs(None, args.limit).map_err(cannot)?;
+    print(match args.output {
+        Output::Human => runs::human(&rows, &TimeZone::system(), screen.out),
+        Output::Json => runs::json(&rows),
+    })?;
+    Ok(exit::OK)
+}
+
+/// `flowrun log`
+pub fn log(args: &LogArgs) -> Result<u8, Failed> {
+    let target = Target::of(&args.words)?;
+    let instance = match target.rest.as_slice() {
+        [one] => one,
+        [] => {
+            return Err(Failed::usage(
+                "which instance?",
+                Some("name one, as in `flowrun log 'align[3]'`; `flowrun status` names those that failed".to_owned()),
+            ));
+        }
+        [_, more, ..] => {
+            return Err(Failed::usage(
+                format!("`{more}` is one word too many"),
+                Some("`flowrun log` takes one pipeline file and one instance".to_owned()),
+            ));
+        }
+    };
+    let place = history::log(&target.state_dir(), args.run, instance, args.attempt)?;
+    if !args.stderr {
+        copy(&place.out)?;
+    }
+    if !args.stdout {
+        copy(&place.err)?;
+    }
+    Ok(exit::OK)
+}
+
+/// Copies a part of a file to standard output as it is.
+fn copy((path, from, len): &(PathBuf, u64, Option<u64>)) -> Result<(), Failed> {
+    let cannot_read = |error: std::io::Error| Failed::from(Fault::io("read", path, &error));
+    let mut file = File::open(path).map_err(cannot_read)?;
+    file.seek(SeekFrom::Start(*from)).map_err(cannot_read)?;
+    let mut part = file.take(len.unwrap_or(u64::MAX));
+    let mut out = std::io::stdout().lock();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        let n = part.read(&mut piece).map_err(cannot_read)?;
+        if n == 0 {
+            return Ok(());
+        }
+        match out.write_all(&piece[..n]).and_then(|()| out.flush()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(cannot_print(&error)),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `run` and `resume`: the views of a run, and its end.
+
+use super::Failed;
+use super::args::{FreshArgs, Output, ResumeArgs, RunArgs, WatchArgs};
+use super::exit;
+use super::screen::{Screen, complain, print};
+use super::settings::{self, Target};
+use crate::driver::{self, Params, Settings};
+use crate::port::Sink;
+use crate::report::outcome;
+use crate::view::{JsonLines, Lines, Terminal};
+use std::fs::File;
+
+/// `flowrun run`
+pub fn run(args: &RunArgs, screen: Screen) -> Result<u8, Failed> {
+    let target = Target::of(&args.words)?;
+    let settings = settings::settings(&target, settings::params(&args.params)?, &args.place, &args.fresh)?;
+    drive(settings, &target, &args.watch, screen)
+}
+
+/// `flowrun resume`
+pub fn resume(args: &ResumeArgs, screen: Screen) -> Result<u8, Failed> {
+    let (mut target, run) = Target::with_run(&args.words, "resume")?;
+    target.rest.clear();
+    let settings = settings::settings(&target, Params::default(), &args.place, &FreshArgs::default())?;
+    drive(Settings { resume: Some(run), ..settings }, &target, &args.watch, screen)
+}
+
+fn drive(settings: Settings, target: &Target, watch: &WatchArgs, screen: Screen) -> Result<u8, Failed> {
+    let sinks = views(watch, screen)?;
+    let ended = driver::run(settings::watched(settings, watch), sinks)?;
+    let words = target.words();
+    match watch.output {
+        Output::Human => print(outcome::human(&ended, &words, screen.out))?,
+        Output::Json => {
+            complain(outcome::human(&ended, &words, screen.err));
+            print(outcome::json(&ended, &words))?;
+        }
+    }
+    Ok(exit::of_run(&ended))
+}
+
+fn views(watch: &WatchArgs, screen: Screen) -> Result<Vec<Box<dyn Sink>>, Failed> {
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    let terminal = if screen.live { Terminal::new(screen.err).ok() } else { None };
+    match terminal {
+        Some(terminal) => sinks.push(Box::new(terminal)),
+        None => sinks.push(Box::new(Lines::new(std::io::stderr(), screen.err))),
+    }
+    if let Some(path) = &watch.events {
+        let shown = path.display().to_string();
+        let file = File::create(path)
+            .map_err(|error| Failed::usage(format!("cannot write the events to `{shown}`: {error}"), None))?;
+        sinks.push(Box::new(JsonLines::new(file, move |error| {
+            complain(format!("warning: the events in `{shown}` are not complete: {error}\n"));
+        })));
+    }
+    Ok(sinks)
+}

@@ -1,0 +1,124 @@
+//! The state of one run, live or over.
+
+use super::outcome::{self, to_line};
+use super::runs::time;
+use crate::base::paint::Paint;
+use crate::base::{human, text};
+use crate::engine::Counts;
+use crate::event::{RunState, Time};
+use crate::port::status::{Life, Status};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Instances at work that are named.
+const SHOWN: usize = 20;
+
+/// `status` for people. `pipeline` are the words that name it in a command, with a blank in front, or nothing.
+pub fn human(status: &Status, pipeline: &str, now: Time, zone: &TimeZone, paint: Paint) -> String {
+    let mut text = String::new();
+    let run = paint.bold(format_args!("run {}", status.run));
+    let state = match &status.life {
+        Life::Ended(RunState::Succeeded) => paint.green("succeeded"),
+        Life::Ended(RunState::Failed) => paint.red("failed"),
+        Life::Live(by) => format!("{}: {}", paint.cyan("at work"), human::plain(by)),
+        Life::Interrupted => paint.yellow("interrupted"),
+    };
+    let until = if matches!(status.life, Life::Live(_)) { now } else { status.last };
+    let _ = writeln!(text, "{run} of {}: {state}", human::plain(&status.pipeline));
+    let took = text::elapsed(until.saturating_sub(status.began));
+    let _ = writeln!(text, "began {}, {took}", time(status.began, zone));
+    let _ = writeln!(text, "{}", outcome::counts(&status.counts));
+
+    let name_width = status.nodes.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(40);
+    if !status.nodes.is_empty() {
+        text.push('\n');
+    }
+    for (name, counts) in &status.nodes {
+        let _ = writeln!(text, "  {:<name_width$}  {}", human::plain(name), outcome::counts(counts));
+    }
+    if !status.running.is_empty() {
+        let _ = writeln!(text, "\n{}", paint.bold("at work"));
+        let mut running: Vec<_> = status.running.iter().collect();
+        running.sort_by_key(|at_work| at_work.since);
+        for at_work in running.iter().take(SHOWN) {
+            let attempt = if at_work.attempt > 1 { format!(", attempt {}", at_work.attempt) } else { String::new() };
+            let since = text::elapsed(now.saturating_sub(at_work.since));
+            let _ = writeln!(text, "  {}  {since}{attempt}", human::plain(&at_work.instance));
+        }
+        if running.len() > SHOWN {
+            let _ = writeln!(text, "  and {} more", running.len() - SHOWN);
+        }
+    }
+    if !status.failures.is_empty() {
+        text.push('\n');
+        outcome::digest(&mut text, &status.failures, status.run, pipeline, paint);
+        text.pop();
+    }
+    if status.life == Life::Interrupted {
+        let _ = writeln!(text, "\n`flowrun resume{pipeline}` goes on where it stopped, and so does the same command");
+    }
+    text
+}
+
+/// `status --output json`.
+pub fn json(status: &Status, pipeline: &str) -> String {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        run: u64,
+        pipeline: &'a str,
+        state: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+        began: Time,
+        last: Time,
+        counts: Both<'a>,
+        nodes: Vec<Node<'a>>,
+        running: Vec<Running<'a>>,
+        failures: Vec<outcome::Failure<'a>>,
+    }
+    #[derive(Serialize)]
+    struct Both<'a> {
+        #[serde(flatten)]
+        ended: &'a Counts,
+        running: u32,
+        waiting: u32,
+    }
+    #[derive(Serialize)]
+    struct Node<'a> {
+        name: &'a str,
+        counts: Both<'a>,
+    }
+    #[derive(Serialize)]
+    struct Running<'a> {
+        instance: &'a str,
+        attempt: u32,
+        since: Time,
+    }
+    let both = |ended| -> Both<'_> {
+        let counts: &Counts = ended;
+        Both { ended: counts, running: counts.running, waiting: counts.waiting }
+    };
+    let (state, by) = match &status.life {
+        Life::Ended(RunState::Succeeded) => ("succeeded", None),
+        Life::Ended(RunState::Failed) => ("failed", None),
+        Life::Live(by) => ("running", Some(by.as_str())),
+        Life::Interrupted => ("interrupted", None),
+    };
+    to_line(&Document {
+        run: status.run,
+        pipeline: &status.pipeline,
+        state,
+        by,
+        began: status.began,
+        last: status.last,
+        counts: both(&status.counts),
+        nodes: status.nodes.iter().map(|(name, counts)| Node { name, counts: both(counts) }).collect(),
+        running: status
+            .running
+            .iter()
+            .map(|at_work| Running { instance: &at_work.instance, attempt: at_work.attempt, since: at_work.since })
+            .collect(),
+        failures: outcome::failures(&status.failures, status.run, pipeline),
+    })
+}
