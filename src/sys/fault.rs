@@ -87,8 +87,8 @@ impl FaultKind {
     }
 }
 
-/// What the system said, without Rust's number behind it.
-fn reason(error: &io::Error) -> String {
+/// What the system said, without Rust's number behind it: `no space left on device`.
+pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => lower_first(&text[..end]),

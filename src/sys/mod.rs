@@ -1,9 +1,20 @@
-//! Room `sys`.
+//! Floor 4: the operating system. The only place that spawns, kills, locks and renames.
+//! It knows nothing of pipelines, instances or runs.
 
+pub mod cgroup;
 pub mod content;
+pub mod cores;
 pub mod durable;
 pub mod fault;
+pub mod find;
+pub mod gpus;
 pub mod lock;
+pub mod process;
+pub mod signals;
+pub mod spawn;
 
 pub use content::{Content, digest_file, digest_path};
+pub use cores::{cores, memory};
 pub use fault::{At, Fault, FaultKind};
+pub use gpus::gpus;
+pub use signals::signals;

@@ -1,0 +1,185 @@
+//! Other processes, seen through `/proc`: who descends from whom, what they have read and written.
+//! Everything here may be out of date when it is returned; nothing here sends a signal to a bare pid.
+
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+/// Blocks until a child of ours has ended, and leaves it to be reaped. False: it is no child of ours any more.
+pub fn wait(pid: Pid) -> bool {
+    loop {
+        match rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return true,
+            Err(_) => return false,
+        }
+    }
+}
+
+/// The bytes that a process and its waited-for children have read and written, by calls of the `read` and `write` kind.
+///
+/// To be opened while it lives: of a process that has ended the file belongs to root, but it can still be read.
+pub struct Io(Option<File>);
+
+impl Io {
+    /// Opens the counters of a living process.
+    pub fn open(pid: Pid) -> Self {
+        Self(File::open(format!("/proc/{}/io", pid.as_raw_nonzero())).ok())
+    }
+    /// Bytes read and written until now; zeroes where the system does not say. Call it before the process is reaped.
+    pub fn read(&self) -> (u64, u64) {
+        let mut buffer = [0; 512];
+        let Some(n) = self.0.as_ref().and_then(|file| file.read_at(&mut buffer, 0).ok()) else { return (0, 0) };
+        let text = String::from_utf8_lossy(&buffer[..n]);
+        let field = |name: &str| {
+            text.lines().find_map(|l| l.strip_prefix(name)).and_then(|v| v.trim().parse().ok()).unwrap_or(0)
+        };
+        (field("rchar:"), field("wchar:"))
+    }
+}
+
+/// The processes that came to us because their parents died (we are a subreaper). The kernel gives them to the first
+/// thread, so that thread must start no process itself.
+pub struct Orphans(Option<File>);
+
+impl Orphans {
+    /// Of this process.
+    pub fn open() -> Self {
+        let pid = rustix::process::getpid().as_raw_nonzero();
+        Self(File::open(format!("/proc/self/task/{pid}/children")).ok())
+    }
+    /// The orphans that live, those that ended are reaped on the way; `None`: the kernel does not say.
+    pub fn living(&self) -> Option<Vec<Pid>> {
+        let file = self.0.as_ref()?;
+        let mut text = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            match file.read_at(&mut buffer, text.len() as u64).ok()? {
+                0 => break,
+                n => text.extend_from_slice(&buffer[..n]),
+            }
+        }
+        if text.is_empty() {
+            return Some(Vec::new());
+        }
+        let ended = |pid: &Pid| {
+            let answer = rustix::process::waitid(WaitId::Pid(*pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+            matches!(answer, Ok(Some(_)) | Err(_))
+        };
+        Some(pids(&text).filter(|pid| !ended(pid)).collect())
+    }
+}
+
+fn pids(text: &[u8]) -> impl Iterator<Item = Pid> {
+    text.split(|b| b.is_ascii_whitespace())
+        .filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok())
+        .filter_map(Pid::from_raw)
+}
+
+/// A process as `/proc/PID/stat` shows it.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    pid: Pid,
+    parent: i32,
+    session: i32,
+}
+
+/// Every process of the machine (of our pid namespace).
+fn all() -> Vec<Entry> {
+    let Ok(folder) = std::fs::read_dir("/proc") else { return Vec::new() };
+    folder.flatten().filter_map(|e| entry(e.file_name().to_str()?)).collect()
+}
+
+fn entry(pid: &str) -> Option<Entry> {
+    let pid = Pid::from_raw(pid.parse().ok()?)?;
+    let stat = std::fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    // The name in brackets may hold anything, so count from the last bracket: state, parent, group, session.
+    let rest = &stat[stat.iter().rposition(|&b| b == b')')? + 1..];
+    let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace().skip(1);
+    let parent = fields.next()?.parse().ok()?;
+    let session = fields.nth(1)?.parse().ok()?;
+    Some(Entry { pid, parent, session })
+}
+
+/// All living descendants of `roots`, without themselves.
+pub fn descendants(roots: &[Pid]) -> Vec<Pid> {
+    let all = all();
+    let mut found: Vec<Pid> = roots.to_vec();
+    let mut next = 0;
+    while next < found.len() {
+        let parent = found[next].as_raw_nonzero().get();
+        found.extend(all.iter().filter(|e| e.parent == parent).map(|e| e.pid));
+        next += 1;
+    }
+    found.split_off(roots.len())
+}
+
+/// The children of this process, of all its threads.
+pub fn children() -> Vec<Pid> {
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    all().into_iter().filter(|e| e.parent == me).map(|e| e.pid).collect()
+}
+
+/// The processes of a session.
+pub fn session(leader: Pid) -> Vec<Handle> {
+    let leader = leader.as_raw_nonzero().get();
+    all().into_iter().filter(|e| e.session == leader).filter_map(|e| Handle::open(e.pid)).collect()
+}
+
+/// A process that cannot be mistaken for a later one with its number.
+#[derive(Debug)]
+pub struct Handle(OwnedFd);
+
+impl Handle {
+    /// `None`: it has ended, or the kernel has no such handles.
+    pub fn open(pid: Pid) -> Option<Self> {
+        pidfd_open(pid, PidfdFlags::empty()).ok().map(Self)
+    }
+    /// Sends a signal; one that has ended does not mind.
+    pub fn signal(&self, signal: Signal) {
+        let _ = pidfd_send_signal(&self.0, signal);
+    }
+}
+
+/// Blocks until all have ended or the time has come; says whether all have ended.
+pub fn wait_all(handles: &[Handle], until: Instant) -> bool {
+    handles.iter().all(|handle| {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let timeout = rustix::time::Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: i64::from(left.subsec_nanos()),
+            };
+            let mut fds = [rustix::event::PollFd::new(&handle.0, rustix::event::PollFlags::IN)];
+            match rustix::event::poll(&mut fds, Some(&timeout)) {
+                Ok(0) if left > Duration::ZERO => {}
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(0) | Err(_) => return false,
+                Ok(_) => return true,
+            }
+        }
+    })
+}
+
+/// Kills every descendant of this process, those that come up meanwhile too, and returns when none is left.
+///
+/// The process must be a subreaper and must start nothing any more.
+pub fn kill_descendants() {
+    loop {
+        for pid in children() {
+            // A child of ours cannot be reaped by anybody else, so the number is still its own.
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        let mut wait = WaitIdOptions::EXITED;
+        loop {
+            match rustix::process::waitid(WaitId::All, wait) {
+                Ok(Some(_)) => wait |= WaitIdOptions::NOHANG,
+                Ok(None) => break,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
