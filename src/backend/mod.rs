@@ -1,1 +1,3 @@
-//! Room `backend`.
+//! Floor 5: what executes attempts. One folder a backend; none knows another, and nobody but `cli` names one.
+
+pub mod local;

@@ -32,7 +32,8 @@ fn find(controller: &str, groups: &str, mounts: &str) -> Option<Folders> {
         let (root, point) = (left.next()?, left.next()?);
         let mut right = right.split(' ');
         let (kind, options) = (right.next()?, right.nth(1)?);
-        let ours = if unified { kind == "cgroup2" } else { kind == "cgroup" && options.split(',').any(|o| o == controller) };
+        let ours =
+            if unified { kind == "cgroup2" } else { kind == "cgroup" && options.split(',').any(|o| o == controller) };
         ours.then_some((root, point))
     })?;
     let inside = Path::new(path).strip_prefix(root).unwrap_or(Path::new(""));
@@ -63,7 +64,8 @@ mod tests {
     fn folders_of_both_versions_and_of_a_container() {
         let shown = |controller, groups, mounts| {
             let found = find(controller, groups, mounts)?;
-            let list: Vec<_> = found.list.iter().map(|p| p.to_str().unwrap().trim_end_matches('/').to_owned()).collect();
+            let list: Vec<_> =
+                found.list.iter().map(|p| p.to_str().unwrap().trim_end_matches('/').to_owned()).collect();
             Some(format!("{} {}", found.unified, list.join(" ")))
         };
         let two = "0::/user.slice/a.scope\n";

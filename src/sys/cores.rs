@@ -7,7 +7,8 @@ use std::path::Path;
 /// Cores: those of the affinity mask, at most as many whole ones as the control groups grant; at least 1.
 pub fn cores() -> u32 {
     let mask = rustix::thread::sched_getaffinity(None).map(|set| set.count()).ok();
-    let mask = mask.filter(|&n| n > 0).unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
+    let mask =
+        mask.filter(|&n| n > 0).unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
     quota().map_or(mask, |quota| mask.min(quota)).max(1)
 }
 

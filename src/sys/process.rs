@@ -130,16 +130,31 @@ pub fn session(leader: Pid) -> Vec<Handle> {
 
 /// A process that cannot be mistaken for a later one with its number.
 #[derive(Debug)]
-pub struct Handle(OwnedFd);
+pub struct Handle {
+    pid: Pid,
+    fd: OwnedFd,
+}
 
 impl Handle {
     /// `None`: it has ended, or the kernel has no such handles.
     pub fn open(pid: Pid) -> Option<Self> {
-        pidfd_open(pid, PidfdFlags::empty()).ok().map(Self)
+        Some(Self { pid, fd: pidfd_open(pid, PidfdFlags::empty()).ok()? })
+    }
+    /// Its number, its own while it is alive.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+    /// Whether it has not ended.
+    pub fn is_alive(&self) -> bool {
+        !wait_all(std::slice::from_ref(self), Instant::now())
+    }
+    /// Its process group; `None`: it is gone.
+    pub fn group(&self) -> Option<Pid> {
+        rustix::process::getpgid(Some(self.pid)).ok()
     }
     /// Sends a signal; one that has ended does not mind.
     pub fn signal(&self, signal: Signal) {
-        let _ = pidfd_send_signal(&self.0, signal);
+        let _ = pidfd_send_signal(&self.fd, signal);
     }
 }
 
@@ -152,7 +167,7 @@ pub fn wait_all(handles: &[Handle], until: Instant) -> bool {
                 tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: i64::from(left.subsec_nanos()),
             };
-            let mut fds = [rustix::event::PollFd::new(&handle.0, rustix::event::PollFlags::IN)];
+            let mut fds = [rustix::event::PollFd::new(&handle.fd, rustix::event::PollFlags::IN)];
             match rustix::event::poll(&mut fds, Some(&timeout)) {
                 Ok(0) if left > Duration::ZERO => {}
                 Err(rustix::io::Errno::INTR) => {}

@@ -154,7 +154,8 @@ pub fn spawn(what: &Spawn<'_>) -> Result<Pid, NotSpawned> {
     let pid = pid.map_err(|error| NotSpawned { stage: Stage::Process, error })?;
     let pid = Pid::from_raw(pid).expect("a child has a positive id");
     // SAFETY: the child wrote it, unseen by the compiler; it is gone from our memory now.
-    let (stage, errno) = unsafe { (std::ptr::read_volatile(&raw const order.stage), std::ptr::read_volatile(&raw const order.errno)) };
+    let (stage, errno) =
+        unsafe { (std::ptr::read_volatile(&raw const order.stage), std::ptr::read_volatile(&raw const order.errno)) };
     if errno == 0 {
         return Ok(pid);
     }

@@ -1,0 +1,329 @@
+//! One attempt, from its order to its report, on the thread of a slot.
+
+use super::environment::{OUTPUT, VARS, Variable, c_path};
+use super::executor::World;
+use super::logs::Segment;
+use super::running::{Running, Then, Why};
+use super::staging::{Staged, remove};
+use super::{explain, output};
+use crate::base::digest::Stat;
+use crate::event::{Failure, LogRange, Outcome, Produced, Results, Usage};
+use crate::port::{Job, JobOutputKind, Report};
+use crate::sys::fault::{At, Fault};
+use crate::sys::spawn::{self, End, Leads, Spawn};
+use crate::sys::{content, find, process};
+use rustix::process::Pid;
+use std::ffi::{CString, OsStr};
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The longest single word that Linux takes (`MAX_ARG_STRLEN`), its NUL not counted.
+const LONGEST_WORD: usize = 131_071;
+/// How much of standard error is read to say which command was not found.
+const TAIL: u64 = 2048;
+/// The longest text that is taken for a value or for all values.
+const LONGEST_VALUES: u64 = 256 << 20;
+
+/// A place for one attempt at a time.
+pub struct Slot {
+    world: Arc<World>,
+    segment: Option<Segment>,
+    /// The orphans that lived after the last attempt; they cannot write to this slot's segment.
+    orphans: Vec<Pid>,
+}
+
+/// How a process ended, and what was learnt on the way.
+struct Ran {
+    end: End,
+    why: Option<Why>,
+    oom: bool,
+}
+
+impl Slot {
+    /// A slot without a segment yet.
+    pub fn new(world: Arc<World>) -> Self {
+        Self { world, segment: None, orphans: Vec::new() }
+    }
+
+    /// Executes an attempt.
+    pub fn execute(&mut self, job: &Job, running: &Arc<Running>) -> Report {
+        let mut usage = Usage { began: now_ms(), ..Usage::default() };
+        let mut log = None;
+        let result = self.whole(job, running, &mut usage, &mut log);
+        let (result, stats) = match result {
+            Ok((results, stats)) => (Ok(results), stats),
+            Err(failure) => (Err(failure), Vec::new()),
+        };
+        let trusted = result.is_ok()
+            && job.watched.iter().all(|(path, stat)| content::stat_path(path).is_ok_and(|now| now == *stat));
+        Report::Ended {
+            instance: job.instance,
+            attempt: job.attempt,
+            outcome: Outcome { result, usage, log, host: None },
+            stats,
+            trusted,
+        }
+    }
+
+    fn whole(
+        &mut self,
+        job: &Job,
+        running: &Arc<Running>,
+        usage: &mut Usage,
+        log: &mut Option<LogRange>,
+    ) -> Result<(Results, Vec<Option<Stat>>), Failure> {
+        let world = self.world.clone();
+        let files = Files::new(job, &world.work);
+        let staged = Staged::prepare(job, &world.notes)?;
+        let undo = Undo(Some(&staged));
+        files.write(job).map_err(explain::fault)?;
+        let segment = match &mut self.segment {
+            Some(segment) => segment,
+            none => none.insert(world.logs.segment().map_err(explain::fault)?),
+        };
+        let before = world.oom_kills.load(Ordering::Relaxed);
+        let variables = files.variables(job)?;
+        let ran = run(&world, job, running, &files, &variables, segment, usage)?;
+        let range = segment.take_range();
+        *log = Some(range);
+        let errors = || segment.tail_of_err(range.err, TAIL);
+        let oom = ran.oom && world.killed_for_memory(before);
+        let result = match ran {
+            Ran { why: Some(Why::Time), .. } => Err(explain::timeout(job.time_ms.unwrap_or_default())),
+            Ran { why: Some(Why::Asked), .. } => Err(explain::stopped()),
+            Ran { end: End::Exit(0), .. } => collect(job, &files, segment, range, &staged),
+            Ran { .. } if oom => Err(explain::out_of_memory()),
+            Ran { end, .. } => Err(explain::ended(end, &errors(), world.environment.path(&variables))),
+        };
+        if result.is_ok() {
+            undo.disarm();
+        }
+        self.check_orphans();
+        result
+    }
+
+    /// A segment that a living descendant may write to is not used again.
+    fn check_orphans(&mut self) {
+        // A kernel that does not tell about orphans leaves one segment to a slot.
+        let Some(living) = self.world.orphans.living() else { return };
+        if living.iter().any(|pid| !self.orphans.contains(pid)) {
+            self.segment = None;
+        }
+        self.orphans = living;
+    }
+}
+
+/// Puts everything back unless told otherwise.
+struct Undo<'a, 'b>(Option<&'a Staged<'b>>);
+
+impl Undo<'_, '_> {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Undo<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(staged) = self.0 {
+            staged.undo();
+        }
+    }
+}
+
+/// Starts the process, waits for its end and measures it.
+fn run(
+    world: &Arc<World>,
+    job: &Job,
+    running: &Arc<Running>,
+    files: &Files,
+    variables: &[Variable],
+    segment: &Segment,
+    usage: &mut Usage,
+) -> Result<Ran, Failure> {
+    let dir = files.scratch.as_deref().or(job.workdir.as_deref()).unwrap_or(&job.project);
+    let path = world.environment.path(variables);
+    let args = arguments(job, files)?;
+    let name = OsStr::from_bytes(args.first().map_or(b"", |a| a.as_bytes()));
+    let program = find::program(name, path, dir).map_err(|why| explain::no_program(name, &why, path, dir))?;
+    let nul = || explain::nul("a path");
+    let what = Spawn {
+        program: &c_path(&program).ok_or_else(nul)?,
+        args: &args,
+        env: &world.environment.with(variables),
+        dir: Some(&c_path(dir).ok_or_else(nul)?),
+        stdio: [world.nothing.as_fd(), segment.out.as_fd(), segment.err.as_fd()],
+        leads: Leads::Group,
+        open_files: world.open_files,
+    };
+    let began = Instant::now();
+    let started = {
+        let Some(_open) = world.gate.pass() else { world.gate.wait_for_the_end() };
+        running.start(|| spawn::spawn(&what))
+    };
+    let Some(pid) = started.map_err(|e| explain::not_spawned(&e, &program, dir))? else {
+        return Err(explain::stopped());
+    };
+    let io = process::Io::open(pid);
+    if let Some(limit) = job.time_ms {
+        world.serve_timer();
+        world.timer.add(began + Duration::from_millis(limit), Then::Stop, running);
+    }
+    world.send(&Report::Started { instance: job.instance, attempt: job.attempt });
+    if !process::wait(pid) {
+        // Only the end of the executor reaps what is a slot's.
+        world.gate.wait_for_the_end();
+    }
+    usage.wall_us = micros(began.elapsed());
+    let why = running.ended(&world.gate);
+    (usage.read_bytes, usage.written_bytes) = io.read();
+    let Some((end, used)) = spawn::reap(pid) else { world.gate.wait_for_the_end() };
+    usage.user_us = used.user_us;
+    usage.system_us = used.system_us;
+    usage.peak_bytes = used.peak_bytes;
+    // A shell says 137 when what it ran was killed.
+    let oom = matches!(end, End::Signal(libc::SIGKILL) | End::Exit(137));
+    Ok(Ran { end, why, oom })
+}
+
+/// The words that the program gets, the script's file last.
+fn arguments(job: &Job, files: &Files) -> Result<Vec<CString>, Failure> {
+    let script = job.script.as_ref().map(|_| files.script.as_os_str().as_bytes());
+    let words = job.argv.iter().map(Vec::as_slice).chain(script);
+    let program = || String::from_utf8_lossy(job.argv.first().map_or(b"", |p| p)).into_owned();
+    words
+        .enumerate()
+        .map(|(i, word)| {
+            let what = || format!("argument {i} of {}", crate::base::text::quote(&program()));
+            if word.len() > LONGEST_WORD {
+                return Err(explain::too_long(&what(), word.len(), LONGEST_WORD));
+            }
+            CString::new(word).map_err(|_| explain::nul(&what()))
+        })
+        .collect()
+}
+
+/// The results of an attempt that ended well, in order.
+fn collect(
+    job: &Job,
+    files: &Files,
+    segment: &Segment,
+    range: LogRange,
+    staged: &Staged<'_>,
+) -> Result<(Results, Vec<Option<Stat>>), Failure> {
+    let text = match fs::read(&files.output) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(explain::fault(Fault::io("read", &files.output, &error))),
+    };
+    let mut values = output::values(&job.outputs, &text)?;
+    for (value, output) in values.iter_mut().zip(&job.outputs) {
+        if let JobOutputKind::Stdout(ty) = &output.kind {
+            if range.out.1 > LONGEST_VALUES {
+                return Err(output::too_much(&output.name, range.out.1));
+            }
+            let text = segment.read_out(range.out).at("read", Path::new("standard output")).map_err(explain::fault)?;
+            *value = Some(output::of_stdout(&output.name, ty, &text)?);
+        }
+    }
+    let mut results: Vec<Option<Produced>> = values.into_iter().map(|v| v.map(Produced::Value)).collect();
+    let mut stats = vec![None; results.len()];
+    for (output, produced, stat) in staged.accept()? {
+        results[output] = Some(produced);
+        stats[output] = stat;
+    }
+    let results = results.into_iter().collect::<Option<Vec<_>>>().expect("every output is a value or a file");
+    Ok((Arc::new(results), stats))
+}
+
+/// The files of an attempt in the run's `work` folder; dropping them removes them.
+struct Files {
+    output: PathBuf,
+    vars: PathBuf,
+    script: PathBuf,
+    scratch: Option<PathBuf>,
+    made: [bool; 2],
+}
+
+impl Files {
+    fn new(job: &Job, work: &Path) -> Self {
+        let stem = format!("{}.{}", job.instance.0, job.attempt);
+        let at = |ending: &str| work.join(format!("{stem}.{ending}"));
+        Self {
+            output: at("output"),
+            vars: at("vars.json"),
+            script: at("script"),
+            scratch: job.workdir.is_none().then(|| at("scratch")),
+            made: [job.vars.is_some(), job.script.is_some()],
+        }
+    }
+
+    /// Makes them fresh. `$FLOWRUN_OUTPUT` itself is made by the command, if it has anything to say.
+    fn write(&self, job: &Job) -> Result<(), Fault> {
+        remove(&self.output)?;
+        let write = |path: &Path, bytes: &[u8]| {
+            let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+            file.and_then(|mut file| file.write_all(bytes)).at("write", path)
+        };
+        if let Some(vars) = &job.vars {
+            write(&self.vars, vars)?;
+        }
+        if let Some(script) = &job.script {
+            write(&self.script, script)?;
+        }
+        if let Some(scratch) = &self.scratch {
+            remove(scratch)?;
+            fs::create_dir(scratch).at("make the folder", scratch)?;
+        }
+        Ok(())
+    }
+
+    /// The job's environment and ours, on top of what is inherited.
+    fn variables(&self, job: &Job) -> Result<Vec<Variable>, Failure> {
+        let ours = [(OUTPUT, &self.output)].into_iter().chain(job.vars.as_ref().map(|_| (VARS, &self.vars)));
+        let ours = ours.map(|(name, path)| (name.as_bytes(), path.as_os_str().as_bytes()));
+        let given = job.env.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+        let given = given.filter(|(name, _)| *name != OUTPUT.as_bytes() && *name != VARS.as_bytes());
+        given
+            .chain(ours)
+            .map(|(name, value)| {
+                let what = || format!("the variable {}", crate::base::text::quote(&String::from_utf8_lossy(name)));
+                let variable = Variable::new(name, value).ok_or_else(|| explain::nul(&what()))?;
+                if variable.len() > LONGEST_WORD {
+                    return Err(explain::too_long(&what(), variable.len(), LONGEST_WORD));
+                }
+                Ok(variable)
+            })
+            .collect()
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        // Nothing depends on their absence: the next attempt makes its own.
+        let _ = remove(&self.output);
+        if self.made[0] {
+            let _ = remove(&self.vars);
+        }
+        if self.made[1] {
+            let _ = remove(&self.script);
+        }
+        if let Some(scratch) = &self.scratch {
+            let _ = remove(scratch);
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

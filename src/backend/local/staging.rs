@@ -1,0 +1,320 @@
+//! Declared files and directories: made ready before an attempt, put in place after it, or everything as it was.
+//!
+//! Three names in one folder: the declared `NAME`, the staged `.part.NAME`, and `.kept.NAME`, where what stood at the
+//! declared path waits. The order of steps makes a `kill -9` between any two of them harmless:
+//!
+//! ```text
+//! prepare   remove .part   |  if .kept is there: an attempt was cut off: NAME := .kept
+//!           note NAME in work/kept  |  NAME -> .kept  |  a directory: make .part
+//! accept    .part -> NAME (all outputs)  |  remove .kept (all outputs)  |  report
+//! undo      remove .part   |  if .kept is there: NAME := .kept, else remove NAME
+//! ```
+//!
+//! As long as `.kept` is there it is the truth, and once it is gone `NAME` is. Nothing is reported before that.
+
+use crate::base::Value;
+use crate::base::digest::Stat;
+use crate::base::text::quote;
+use crate::event::{Cause, Failure, Produced};
+use crate::port::{Job, JobOutputKind, kept_path, staged_path};
+use crate::sys::content::{Content, digest_path, stat_path};
+use crate::sys::fault::{At, Fault, Result};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The longest name that leaves room for `.part.`.
+const LONGEST_NAME: usize = 255 - 6;
+
+/// Notes of what is moved aside, so that a later process can put it back: `work/kept`, paths that end with NUL.
+pub struct Notes(File, PathBuf);
+
+impl Notes {
+    /// In the run's `work` folder.
+    pub fn open(work: &Path) -> Result<Self> {
+        let path = work.join("kept");
+        Ok(Self(File::options().append(true).create(true).open(&path).at("write", &path)?, path))
+    }
+    fn add(&self, last: &Path) -> Result<()> {
+        (&self.0).write_all(&[last.as_os_str().as_bytes(), b"\0"].concat()).at("write", &self.1)
+    }
+}
+
+/// Puts back what attempts of a run that was cut off had moved aside. Does nothing where all is well; to be called with
+/// the pipeline's lock held, before outputs are looked at.
+pub fn recover(run_dir: &Path) -> Result<()> {
+    let notes = run_dir.join("work").join("kept");
+    let text = match fs::read(&notes) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Fault::io("read", &notes, &error)),
+    };
+    for path in text.split(|&b| b == 0).filter(|path| !path.is_empty()) {
+        let kept = kept_path(path);
+        put_back(Path::new(OsStr::from_bytes(&kept)), Path::new(OsStr::from_bytes(path)))?;
+    }
+    fs::remove_file(&notes).at("remove", &notes)
+}
+
+/// One declared file or directory of an attempt.
+struct Place<'a> {
+    /// Position among the outputs.
+    output: usize,
+    name: &'a str,
+    /// As declared.
+    declared: &'a [u8],
+    last: PathBuf,
+    part: PathBuf,
+    kept: PathBuf,
+    dir: bool,
+}
+
+/// The declared files and directories of an attempt that is at work.
+pub struct Staged<'a> {
+    places: Vec<Place<'a>>,
+}
+
+impl<'a> Staged<'a> {
+    /// Makes everything ready. On an error nothing is changed but for folders that were made.
+    pub fn prepare(job: &'a Job, notes: &Notes) -> std::result::Result<Self, Failure> {
+        let mut staged = Self { places: Vec::new() };
+        for (output, declared) in job.outputs.iter().enumerate() {
+            let (path, dir) = match &declared.kind {
+                JobOutputKind::File(path) => (path, false),
+                JobOutputKind::Dir(path) => (path, true),
+                _ => continue,
+            };
+            let full = job.project.join(OsStr::from_bytes(path));
+            let bytes = full.as_os_str().as_bytes();
+            let at = |bytes: Vec<u8>| PathBuf::from(std::ffi::OsString::from(OsStr::from_bytes(&bytes)));
+            staged.places.push(Place {
+                output,
+                name: &declared.name,
+                declared: path,
+                part: at(staged_path(bytes)),
+                kept: at(kept_path(bytes)),
+                last: full,
+                dir,
+            });
+        }
+        for i in 0..staged.places.len() {
+            if let Err(failure) = staged.places[i].prepare(notes) {
+                staged.places.truncate(i + 1);
+                staged.undo();
+                return Err(failure);
+            }
+        }
+        Ok(staged)
+    }
+
+    /// Checks, digests and puts in place all files; the answers by position among the outputs. On an error nothing was
+    /// put in place.
+    pub fn accept(&self) -> std::result::Result<Vec<(usize, Produced, Option<Stat>)>, Failure> {
+        let missing: Vec<&Place> = self.places.iter().filter(|p| p.found() == Found::Neither).collect();
+        if let [first, rest @ ..] = missing.as_slice() {
+            let others = rest.len();
+            return Err(Failure {
+                cause: Cause::OutputMissing,
+                message: match others {
+                    0 => format!("the output `{}` was not written: {} is not there", first.name, first.shown()),
+                    _ => {
+                        let names = crate::base::text::and(missing.iter().map(|p| p.name));
+                        format!("the outputs {names} were not written: {} is not there", first.shown())
+                    }
+                }
+                .into(),
+                help: Some(format!("the command must write it to `{{{{ outputs.{} }}}}`", first.name).into()),
+            });
+        }
+        let mut found = Vec::new();
+        for place in &self.places {
+            let source = place.source()?;
+            let content = place.digest(&source)?;
+            found.push((place, source, content));
+        }
+        for (place, source, _) in &found {
+            if *source == place.part {
+                fs::rename(source, &place.last).at("put into place", &place.last).map_err(|e| place.broken(&e))?;
+            }
+        }
+        for place in &self.places {
+            place.forget_kept().map_err(|e| place.broken(&e))?;
+        }
+        let mut produced = Vec::new();
+        for (place, _, content) in found {
+            let stat = if place.dir { None } else { Some(stat_path(&place.last).map_err(|e| place.broken(&e))?) };
+            let path = Value::from_bytes(place.declared);
+            let Content { digest, size, dir, .. } = content;
+            produced.push((place.output, Produced::Artifact { path, digest, size, dir }, stat));
+        }
+        Ok(produced)
+    }
+
+    /// After a failure: nothing of the attempt stays, what was there before stands again.
+    pub fn undo(&self) {
+        for place in &self.places {
+            // What cannot be undone now is undone before the next attempt.
+            let _ = remove(&place.part);
+            if let Ok(false) = put_back(&place.kept, &place.last) {
+                let _ = remove(&place.last);
+            }
+        }
+    }
+}
+
+/// What an attempt has left.
+#[derive(PartialEq, Eq)]
+enum Found {
+    Part,
+    Last,
+    Both,
+    Neither,
+}
+
+impl Place<'_> {
+    fn prepare(&self, notes: &Notes) -> std::result::Result<(), Failure> {
+        let cannot = |e: Fault| prepare_failure(format!("the output `{}`: {e}", self.name), e.help);
+        let Some(name) = self.last.file_name() else {
+            let message = format!("the output `{}`: {} names no file", self.name, self.shown());
+            return Err(prepare_failure(message, None));
+        };
+        if name.len() > LONGEST_NAME {
+            let message = format!("the output `{}`: the name of {} is too long", self.name, self.shown());
+            return Err(prepare_failure(message, Some(format!("{LONGEST_NAME} bytes are possible"))));
+        }
+        let folder = self.last.parent().unwrap_or(Path::new("/"));
+        if !folder.is_dir() {
+            crate::sys::durable::make_folders(folder).map_err(cannot)?;
+        }
+        remove(&self.part).map_err(cannot)?;
+        put_back(&self.kept, &self.last).map_err(cannot)?;
+        if is_there(&self.last) {
+            notes.add(&self.last).map_err(cannot)?;
+            fs::rename(&self.last, &self.kept).at("move aside", &self.last).map_err(cannot)?;
+        }
+        if self.dir {
+            fs::create_dir(&self.part).at("make the folder", &self.part).map_err(cannot)?;
+        }
+        Ok(())
+    }
+
+    fn found(&self) -> Found {
+        let part = if self.dir {
+            // It was made for the command; empty, it is a result only when the command made none itself.
+            let empty = fs::read_dir(&self.part).is_ok_and(|mut entries| entries.next().is_none());
+            is_there(&self.part) && !(empty && is_there(&self.last))
+        } else {
+            is_there(&self.part)
+        };
+        match (part, is_there(&self.last)) {
+            (true, true) => Found::Both,
+            (true, false) => Found::Part,
+            (false, true) => Found::Last,
+            (false, false) => Found::Neither,
+        }
+    }
+
+    /// Where the result is.
+    fn source(&self) -> std::result::Result<PathBuf, Failure> {
+        let path = match self.found() {
+            Found::Part => &self.part,
+            Found::Last => {
+                remove(&self.part).map_err(|e| self.broken(&e))?;
+                &self.last
+            }
+            Found::Both | Found::Neither => {
+                let staged = quote(&String::from_utf8_lossy(&staged_path(self.declared)));
+                return Err(Failure {
+                    cause: Cause::OutputInvalid,
+                    message: format!(
+                        "the output `{}` was written twice: {} and {staged} are both there",
+                        self.name,
+                        self.shown()
+                    )
+                    .into(),
+                    help: Some(format!("write only to `{{{{ outputs.{} }}}}`", self.name).into()),
+                });
+            }
+        };
+        let invalid = |what: &str, help: Option<String>| Failure {
+            cause: Cause::OutputInvalid,
+            message: format!("the output `{}`: {} {what}", self.name, self.shown()).into(),
+            help: help.map(Into::into),
+        };
+        let name = self.name;
+        match fs::metadata(path) {
+            Ok(m) if m.is_dir() == self.dir && (m.is_dir() || m.is_file()) => Ok(path.clone()),
+            Ok(m) if m.is_dir() => {
+                let help = format!("declare it as `outputs.{name} = {{ dir = … }}`");
+                Err(invalid("is a directory, not a file", Some(help)))
+            }
+            Ok(m) if m.is_file() => {
+                let help = format!("declare it as `outputs.{name} = {{ file = … }}`");
+                Err(invalid("is a file, not a directory", Some(help)))
+            }
+            Ok(_) => Err(invalid("is neither a file nor a directory", None)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(invalid("is a link to nothing", None)),
+            Err(e) => Err(self.broken(&Fault::io("look at", path, &e))),
+        }
+    }
+
+    fn digest(&self, source: &Path) -> std::result::Result<Content, Failure> {
+        digest_path(source).map_err(|e| self.broken(&e))
+    }
+
+    fn forget_kept(&self) -> Result<()> {
+        match fs::remove_file(&self.kept) {
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => return other.at("remove", &self.kept),
+        }
+        // A directory that is half removed must not look like one that is kept.
+        fs::rename(&self.kept, &self.part).at("move aside", &self.kept)?;
+        remove(&self.part)
+    }
+
+    fn shown(&self) -> String {
+        quote(&String::from_utf8_lossy(self.declared))
+    }
+
+    fn broken(&self, fault: &Fault) -> Failure {
+        Failure {
+            cause: Cause::OutputInvalid,
+            message: format!("the output `{}`: {fault}", self.name).into(),
+            help: fault.help.as_deref().map(Into::into),
+        }
+    }
+}
+
+fn prepare_failure(message: String, help: Option<String>) -> Failure {
+    Failure { cause: Cause::Prepare, message: message.into(), help: help.map(Into::into) }
+}
+
+fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// If `kept` is there it becomes `last`, whatever stands there; says whether it was.
+fn put_back(kept: &Path, last: &Path) -> Result<bool> {
+    if !is_there(kept) {
+        return Ok(false);
+    }
+    remove(last)?;
+    fs::rename(kept, last).at("put back", last)?;
+    Ok(true)
+}
+
+/// Removes whatever stands there; nothing is fine too.
+pub fn remove(path: &Path) -> Result<()> {
+    let error = match fs::remove_file(path) {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        io::ErrorKind::IsADirectory => fs::remove_dir_all(path).at("remove", path),
+        _ => Err(Fault::io("remove", path, &error)),
+    }
+}
