@@ -3,6 +3,21 @@
 //! effect, answered by an input.
 
 pub mod api;
+mod budget;
+mod flow;
+pub mod fold;
+mod graph;
 pub mod key;
+pub mod ledger;
+mod machine;
+mod restore;
+pub mod space;
+mod status;
+mod supply;
+mod values;
 
 pub use api::*;
+pub use fold::{BadJournal, Fold};
+pub use ledger::Ledger;
+pub use machine::Engine;
+pub use space::{Scope, Space};

@@ -1,0 +1,237 @@
+//! The state of a run from its events alone. Decides nothing: `status`, `report` and `resume` see what the engine saw.
+
+use crate::base::digest::Key;
+use crate::base::id::Id;
+use crate::base::{Digest, InstanceId};
+use crate::engine::api::{AtWork, Failed, Items, State};
+use crate::engine::ledger::Ledger;
+use crate::event::{Cause, Event, Failure, MapEnd, Outcome, RunState, Time};
+use crate::plan::Plan;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// A journal that does not fit the plan it is read with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadJournal {
+    /// An event speaks of an instance that no list has made.
+    #[error("the journal speaks of instance {0}, which does not exist")]
+    NoInstance(u32),
+    /// An event speaks of a map where there is a task, or of a task where there is a map.
+    #[error("the journal speaks of `{0}` as what it is not")]
+    WrongKind(String),
+    /// A list that the journal names is gone, or is not the one.
+    #[error("the list {list} of `{map}` is missing or changed")]
+    NoList {
+        /// The map's instance.
+        map: String,
+        /// What the journal names.
+        list: Digest,
+    },
+}
+
+/// A run as its journal tells it.
+#[derive(Clone)]
+pub struct Fold {
+    pub(super) ledger: Ledger,
+    /// The keys under which instances were submitted.
+    pub(super) keys: FxHashMap<InstanceId, Key>,
+    now: Time,
+    begun: bool,
+    stopping: Option<Arc<str>>,
+    finished: Option<RunState>,
+}
+
+impl Fold {
+    /// A run that has not begun; `wanted` as in [`Options`](crate::engine::Options).
+    pub fn new(plan: Arc<Plan>, wanted: &[bool]) -> Self {
+        Self {
+            ledger: Ledger::new(plan, wanted),
+            keys: FxHashMap::default(),
+            now: 0,
+            begun: false,
+            stopping: None,
+            finished: None,
+        }
+    }
+
+    /// The time of the events that follow.
+    pub fn at(&mut self, now: Time) {
+        self.now = now;
+    }
+
+    /// Takes one event; `list` belongs to [`Event::Listed`] and is for names (and for going on with the run).
+    pub fn apply(&mut self, event: &Event, list: Option<Arc<Items>>) -> Result<(), BadJournal> {
+        match event {
+            Event::Begun { .. } => self.begun = true,
+            Event::Resumed { .. } => self.reset(),
+            Event::Listed { instance, len, .. } => self.listed(*instance, *len, list)?,
+            Event::Cached { from, count } => self.range(*from, *count, State::Cached)?,
+            Event::Skipped { from, count } => self.range(*from, *count, State::Skipped)?,
+            Event::Cancelled { from, count } => self.range(*from, *count, State::Cancelled)?,
+            Event::Submitted { instance, attempt, key, .. } => {
+                self.task(*instance)?;
+                self.ledger.attempts[instance.index()] = *attempt;
+                if let Some(key) = key {
+                    self.keys.insert(*instance, *key);
+                }
+                self.ledger.force(*instance, true, State::Submitted);
+                let work = AtWork { instance: *instance, attempt: *attempt, since: self.now, started: false };
+                self.ledger.at_work.insert(*instance, work);
+            }
+            Event::Started { instance, .. } => {
+                self.task(*instance)?;
+                self.ledger.force(*instance, true, State::Running);
+                if let Some(work) = self.ledger.at_work.get_mut(instance) {
+                    (work.since, work.started) = (self.now, true);
+                }
+            }
+            Event::Ended { instance, attempt, outcome } => {
+                self.task(*instance)?;
+                let state = self.ledger.ended(*instance, *attempt, outcome);
+                self.ledger.force(*instance, true, state);
+            }
+            Event::Delayed { instance, .. } => {
+                self.task(*instance)?;
+                self.ledger.force(*instance, true, State::Delayed);
+            }
+            Event::MapEnded { instance, end } => {
+                self.map(*instance)?;
+                self.ledger.force(*instance, false, end.state());
+            }
+            Event::Refused { instance, error } => {
+                self.known(*instance)?;
+                let task = self.ledger.is_task(*instance);
+                self.ledger.force(*instance, task, State::Failed);
+                self.ledger.refused(*instance, error);
+            }
+            Event::Stopping { reason } => self.stopping = Some(Arc::clone(reason)),
+            Event::Finished { state } => self.finished = Some(*state),
+        }
+        Ok(())
+    }
+
+    fn listed(&mut self, map: InstanceId, len: u32, list: Option<Arc<Items>>) -> Result<(), BadJournal> {
+        self.map(map)?;
+        if self.ledger.space.scope_of(map).is_none() {
+            let scope = self.ledger.space.open(map, len, list).map_err(|_| BadJournal::NoInstance(u32::MAX))?;
+            self.ledger.furnish(scope);
+        }
+        self.ledger.force(map, false, State::Running);
+        Ok(())
+    }
+
+    fn range(&mut self, from: InstanceId, count: u32, state: State) -> Result<(), BadJournal> {
+        self.known(InstanceId(from.0.saturating_add(count.max(1) - 1)))?;
+        for id in (from.0..from.0 + count).map(InstanceId) {
+            let task = self.ledger.is_task(id);
+            self.ledger.force(id, task, state);
+        }
+        Ok(())
+    }
+
+    /// What a later process finds: what ended well stays so, all else waits.
+    pub(super) fn reset(&mut self) {
+        for id in (0..self.ledger.space.instances()).map(InstanceId) {
+            let task = self.ledger.is_task(id);
+            let kept = match self.ledger.state(id) {
+                State::Succeeded => task,
+                State::Unwanted => true,
+                _ => false,
+            };
+            if !kept {
+                self.ledger.results[id.index()] = None;
+                self.ledger.force(id, task, State::Waiting { missing: 0 });
+            }
+        }
+        self.ledger.at_work.clear();
+        self.ledger.failures.clear();
+        (self.stopping, self.finished) = (None, None);
+    }
+
+    fn known(&self, instance: InstanceId) -> Result<(), BadJournal> {
+        if instance.0 < self.ledger.space.instances() { Ok(()) } else { Err(BadJournal::NoInstance(instance.0)) }
+    }
+    fn task(&self, instance: InstanceId) -> Result<(), BadJournal> {
+        self.kind(instance, true)
+    }
+    fn map(&self, instance: InstanceId) -> Result<(), BadJournal> {
+        self.kind(instance, false)
+    }
+    fn kind(&self, instance: InstanceId, task: bool) -> Result<(), BadJournal> {
+        self.known(instance)?;
+        if self.ledger.is_task(instance) == task {
+            Ok(())
+        } else {
+            Err(BadJournal::WrongKind(self.ledger.space.name(instance)))
+        }
+    }
+
+    /// The state of every instance.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+    /// Whether the journal has a beginning.
+    pub fn begun(&self) -> bool {
+        self.begun
+    }
+    /// Why nothing new starts, if so.
+    pub fn stopping(&self) -> Option<&Arc<str>> {
+        self.stopping.as_ref()
+    }
+    /// How the run ended, if it has.
+    pub fn finished(&self) -> Option<RunState> {
+        self.finished
+    }
+}
+
+impl MapEnd {
+    /// The state of a map that ended so.
+    pub(super) fn state(self) -> State {
+        match self {
+            MapEnd::Succeeded => State::Succeeded,
+            MapEnd::Failed => State::Failed,
+            MapEnd::Cancelled => State::Cancelled,
+        }
+    }
+}
+
+impl Ledger {
+    /// Books the end of an attempt, and says the state that follows.
+    pub(super) fn ended(&mut self, instance: InstanceId, attempt: u32, outcome: &Outcome) -> State {
+        self.at_work.remove(&instance);
+        match &outcome.result {
+            Ok(results) => {
+                self.results[instance.index()] = Some(Arc::clone(results));
+                State::Succeeded
+            }
+            Err(failure) if failure.cause == Cause::Stopped => State::Ready,
+            Err(failure) => {
+                let failed = Failed {
+                    instance,
+                    attempt,
+                    failure: failure.clone(),
+                    usage: outcome.usage.clone(),
+                    log: outcome.log,
+                    host: outcome.host.clone(),
+                    ignored: false,
+                };
+                self.failures.insert(instance, failed);
+                State::Failed
+            }
+        }
+    }
+
+    /// Books why nothing was started.
+    pub(super) fn refused(&mut self, instance: InstanceId, error: &Failure) {
+        let failed = Failed {
+            instance,
+            attempt: 0,
+            failure: error.clone(),
+            usage: Default::default(),
+            log: None,
+            host: None,
+            ignored: false,
+        };
+        self.failures.insert(instance, failed);
+    }
+}

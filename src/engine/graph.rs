@@ -1,0 +1,96 @@
+//! What the engine asks of a plan many times, computed once: who wakes whom, and in which order work goes.
+
+use crate::base::NodeId;
+use crate::base::id::Id;
+use crate::plan::{Dep, Map, NodeKind, Plan, Task};
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+/// A plan, and for each node what `step` needs of it.
+pub(super) struct Graph {
+    pub(super) plan: Arc<Plan>,
+    nodes: Vec<Info>,
+}
+
+/// One node.
+pub(super) struct Info {
+    pub(super) task: bool,
+    pub(super) slot: u32,
+    /// Nodes that are equal in priority and height have one class; a smaller class goes first.
+    pub(super) class: u32,
+    /// Dependencies within the body.
+    pub(super) near: Vec<Near>,
+    /// Dependencies further out.
+    pub(super) far: Vec<Dep>,
+    /// Those that wait for this node.
+    pub(super) wakes: Vec<Wake>,
+}
+
+/// A dependency on the node at `slot` of the same body.
+#[derive(Clone, Copy)]
+pub(super) struct Near {
+    pub(super) slot: u32,
+    pub(super) tolerates_skip: bool,
+}
+
+/// A node that waits, and how many bodies deeper it stands.
+#[derive(Clone)]
+pub(super) struct Wake {
+    pub(super) slot: u32,
+    /// The maps that lead from the awaited node's body down to the waiting node's; empty: the same body.
+    pub(super) through: Vec<NodeId>,
+}
+
+impl Graph {
+    pub(super) fn new(plan: Arc<Plan>) -> Self {
+        let mut classes: Vec<_> =
+            plan.nodes.iter().map(|(_, node)| (Reverse(node.priority), Reverse(node.height))).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        let mut nodes: Vec<Info> = Vec::with_capacity(plan.nodes.len());
+        for (_, node) in plan.nodes.iter() {
+            let class = classes.partition_point(|c| *c < (Reverse(node.priority), Reverse(node.height)));
+            let near = |d: &Dep| Near { slot: plan.nodes[d.node].slot, tolerates_skip: d.tolerates_skip };
+            nodes.push(Info {
+                task: matches!(node.kind, NodeKind::Task(_)),
+                slot: node.slot,
+                class: u32::try_from(class).expect("no more classes than nodes"),
+                near: node.deps.iter().filter(|d| d.up == 0).map(near).collect(),
+                far: node.deps.iter().filter(|d| d.up > 0).copied().collect(),
+                wakes: Vec::new(),
+            });
+        }
+        for (_, node) in plan.nodes.iter() {
+            for dep in &node.deps {
+                let mut through = Vec::new();
+                let mut body = node.body;
+                for _ in 0..dep.up {
+                    let map = plan.bodies[body].owner.expect("a body that is not the root has an owner");
+                    through.push(map);
+                    body = plan.nodes[map].body;
+                }
+                through.reverse();
+                nodes[dep.node.index()].wakes.push(Wake { slot: node.slot, through });
+            }
+        }
+        Self { plan, nodes }
+    }
+
+    pub(super) fn info(&self, node: NodeId) -> &Info {
+        &self.nodes[node.index()]
+    }
+
+    pub(super) fn map(&self, node: NodeId) -> &Map {
+        match &self.plan.nodes[node].kind {
+            NodeKind::Map(map) => map,
+            NodeKind::Task(_) => unreachable!("`{}` is a task", self.plan.nodes[node].path),
+        }
+    }
+
+    pub(super) fn task(&self, node: NodeId) -> &Task {
+        match &self.plan.nodes[node].kind {
+            NodeKind::Task(task) => task,
+            NodeKind::Map(_) => unreachable!("`{}` is a map", self.plan.nodes[node].path),
+        }
+    }
+}

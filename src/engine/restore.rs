@@ -1,0 +1,43 @@
+//! A later process goes on with a run: from the journal's events to an engine.
+
+use crate::base::Digest;
+use crate::engine::api::*;
+use crate::engine::fold::{BadJournal, Fold};
+use crate::engine::machine::{Engine, half};
+use crate::event::Event;
+use crate::plan::Plan;
+use std::sync::Arc;
+
+impl Engine {
+    /// The engine after these events, before `Begin`: what ended well stays so with its results, all else is decided
+    /// anew; lists and ids stay as they are. `lists` gives a list that the journal names.
+    pub fn restore(
+        plan: Arc<Plan>,
+        capacity: Capacity,
+        options: Options,
+        events: impl IntoIterator<Item = Event>,
+        mut lists: impl FnMut(Digest) -> Option<Arc<Items>>,
+    ) -> Result<Self, BadJournal> {
+        let mut fold = Fold::new(Arc::clone(&plan), &options.wanted);
+        for event in events {
+            let list = match &event {
+                Event::Listed { instance, len, list } if fold.ledger.space.scope_of(*instance).is_none() => {
+                    let found = lists(*list).filter(|found| found.items().len() == *len as usize);
+                    let gone = || BadJournal::NoList { map: fold.ledger.space.name(*instance), list: *list };
+                    Some(found.ok_or_else(gone)?)
+                }
+                _ => None,
+            };
+            fold.apply(&event, list)?;
+        }
+        fold.reset();
+        let resumed = fold.begun();
+        let mut engine = Self::with(plan, capacity, options, fold.ledger, resumed);
+        for (instance, key) in fold.keys {
+            if engine.ledger.state(instance) == State::Succeeded {
+                engine.settled.insert(half(&key), instance);
+            }
+        }
+        Ok(engine)
+    }
+}
