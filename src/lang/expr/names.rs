@@ -1,0 +1,219 @@
+//! The names of one node and their values: a tree of dotted names whose leaves are slots.
+
+use crate::base::Value;
+use rustc_hash::FxHashSet;
+use std::sync::Arc;
+
+/// Names that the expressions of one node may look up: a tree of dotted names whose leaves are slots of a [`Frame`].
+/// Where both `sample` and `sample.fq1` are asked for, `sample` is the leaf.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Names {
+    slots: Vec<Vec<Arc<str>>>,
+    branches: Vec<Vec<(Arc<str>, Entry)>>,
+}
+
+/// What stands under one name of a branch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Entry {
+    Slot(u32),
+    Branch(u32),
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { slots: Vec::new(), branches: vec![Vec::new()] }
+    }
+}
+
+/// The values of one node's names for one instance. A slot that was never set is an error when it is read.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub(super) names: Arc<Names>,
+    /// Shared, so that an expression can hold it while it is evaluated without a copy of every value.
+    pub(super) values: Arc<Vec<Option<Value>>>,
+}
+
+impl Names {
+    /// Slots are given in the order of the paths; of two paths where one begins the other, only the shorter one
+    /// gets a slot.
+    pub fn new(paths: impl IntoIterator<Item = Vec<Arc<str>>>) -> Self {
+        let paths: Vec<Vec<Arc<str>>> = paths.into_iter().filter(|path| !path.is_empty()).collect();
+        let all: FxHashSet<&[Arc<str>]> = paths.iter().map(Vec::as_slice).collect();
+        let mut names = Self::default();
+        for path in &paths {
+            if (1..path.len()).any(|len| all.contains(&path[..len])) || names.slot(path).is_some() {
+                continue;
+            }
+            names.insert(path);
+        }
+        names
+    }
+
+    fn insert(&mut self, path: &[Arc<str>]) {
+        let Some((last, branch_names)) = path.split_last() else { return };
+        let mut at = 0;
+        for name in branch_names {
+            at = match self.entry(at, name) {
+                Some(Entry::Branch(next)) => next,
+                Some(Entry::Slot(_)) => return,
+                None => {
+                    let next = self.branches.len() as u32;
+                    self.branches.push(Vec::new());
+                    self.branches[at as usize].push((name.clone(), Entry::Branch(next)));
+                    next
+                }
+            };
+        }
+        let slot = self.slots.len() as u32;
+        self.branches[at as usize].push((last.clone(), Entry::Slot(slot)));
+        self.slots.push(path.to_vec());
+    }
+
+    pub(super) fn entry(&self, branch: u32, name: &str) -> Option<Entry> {
+        self.branches[branch as usize].iter().find(|(n, _)| **n == *name).map(|(_, entry)| *entry)
+    }
+
+    /// The names directly under a branch.
+    pub(super) fn under(&self, branch: u32) -> impl Iterator<Item = &Arc<str>> {
+        self.branches[branch as usize].iter().map(|(name, _)| name)
+    }
+
+    /// The slot that holds the path or a beginning of it, and how many names of the path lead to it.
+    pub(super) fn find<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Found {
+        let mut at = 0;
+        for (i, name) in path.into_iter().enumerate() {
+            match self.entry(at, name) {
+                Some(Entry::Slot(slot)) => return Found::Slot { slot: slot as usize, used: i + 1 },
+                Some(Entry::Branch(next)) => at = next,
+                None => return Found::Nothing,
+            }
+        }
+        Found::Branch(at)
+    }
+
+    /// The slot that holds this path, or a beginning of it.
+    pub fn slot(&self, path: &[Arc<str>]) -> Option<usize> {
+        match self.find(path.iter().map(|name| &**name)) {
+            Found::Slot { slot, .. } => Some(slot),
+            _ => None,
+        }
+    }
+
+    /// Every path that has a slot, in slot order.
+    pub fn paths(&self) -> Vec<&[Arc<str>]> {
+        self.slots.iter().map(Vec::as_slice).collect()
+    }
+}
+
+/// Where a path leads in the tree.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Found {
+    /// A slot, after `used` names of the path.
+    Slot { slot: usize, used: usize },
+    /// Only a beginning of names that have slots.
+    Branch(u32),
+    /// No expression asks for it.
+    Nothing,
+}
+
+impl Frame {
+    /// A frame whose first slots hold `values`; `None`: the value that was asked for has no such field.
+    pub fn new(names: &Arc<Names>, mut values: Vec<Option<Value>>) -> Self {
+        values.resize(names.slots.len(), None);
+        Self { names: names.clone(), values: Arc::new(values) }
+    }
+
+    /// Sets the leaf of a path; does nothing when no expression asks for it. Where the leaf is a beginning of the path
+    /// (`resources` for `resources.cpus`), the value becomes a field of the leaf's record.
+    pub fn set(&mut self, path: &[&str], value: Value) {
+        match self.names.find(path.iter().copied()) {
+            Found::Slot { slot, used } => {
+                let leaf = &mut Arc::make_mut(&mut self.values)[slot];
+                put(leaf, &path[used..], value);
+            }
+            Found::Branch(branch) => {
+                let names: Vec<Arc<str>> = self.names.under(branch).cloned().collect();
+                for name in names {
+                    if let Some(field) = value.field(&name) {
+                        let mut below = path.to_vec();
+                        below.push(&name);
+                        self.set(&below, field.clone());
+                    }
+                }
+            }
+            Found::Nothing => {}
+        }
+    }
+
+    /// Whether some expression asks for this path (or a beginning of it), so that its value must be found.
+    pub fn wants(&self, path: &[&str]) -> bool {
+        matches!(self.names.find(path.iter().copied()), Found::Slot { .. })
+    }
+
+    /// The names that the frame was made for.
+    pub fn names(&self) -> &Arc<Names> {
+        &self.names
+    }
+}
+
+fn put(leaf: &mut Option<Value>, fields: &[&str], value: Value) {
+    let Some((first, rest)) = fields.split_first() else {
+        *leaf = Some(value);
+        return;
+    };
+    let mut entries = match leaf.take() {
+        Some(Value::Map(entries)) => Arc::unwrap_or_clone(entries),
+        _ => Vec::new(),
+    };
+    let at = entries.iter().position(|(name, _)| **name == **first).unwrap_or_else(|| {
+        entries.push(((*first).into(), Value::Null));
+        entries.len() - 1
+    });
+    let mut inner = Some(std::mem::take(&mut entries[at].1));
+    put(&mut inner, rest, value);
+    entries[at].1 = inner.unwrap_or_default();
+    *leaf = Some(Value::map(entries));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn path(text: &str) -> Vec<Arc<str>> {
+        text.split('.').map(Arc::from).collect()
+    }
+
+    #[test]
+    fn the_shorter_of_two_paths_gets_the_slot() {
+        let names = Names::new(["sample.fq1", "params.n", "sample", "params.n", "params.m"].map(path));
+        let slots: Vec<String> = names.paths().iter().map(|path| path.join(".")).collect();
+        assert_eq!(slots, ["params.n", "sample", "params.m"]);
+        assert_eq!(names.slot(&path("sample.fq1")), Some(1));
+        assert_eq!(names.slot(&path("sample")), Some(1));
+        assert_eq!(names.slot(&path("params")), None);
+        assert_eq!(names.slot(&path("nobody")), None);
+    }
+
+    #[test]
+    fn a_frame_takes_whole_records_and_single_fields() {
+        let names = Arc::new(Names::new(["outputs.html", "outputs.log", "resources", "index"].map(path)));
+        let mut frame = Frame::new(&names, vec![Some(Value::str("a.html"))]);
+        assert!(frame.wants(&["resources", "cpus"]) && frame.wants(&["index"]));
+        assert!(!frame.wants(&["outputs"]) && !frame.wants(&["attempt"]));
+        frame.set(&["outputs"], Value::map(vec![("log".into(), Value::str("a.log"))]));
+        frame.set(&["resources", "cpus"], Value::Int(2));
+        frame.set(&["resources", "memory"], Value::Int(9));
+        frame.set(&["attempt"], Value::Int(1));
+        let shown: Vec<Option<String>> = frame.values.iter().map(|v| v.as_ref().map(Value::to_json)).collect();
+        assert_eq!(
+            shown,
+            [
+                Some(r#""a.html""#.to_owned()),
+                Some(r#""a.log""#.to_owned()),
+                Some(r#"{"cpus":2,"memory":9}"#.to_owned()),
+                None
+            ]
+        );
+    }
+}
