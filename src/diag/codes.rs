@@ -39,6 +39,16 @@ codes! {
     NO_EXPRESSION = "E0119", "plain text where an expression must stand";
 
     // 02xx: templates, expressions, shell
+    OPEN_BRACES = "E0201", "`{{` without its `}}`";
+    STATEMENT = "E0202", "a Jinja statement `{% … %}`";
+    EXPRESSION = "E0203", "what stands between `{{` and `}}` is not an expression";
+    UNKNOWN_FUNCTION = "E0204", "a filter, test, function or method that the language does not have";
+    RAW_MISPLACED = "E0205", "`| raw` anywhere but at the end of a hole in a command";
+    SHELL_UNCERTAIN = "E0206", "a hole where the shell would read a value as syntax";
+    SHELL_FOREIGN = "E0207", "a hole in a command for a shell that flowrun cannot quote for";
+    SHELL_INTEGER = "E0208", "a value that is no integer where the shell computes";
+    SHELL_LIST = "E0209", "a list where the shell expects one word";
+    HANDED_ON = "E0210", "a warning: a value becomes part of a program for another interpreter";
 
     // 03xx: names, types, shapes
 

@@ -5,4 +5,5 @@ pub mod expr;
 pub mod keys;
 pub mod model;
 pub mod reader;
+pub mod shell;
 pub mod types;

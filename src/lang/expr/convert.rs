@@ -47,7 +47,7 @@ pub(super) fn str_to_jinja(text: &Arc<str>) -> Jinja {
 /// Bytes as the text that stands for them.
 pub(super) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() + 16);
-    let mut stray = |text: &mut String, bytes: &[u8]| {
+    let stray = |text: &mut String, bytes: &[u8]| {
         text.extend(bytes.iter().filter_map(|b| char::from_u32(STRAY + u32::from(*b))));
     };
     for chunk in bytes.utf8_chunks() {
@@ -124,7 +124,9 @@ pub(super) fn from_jinja(value: &Jinja) -> Result<Value, String> {
 
 fn number(value: &Jinja) -> Result<Value, String> {
     if value.is_integer() {
-        return i64::try_from(value.clone()).map(Value::Int).map_err(|_| format!("{value}, which does not fit 64 bits"));
+        return i64::try_from(value.clone())
+            .map(Value::Int)
+            .map_err(|_| format!("{value}, which does not fit 64 bits"));
     }
     match f64::try_from(value.clone()) {
         Ok(x) if x.is_finite() => Ok(Value::Float(x)),
@@ -240,10 +242,7 @@ mod tests {
             from_jinja(&Jinja::from(f64::INFINITY)).unwrap_err(),
             format!("{}, which is no finite number", Jinja::from(f64::INFINITY))
         );
-        assert_eq!(
-            from_jinja(&Jinja::from(u64::MAX)).unwrap_err(),
-            "18446744073709551615, which does not fit 64 bits"
-        );
+        assert_eq!(from_jinja(&Jinja::from(u64::MAX)).unwrap_err(), "18446744073709551615, which does not fit 64 bits");
         let function = Jinja::from_function(|| 1);
         assert_eq!(from_jinja(&function).unwrap_err(), "something that is no data (a function)");
     }

@@ -9,6 +9,8 @@ mod functions;
 mod names;
 mod split;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use functions::RESERVED_FUNCTIONS;
 pub use names::{Frame, Names};

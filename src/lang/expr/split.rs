@@ -116,7 +116,9 @@ mod tests {
 
     #[test]
     fn ordinary_shell_is_plain_text() {
-        for text in ["${#a[@]}", "printf '{%s}' x", "awk '{print $1}'", "{a,b}", "{%d}", "{% iffy %}", "{", "{%", "{#if#}"] {
+        for text in
+            ["${#a[@]}", "printf '{%s}' x", "awk '{print $1}'", "{a,b}", "{%d}", "{% iffy %}", "{", "{%", "{#if#}"]
+        {
             assert_eq!(shown(text), [format!("text {text}")]);
         }
         assert_eq!(shown(""), [""; 0]);
