@@ -5,6 +5,7 @@ use crate::diag::{Diagnostic, Sources};
 use crate::port::{Access, Backend, ReportSink, Store};
 use crate::sys::Fault;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 pub use crate::port::ended::{End, Ended, FailureItem};
@@ -68,6 +69,9 @@ pub struct BackendAsk {
     pub limits: Vec<u32>,
     /// The run's folder, `.flowrun/runs/N`: logs and scratch files go there.
     pub run_dir: PathBuf,
+    /// The pipeline's lock (`Lock` gives its descriptor by `as_fd().try_clone_to_owned()`): what executes tasks keeps it
+    /// until none is left.
+    pub lock: Option<OwnedFd>,
     /// Where reports go.
     pub reports: ReportSink,
 }

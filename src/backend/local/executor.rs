@@ -14,13 +14,11 @@ use crate::sys::{Fault, cgroup, process, spawn};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use rustc_hash::FxHashMap;
 use rustix::process::{Resource, Rlimit};
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -61,13 +59,10 @@ type Task = (Job, Arc<Running>);
 
 /// The hidden subcommand: standard input is the socket to the driver, standard output the pipeline's lock.
 ///
-/// It ends with 0 when the driver has closed the socket, and with 2 when it was not started by flowrun.
-pub fn executor_main(_words: &[OsString]) -> ExitCode {
+/// The exit code: 0 when the driver has closed the socket, 2 when flowrun did not start this.
+pub fn executor_main() -> u8 {
     spawn::shield_from_signals();
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(2),
-    }
+    if serve().is_ok() { 0 } else { 2 }
 }
 
 fn serve() -> anyhow::Result<()> {
