@@ -4,6 +4,7 @@
 
 pub mod api;
 mod budget;
+mod check;
 mod flow;
 pub mod fold;
 mod graph;

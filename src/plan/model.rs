@@ -31,6 +31,26 @@ pub struct Plan {
     pub output_deps: Vec<NodeId>,
 }
 
+impl Plan {
+    /// A plan with an empty root body.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        let mut bodies = Arena::default();
+        bodies.push(Body::default());
+        Self {
+            name: name.into(),
+            description: None,
+            params: Vec::new(),
+            limits: Vec::new(),
+            nodes: Arena::default(),
+            bodies,
+            outputs: Vec::new(),
+            output_names: Arc::default(),
+            output_reads: Vec::new(),
+            output_deps: Vec::new(),
+        }
+    }
+}
+
 /// A param and its value in this run.
 #[derive(Clone, Debug)]
 pub struct Param {
@@ -134,6 +154,29 @@ pub struct Task {
     pub words: Vec<Arc<str>>,
     /// The item's name in the innermost map around the task; a `script` finds the item in `$FLOWRUN_VARS` under it.
     pub item: Option<Arc<str>>,
+}
+
+impl Task {
+    /// A task that runs this and has nothing else.
+    pub fn new(run: Run) -> Self {
+        Self {
+            run,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            vars: Vec::new(),
+            env: Vec::new(),
+            pass_env: Vec::new(),
+            resources: Vec::new(),
+            cache: true,
+            workdir: Workdir::Project,
+            order: Vec::new(),
+            before_when: 0,
+            names: Arc::default(),
+            reads: Vec::new(),
+            words: Vec::new(),
+            item: None,
+        }
+    }
 }
 
 /// One of a task's own named things, by its position in the list of its kind.
@@ -258,6 +301,28 @@ pub struct Map {
     pub names: Arc<Names>,
     /// The engine's values that `source`, `when`, `key`, `filter` read.
     pub reads: Reads,
+}
+
+impl Map {
+    /// A map over this with this body and nothing else.
+    pub fn new(source: Source, body: BodyId) -> Self {
+        Self {
+            source,
+            item: "item".into(),
+            key: None,
+            filter: None,
+            group_by: None,
+            chunk: None,
+            max_parallel: None,
+            outputs: Vec::new(),
+            output_names: Arc::default(),
+            output_reads: Vec::new(),
+            body,
+            shorthand: false,
+            names: Arc::default(),
+            reads: Vec::new(),
+        }
+    }
 }
 
 /// The source of a map's items, resolved.
