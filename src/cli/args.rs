@@ -76,12 +76,7 @@ pub enum Command {
     },
     /// The helper process that starts tasks.
     #[command(name = "__executor", hide = true)]
-    Executor {
-        /// For the backend.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        words: Vec<OsString>,
-    },
-}
+    Executor,
 
 /// How a result is printed.
 // A doc comment on a variant would make every help text four lines longer.
@@ -107,12 +102,17 @@ pub struct ParamArgs {
     pub tail: Vec<OsString>,
 }
 
+/// `-j`
+fn cores(typed: &str) -> Result<u32, &'static str> {
+    typed.parse().ok().filter(|n| *n > 0).ok_or("give a number of cores, 1 or more")
+}
+
 /// Where results are kept and how much is done at once: for `run`, `resume`, `plan`, `explain`.
 #[derive(Debug, Args)]
 pub struct PlaceArgs {
     /// Cores for tasks [default: those that flowrun may use]
     #[arg(short = 'j', long, value_name = "N", env = "FLOWRUN_JOBS", hide_env_values = true,
-        value_parser = clap::value_parser!(u32).range(1..))]
+        value_parser = cores)]
     pub jobs: Option<u32>,
     /// What executes the tasks [default: local]
     #[arg(long, value_name = "BACKEND", env = "FLOWRUN_BACKEND", hide_env_values = true)]
@@ -299,7 +299,7 @@ pub struct RunsArgs {
 #[derive(Debug, Args)]
 pub struct LogArgs {
     /// A pipeline file (`pipeline.toml` when left out), then the instance: `align[NA12878]`
-    #[arg(value_name = "PIPELINE|INSTANCE", required = true, value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "PIPELINE|INSTANCE", value_hint = ValueHint::FilePath)]
     pub words: Vec<OsString>,
     /// Of this run [default: the newest]
     #[arg(long, value_name = "N")]

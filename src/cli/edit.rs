@@ -9,7 +9,7 @@ use crate::base::paint::Paint;
 use crate::base::text;
 use crate::diag;
 use crate::driver::{self, Params};
-use crate::report::forecast;
+use crate::report::{forecast, json};
 
 /// `flowrun check`
 pub fn check(args: &CheckArgs, screen: Screen) -> Result<u8, Failed> {
@@ -20,7 +20,7 @@ pub fn check(args: &CheckArgs, screen: Screen) -> Result<u8, Failed> {
         Err(other) => return Err(other.into()),
     };
     if args.output == Output::Json {
-        print(format!("{}\n", diag::to_json(&list, &sources)))?;
+        print(json::line(&diag::to_json(&list, &sources)))?;
         return Ok(if right { exit::OK } else { exit::USAGE });
     }
     complain(diag::render(&list, &sources, screen.err.is_on()));

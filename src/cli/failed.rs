@@ -6,6 +6,7 @@ use super::screen::{Screen, complain, print};
 use crate::base::paint::Paint;
 use crate::diag::{self, Diagnostic, Sources};
 use crate::driver::Error;
+use crate::report::json;
 use crate::sys::Fault;
 
 /// Why a command ends here, with its exit code.
@@ -40,7 +41,7 @@ impl Failed {
         match &self.diagnostics {
             Some((list, sources)) => {
                 if json {
-                    let _ = print(format!("{}\n", diag::to_json(list, sources)));
+                    let _ = print(json::line(&diag::to_json(list, sources)));
                 }
                 complain(diag::render(list, sources, screen.err.is_on()));
             }

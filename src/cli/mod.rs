@@ -5,6 +5,7 @@ pub mod args;
 mod edit;
 pub mod exit;
 mod failed;
+mod man;
 mod panic;
 mod read;
 mod registry;
@@ -69,8 +70,8 @@ fn command(command: Command, screen: Screen) -> Result<u8, Failed> {
         Command::Template(args) => template::template(&args.command, screen),
         Command::Schema => edit::schema(),
         Command::Completions { shell } => completions(shell),
-        Command::Man { dir } => man(&dir),
-        Command::Executor { words } => Ok(registry::executor(words)),
+        Command::Man { dir } => man::write(&dir).map(|()| exit::OK),
+        Command::Executor => Ok(registry::executor()),
     }
 }
 
@@ -78,12 +79,5 @@ fn completions(shell: clap_complete::Shell) -> Result<u8, Failed> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "flowrun", &mut script);
     print(script)?;
-    Ok(exit::OK)
-}
-
-fn man(dir: &std::path::Path) -> Result<u8, Failed> {
-    let wrong = |error| Failed::machine(format!("cannot write man pages into `{}`: {error}", dir.display()), None);
-    std::fs::create_dir_all(dir).map_err(wrong)?;
-    clap_mangen::generate_to(Cli::command(), dir).map_err(wrong)?;
     Ok(exit::OK)
 }

@@ -3,6 +3,8 @@
 use super::Failed;
 use crate::backend::local;
 use crate::driver::{BackendAsk, OpenBackend, OpenStore};
+use crate::store::sqlite::Sqlite;
+use std::path::PathBuf;
 
 /// The backend of a name; `local` when none is given.
 pub fn backend(name: Option<&str>) -> Result<OpenBackend, Failed> {
@@ -23,14 +25,34 @@ pub fn backend(name: Option<&str>) -> Result<OpenBackend, Failed> {
     }
 }
 
-/// The store of a URL; SQLite in the state folder when none is given.
+/// The store of a URL: `sqlite:PATH` or a path; `store.db` in the state folder when none is given.
 pub fn store(url: Option<&str>) -> Result<OpenStore, Failed> {
-    let _ = url;
-    Ok(Box::new(|_dir, _access| todo!()))
+    let path = match url {
+        None => None,
+        Some(url) if url.starts_with("postgres:") || url.starts_with("postgresql:") => {
+            return Err(Failed::machine(
+                "a store on PostgreSQL is not in this version of flowrun",
+                Some("leave `--store` out: `.flowrun/store.db` is used, without a server".to_owned()),
+            ));
+        }
+        Some(url) => {
+            let path = url.strip_prefix("sqlite://").or(url.strip_prefix("sqlite:")).unwrap_or(url);
+            if path.is_empty() || path.contains("://") {
+                return Err(Failed::usage(
+                    format!("`--store {url}` is not a store"),
+                    Some("a store is a file: `--store sqlite:PATH`".to_owned()),
+                ));
+            }
+            Some(PathBuf::from(path))
+        }
+    };
+    Ok(Box::new(move |state_dir, access| {
+        let path = path.clone().unwrap_or_else(|| state_dir.join("store.db"));
+        Ok(Box::new(Sqlite::open(&path, access)?))
+    }))
 }
 
 /// The helper process of the local backend.
-pub fn executor(words: Vec<std::ffi::OsString>) -> u8 {
-    let _ = words;
-    crate::backend::local::executor_main()
+pub fn executor() -> u8 {
+    local::executor_main()
 }

@@ -5,6 +5,7 @@ use super::args::{Output, TemplateCommand};
 use super::exit;
 use super::screen::{Screen, print};
 use crate::base::text;
+use crate::report::json;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -55,7 +56,7 @@ fn list(output: Output, screen: Screen) -> String {
     if output == Output::Json {
         let entry = |template: &Template| serde_json::json!({ "name": template.name, "about": template.about });
         let list: Vec<_> = TEMPLATES.iter().map(entry).collect();
-        return format!("{}\n", serde_json::json!({ "templates": list }));
+        return json::line(&serde_json::json!({ "templates": list }));
     }
     let line = |template: &Template| {
         format!("{}  {}\n", screen.out.bold(format_args!("{:<8}", template.name)), template.about)

@@ -2,7 +2,7 @@
 //!
 //! People read it by node; instances with the same action and the same reasons share a line.
 
-use super::outcome::to_line;
+use super::json::line;
 use crate::base::paint::Paint;
 use crate::base::{human, text};
 use crate::port::forecast::{Action, Forecast, ForecastCounts, Planned, Reason};
@@ -22,7 +22,7 @@ pub fn json(forecast: &Forecast, summary: bool) -> String {
     struct Summary {
         counts: ForecastCounts,
     }
-    if summary { to_line(&Summary { counts: forecast.counts }) } else { to_line(forecast) }
+    if summary { line(&Summary { counts: forecast.counts }) } else { line(forecast) }
 }
 
 /// `plan` for people.
@@ -274,7 +274,7 @@ run 5 · cached 2 · unknown 1
 "
         );
         assert_eq!(human(&forecast, true, Paint::OFF), "run 5 · cached 2 · unknown 1\n");
-        assert_eq!(json(&forecast, true), "{\"counts\":{\"run\":5,\"cached\":2,\"unknown\":1}}\n");
+        assert_eq!(json(&forecast, true), "{\"counts\": {\"run\": 5, \"cached\": 2, \"unknown\": 1}}\n");
     }
 
     #[test]
@@ -282,8 +282,8 @@ run 5 · cached 2 · unknown 1
         let forecast = forecast(vec![planned("compute[2]", Action::Run, &[("command", Some("a"), Some("b"))])]);
         assert_eq!(
             json(&forecast, false),
-            "{\"counts\":{\"run\":1,\"cached\":0,\"unknown\":0},\"instances\":[{\"name\":\"compute[2]\",\
-             \"action\":\"run\",\"reasons\":[{\"component\":\"command\",\"old\":\"a\",\"new\":\"b\"}]}]}\n"
+            "{\"counts\": {\"run\": 1, \"cached\": 0, \"unknown\": 0}, \"instances\": [{\"name\": \"compute[2]\", \
+             \"action\": \"run\", \"reasons\": [{\"component\": \"command\", \"old\": \"a\", \"new\": \"b\"}]}]}\n"
         );
     }
 

@@ -2,6 +2,7 @@
 //! nothing here knows a view.
 
 pub mod forecast;
+pub mod json;
 pub mod outcome;
 pub mod runs;
 pub mod status;

@@ -2,6 +2,7 @@
 //!
 //! For people the most important line comes last, for that is where they look.
 
+use super::json;
 use crate::base::Value;
 use crate::base::paint::Paint;
 use crate::base::{human, text};
@@ -42,7 +43,7 @@ pub fn human(ended: &Ended, pipeline: &str, paint: Paint) -> String {
         let _ = writeln!(text, "{}", paint.bold("outputs"));
         let width = ended.outputs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (name, value) in &ended.outputs {
-            let shown = value.to_json();
+            let shown = json::text(value);
             let _ = writeln!(text, "  {name:<width$} = {}", human::cut(&shown, VALUE_WIDTH));
         }
     }
@@ -234,7 +235,7 @@ pub fn json(ended: &Ended, pipeline: &str) -> String {
         wall_s: ended.wall_ms as f64 / 1000.0,
         failures: failures(&ended.failures, ended.run, pipeline),
     };
-    to_line(&document)
+    json::line(&document)
 }
 
 /// A failure as programs read it.
@@ -266,13 +267,6 @@ pub(super) fn failures<'a>(list: &'a [FailureItem], run: u64, pipeline: &str) ->
         log: item.has_log.then(|| log_command(pipeline, run, &item.instance)),
     };
     list.iter().map(failure).collect()
-}
-
-/// One JSON document and a newline.
-pub(super) fn to_line(document: &impl Serialize) -> String {
-    let mut text = serde_json::to_string(document).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
-    text.push('\n');
-    text
 }
 
 struct Outputs<'a>(&'a [(Arc<str>, Value)]);
@@ -322,13 +316,13 @@ mod tests {
         let ended = ended(End::Finished(RunState::Succeeded), outputs, vec![]);
         assert_eq!(
             human(&ended, "", Paint::OFF),
-            "outputs\n  results = [126,129]\n  html    = \"a.html\"\nrun 7 succeeded: 5 succeeded, 4 cached in 124 ms\n"
+            "outputs\n  results = [126, 129]\n  html    = \"a.html\"\nrun 7 succeeded: 5 succeeded, 4 cached in 124 ms\n"
         );
         assert_eq!(
             json(&ended, ""),
-            "{\"run\":7,\"state\":\"succeeded\",\"outputs\":{\"results\":[126,129],\"html\":\"a.html\"},\"counts\":\
-             {\"succeeded\":5,\"cached\":4,\"failed\":0,\"ignored\":0,\"skipped\":0,\"cancelled\":0},\
-             \"wall_s\":0.124,\"failures\":[]}\n"
+            "{\"run\": 7, \"state\": \"succeeded\", \"outputs\": {\"results\": [126, 129], \"html\": \"a.html\"}, \"counts\": \
+             {\"succeeded\": 5, \"cached\": 4, \"failed\": 0, \"ignored\": 0, \"skipped\": 0, \"cancelled\": 0}, \
+             \"wall_s\": 0.124, \"failures\": []}\n"
         );
     }
 
@@ -384,10 +378,10 @@ failed `align[s0]`: exit status 137: SIGKILL: killed, most often for lack of mem
         );
         assert_eq!(
             json(&ended, ""),
-            "{\"run\":7,\"state\":\"failed\",\"outputs\":{},\"counts\":{\"succeeded\":5,\"cached\":4,\"failed\":1,\
-             \"ignored\":0,\"skipped\":0,\"cancelled\":0},\"wall_s\":0.124,\"failures\":[{\"instance\":\"align[3]\",\
-             \"attempt\":1,\"cause\":\"signal\",\"exit\":137,\"message\":\"killed by signal 9\",\"ignored\":false,\
-             \"tail\":\"x\\n\",\"log\":\"flowrun log 'align[3]' --run 7\"}]}\n"
+            "{\"run\": 7, \"state\": \"failed\", \"outputs\": {}, \"counts\": {\"succeeded\": 5, \"cached\": 4, \"failed\": 1, \
+             \"ignored\": 0, \"skipped\": 0, \"cancelled\": 0}, \"wall_s\": 0.124, \"failures\": [{\"instance\": \"align[3]\", \
+             \"attempt\": 1, \"cause\": \"signal\", \"exit\": 137, \"message\": \"killed by signal 9\", \"ignored\": false, \
+             \"tail\": \"x\\n\", \"log\": \"flowrun log 'align[3]' --run 7\"}]}\n"
         );
     }
 }

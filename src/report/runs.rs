@@ -1,6 +1,7 @@
 //! The table of runs, and the state of one.
 
-use super::outcome::{counts, to_line};
+use super::json::line;
+use super::outcome::counts;
 use crate::base::paint::Paint;
 use crate::base::text;
 use crate::event::{RunState, Time};
@@ -75,7 +76,7 @@ pub fn json(rows: &[RunRow]) -> String {
         ended: row.ended,
         counts: &row.counts,
     });
-    to_line(&Document { runs: runs.collect() })
+    line(&Document { runs: runs.collect() })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The state of one run, live or over.
 
-use super::outcome::{self, to_line};
+use super::json::line;
+use super::outcome;
 use super::runs::time;
 use crate::base::paint::Paint;
 use crate::base::{human, text};
@@ -105,7 +106,7 @@ pub fn json(status: &Status, pipeline: &str) -> String {
         Life::Live(by) => ("running", Some(by.as_str())),
         Life::Interrupted => ("interrupted", None),
     };
-    to_line(&Document {
+    line(&Document {
         run: status.run,
         pipeline: &status.pipeline,
         state,
