@@ -77,6 +77,7 @@ pub enum Command {
     /// The helper process that starts tasks.
     #[command(name = "__executor", hide = true)]
     Executor,
+}
 
 /// How a result is printed.
 // A doc comment on a variant would make every help text four lines longer.

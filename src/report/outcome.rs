@@ -330,31 +330,42 @@ mod tests {
     fn equal_failures_are_told_once_and_the_first_comes_last() {
         let mut list: Vec<_> = (0..6)
             .map(|i| {
-                item(&format!("align[s{i}]"), Cause::Exit(137), "exit status 137", &format!("reading s{i}\nKilled\n"))
+                item(
+                    &format!("align[s{i}]"),
+                    Cause::Exit(137),
+                    "exit status 137: a process in it was ended by SIGKILL",
+                    &format!("reading s{i}\nKilled\n"),
+                )
             })
             .collect();
         list.push(FailureItem {
             help: Some("is it installed?".into()),
-            ..item("call", Cause::Exit(127), "exit status 127", "bash: line 1: bcftools: command not found\n")
+            ..item(
+                "call",
+                Cause::Exit(127),
+                "exit status 127: the command `bcftools` was not found",
+                "bash: line 1: bcftools: command not found\n",
+            )
         });
         let ended = ended(End::Finished(RunState::Failed), vec![], list);
         assert_eq!(
             human(&ended, " p.toml", Paint::OFF),
             "\
 failed call
-  exit status 127: a command was not found
+  exit status 127: the command `bcftools` was not found
   | bash: line 1: bcftools: command not found
   help: is it installed?
   log: flowrun log p.toml call --run 7
 
 failed align[s0], align[s1], align[s2] and 3 more
-  exit status 137: SIGKILL: killed, most often for lack of memory
+  exit status 137: a process in it was ended by SIGKILL: most often for lack
+  of memory
   | reading s0
   | Killed
   log: flowrun log p.toml 'align[s0]' --run 7
 
 run 7: 7 failed, 5 succeeded, 4 cached in 124 ms
-failed `align[s0]`: exit status 137: SIGKILL: killed, most often for lack of memory
+failed `align[s0]`: exit status 137: a process in it was ended by SIGKILL: most often for lack of memory
 "
         );
     }
