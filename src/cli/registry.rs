@@ -2,9 +2,15 @@
 
 use super::Failed;
 use crate::backend::local;
-use crate::driver::{BackendAsk, OpenBackend, OpenStore};
+use crate::driver::{BackendAsk, Measure, OpenBackend, OpenStore};
 use crate::store::sqlite::Sqlite;
 use std::path::PathBuf;
+
+/// What the backend of a name can give.
+pub fn measure(name: Option<&str>) -> Result<Measure, Failed> {
+    backend(name)?;
+    Ok(Box::new(|jobs, limits| Ok(local::capacity(jobs, limits))))
+}
 
 /// The backend of a name; `local` when none is given.
 pub fn backend(name: Option<&str>) -> Result<OpenBackend, Failed> {

@@ -170,6 +170,7 @@ pub fn settings(target: &Target, params: Params, place: &PlaceArgs, fresh: &Fres
         wait: false,
         artifacts: place.artifacts.clone(),
         resume: None,
+        measure: registry::measure(place.backend.as_deref())?,
         open_backend: registry::backend(place.backend.as_deref())?,
         open_store: registry::store(place.store.as_deref())?,
     })

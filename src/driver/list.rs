@@ -4,7 +4,7 @@
 use crate::base::Value;
 use crate::driver::glob;
 use crate::driver::scene::{boolean, refused};
-use crate::engine::{Items, ListAnswer};
+use crate::engine::{Items, ListAnswer, Values};
 use crate::event::Failure;
 use crate::lang::expr::{EvalError, Frame, Template};
 use crate::plan::{Map, Shape, Source};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 const MOST_ITEMS: usize = 100_000_000;
 
 /// Answers `Effect::List`. `values` are those of the map's reads.
-pub fn list(map: &Map, when: Option<&Template>, project: &Path, values: Vec<Value>) -> ListAnswer {
+pub fn list(map: &Map, when: Option<&Template>, project: &Path, values: Values) -> ListAnswer {
     match items(map, when, project, values) {
         Ok(Some(items)) => ListAnswer::Items(Arc::new(items)),
         Ok(None) => ListAnswer::Skip,
@@ -27,7 +27,7 @@ pub fn list(map: &Map, when: Option<&Template>, project: &Path, values: Vec<Valu
     }
 }
 
-fn items(map: &Map, when: Option<&Template>, project: &Path, values: Vec<Value>) -> Result<Option<Items>, Failure> {
+fn items(map: &Map, when: Option<&Template>, project: &Path, values: Values) -> Result<Option<Items>, Failure> {
     let mut frame = Frame::new(&map.names, values);
     if let Some(when) = when
         && !boolean(when, &frame, "when")?
@@ -55,7 +55,7 @@ fn items(map: &Map, when: Option<&Template>, project: &Path, values: Vec<Value>)
         Some(key) => keys(map, key, &items, &mut frame)?,
         None => Vec::new(),
     };
-    Ok(Some(Items { digest: None, items, keys }))
+    Ok(Some(Items::new(items, keys)))
 }
 
 /// The frame with the item and its index in place.
@@ -281,4 +281,18 @@ fn zip(axes: &Axes) -> Result<Vec<Value>, Failure> {
     }
     let record = |i: usize| Value::map(axes.iter().map(|(name, items)| (name.clone(), items[i].clone())).collect());
     Ok((0..count).map(record).collect())
+}
+
+/// Answers `Effect::Record`: the record of each item of a map that names its results; null for a null item.
+pub fn record(map: &Map, rows: Vec<Option<Values>>) -> Result<Vec<Value>, Failure> {
+    let one = |row: Option<Values>| {
+        let Some(values) = row else { return Ok(Value::Null) };
+        let frame = Frame::new(&map.output_names, values);
+        let field = |(name, shape): &(Arc<str>, Shape)| {
+            let value = shape.eval(&frame).map_err(|e| failed(&format!("outputs.{name}"), e))?;
+            Ok((name.clone(), value))
+        };
+        Ok(Value::map(map.outputs.iter().map(field).collect::<Result<_, Failure>>()?))
+    };
+    rows.into_iter().map(one).collect()
 }

@@ -7,7 +7,7 @@ use crate::driver::facts::{Declared, Facts};
 use crate::driver::memo::FileMemo;
 use crate::driver::scene::{self, Place, Scene, refused};
 use crate::engine::key::{Change, Component, Content, Visitor, changes, components};
-use crate::engine::{Capacity, Prepared, Preparing};
+use crate::engine::{Capacity, Prepared, Preparing, Values};
 use crate::event::{Failure, Produced};
 use crate::plan::{NodeKind, OutputKind, Plan, Run, Task};
 use crate::port::{Hit, Job, JobOutput, JobOutputKind, Store, Taken};
@@ -96,7 +96,7 @@ pub struct Looked {
 struct Found<'a> {
     at: usize,
     scene: Scene<'a>,
-    values: Vec<Value>,
+    values: Values,
     files: Vec<Vec<(Value, Option<Digest>)>>,
     key: Option<Key>,
 }
@@ -255,7 +255,10 @@ impl Workshop {
         let mut files = Vec::new();
         for (read, value) in task.reads.iter().zip(&values) {
             let mut held = Vec::new();
-            if read.keyed && read.ty.has_paths() {
+            if let Some(value) = value
+                && read.keyed
+                && read.ty.has_paths()
+            {
                 let mut paths = Vec::new();
                 read.ty.paths(value, &mut |path| paths.push(path.clone()));
                 for path in paths {
@@ -434,6 +437,7 @@ fn own_walk(task: &Task, this: &Found<'_>, visitor: &mut dyn Visitor) {
             continue;
         }
         let name = format!("value {}", read.name);
+        let value = value.as_ref().unwrap_or(&Value::Null);
         match files.as_slice() {
             [] => visitor.component(&name, Content::Value(value)),
             files => visitor.component(&name, Content::Files(value, files)),

@@ -5,10 +5,10 @@ use crate::base::{Digest, Value, amount};
 use crate::driver::facts::Facts;
 use crate::driver::glob;
 use crate::driver::memo::FileMemo;
-use crate::engine::{Capacity, Needs};
+use crate::engine::{Capacity, Needs, Values};
 use crate::event::{Cause, Failure};
 use crate::lang::expr::{EvalError, Frame, Template};
-use crate::plan::{Local, OutputKind, Plan, Run, Shape, Task, Ty, Workdir};
+use crate::plan::{Local, OutputKind, Plan, Read, Run, Shape, Task, Ty, Workdir};
 use crate::port::{Stat, staged_path};
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -55,7 +55,7 @@ pub struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     /// The names of an instance, before anything of its own is evaluated.
-    pub fn new(place: &'a Place<'a>, task: &'a Task, facts: &'a Facts, values: &[Value], attempt: u32) -> Self {
+    pub fn new(place: &'a Place<'a>, task: &'a Task, facts: &'a Facts, values: &Values, attempt: u32) -> Self {
         let mut frame = Frame::new(&task.names, seen_values(task, place.project, values));
         let path = |path: &Path| Value::from_bytes(path.as_os_str().as_bytes());
         frame.set(&["project"], path(place.project));
@@ -339,12 +339,12 @@ pub fn boolean(template: &Template, frame: &Frame, place: &str) -> Result<bool, 
 }
 
 /// The values as commands see them: paths are absolute for a task that starts outside the project.
-fn seen_values(task: &Task, project: &Path, values: &[Value]) -> Vec<Value> {
+fn seen_values(task: &Task, project: &Path, values: &Values) -> Values {
     if matches!(task.workdir, Workdir::Project) {
-        return values.to_vec();
+        return values.clone();
     }
-    let reads = task.reads.iter().map(|read| &read.ty);
-    reads.zip(values).map(|(ty, value)| if ty.has_paths() { absolute(ty, value, project) } else { value.clone() }).collect()
+    let seen = |(read, value): (&Read, &Option<Value>)| value.as_ref().map(|v| absolute(&read.ty, v, project));
+    task.reads.iter().zip(values).map(seen).collect()
 }
 
 fn absolute(ty: &Ty, value: &Value, project: &Path) -> Value {

@@ -2,6 +2,7 @@
 //! Nothing here says how a setting was typed, and no backend or store has a name here.
 
 use crate::diag::{Diagnostic, Sources};
+use crate::engine::Capacity;
 use crate::port::{Access, Backend, ReportSink, Store};
 use crate::sys::Fault;
 use std::ffi::OsString;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub artifacts: Option<PathBuf>,
     /// `resume`: `Some(None)` continues the newest run, `Some(Some(n))` run `n`. `None`: a plain `run`.
     pub resume: Option<Option<u64>>,
+    /// Says what the backend can give, before anything is started.
+    pub measure: Measure,
     /// Makes the backend, once capacity and the run's folder are known.
     pub open_backend: OpenBackend,
     /// Makes the store.
@@ -75,6 +78,9 @@ pub struct BackendAsk {
     /// Where reports go.
     pub reports: ReportSink,
 }
+
+/// Says what a backend can give: `-j` and the plan's limits in, capacity out.
+pub type Measure = Box<dyn Fn(Option<u32>, &[u32]) -> anyhow::Result<Capacity> + Send>;
 
 /// Makes a backend.
 pub type OpenBackend = Box<dyn Fn(BackendAsk) -> anyhow::Result<Box<dyn Backend>> + Send>;

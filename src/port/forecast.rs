@@ -23,6 +23,9 @@ pub struct ForecastCounts {
     pub cached: u64,
     /// Depends on what would run (a list that is not known counts as one).
     pub unknown: u64,
+    /// Cannot run.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fail: u64,
 }
 
 /// One instance.
@@ -55,6 +58,8 @@ pub enum Action {
     Cached,
     /// It is known only after something else has run.
     Unknown,
+    /// It cannot run: its one reason says why.
+    Fail,
 }
 
 /// One reason. With neither `old` nor `new`, `component` is the whole sentence: `never run before`.
@@ -66,4 +71,8 @@ pub struct Reason {
     pub old: Option<Arc<str>>,
     /// What it is; `None`: it is gone.
     pub new: Option<Arc<str>>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }

@@ -80,6 +80,7 @@ fn word(action: Action, paint: Paint) -> String {
         Action::Run => paint.yellow("run"),
         Action::Cached => paint.green("cached"),
         Action::Unknown => paint.dim("unknown"),
+        Action::Fail => paint.red("fail"),
     }
 }
 
@@ -99,7 +100,7 @@ fn by_node(instances: &[Planned]) -> Vec<(&str, Vec<&Planned>)> {
 
 fn node_of_plan(text: &mut String, node: &str, instances: &[&Planned], paint: Paint) {
     let of = |action| instances.iter().filter(|planned| planned.action == action).count();
-    let parts: Vec<String> = [Action::Run, Action::Cached, Action::Unknown]
+    let parts: Vec<String> = [Action::Run, Action::Cached, Action::Unknown, Action::Fail]
         .into_iter()
         .map(|action| (of(action), action))
         .filter(|(n, _)| *n > 0)
@@ -230,7 +231,12 @@ mod tests {
 
     fn forecast(instances: Vec<Planned>) -> Forecast {
         let of = |action| instances.iter().filter(|planned| planned.action == action).count() as u64;
-        let counts = ForecastCounts { run: of(Action::Run), cached: of(Action::Cached), unknown: of(Action::Unknown) };
+        let counts = ForecastCounts {
+            run: of(Action::Run),
+            cached: of(Action::Cached),
+            unknown: of(Action::Unknown),
+            fail: of(Action::Fail),
+        };
         Forecast { counts, instances }
     }
 

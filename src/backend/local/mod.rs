@@ -86,19 +86,24 @@ struct Link {
     reader: Option<JoinHandle<()>>,
 }
 
+/// What this machine can give; `-j` wins over its cores.
+pub fn capacity(jobs: Option<u32>, limits: &[u32]) -> Capacity {
+    let cpus = jobs.unwrap_or_else(crate::sys::cores).max(1);
+    Capacity {
+        cpus,
+        memory: crate::sys::memory(),
+        gpus: crate::sys::gpus(),
+        limits: limits.to_vec(),
+        window: cpus.saturating_mul(8).max(256),
+    }
+}
+
 impl Local {
     /// Puts back what an earlier, killed executor of this run had moved aside. The executor itself is started with the
     /// first attempt, for a run in which nothing runs needs none.
     pub fn open(options: Options, reports: ReportSink) -> anyhow::Result<Self> {
         recover(&options.run_dir)?;
-        let cpus = options.jobs.unwrap_or_else(crate::sys::cores).max(1);
-        let capacity = Capacity {
-            cpus,
-            memory: crate::sys::memory(),
-            gpus: crate::sys::gpus(),
-            limits: options.limits.clone(),
-            window: cpus.saturating_mul(8).max(256),
-        };
+        let capacity = capacity(options.jobs, &options.limits);
         Ok(Self { options, capacity, reports, link: None })
     }
 

@@ -1,0 +1,462 @@
+//! One run, from its first event to its last: inbox -> `engine.step` -> journal -> views -> effects.
+
+use crate::base::{InstanceId, NodeId};
+use crate::driver::journal::Journal;
+use crate::driver::prepare::{Origin, Workshop};
+use crate::driver::rundir::RunDir;
+use crate::driver::settings::Error;
+use crate::driver::{list, now};
+use crate::engine::{Effect, Engine, Input, ListAnswer, Preparing, Stop, Values};
+use crate::event::{Event, Failure, Produced, RunState, Time};
+use crate::plan::{NodeKind, Plan};
+use crate::port::{Backend, Entry, Made, Named, Report, Sink, Stat};
+use crossbeam::channel::{Receiver, Sender, after, never, select};
+use rustc_hash::FxHashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// How many messages are handled in one turn, so that one write of the journal serves them all.
+const TURN: usize = 512;
+
+/// Results are written to the store when so many wait, or the first has waited so long (milliseconds).
+const FLUSH: (usize, u64) = (512, 250);
+
+/// What workers are asked.
+enum Work {
+    List { instance: InstanceId, node: NodeId, values: Values },
+    Record { instance: InstanceId, node: NodeId, rows: Vec<Option<Values>> },
+    Prepare { node: NodeId, batch: Vec<Preparing>, names: Vec<Arc<str>> },
+    /// Keep the bytes of results in the artifact folder.
+    Keep(crate::event::Results),
+}
+
+/// What workers answer.
+enum Answer {
+    Input(Input),
+    /// Something that no instance is to blame for.
+    Broken(anyhow::Error),
+    Note(String),
+}
+
+/// Everything that a run is made of.
+pub struct Session<'a> {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// The state machine, new or restored.
+    pub engine: Engine,
+    /// The journal of the run.
+    pub journal: Journal,
+    /// The run's folder.
+    pub dir: &'a RunDir,
+    /// What `prepare` works with.
+    pub workshop: Arc<Workshop>,
+    /// What executes attempts.
+    pub backend: Box<dyn Backend>,
+    /// Where its reports come from.
+    pub reports: Receiver<Report>,
+    /// Signals that came in.
+    pub signals: Receiver<i32>,
+    /// Readers of the events.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// What is written into entries.
+    pub made: Made,
+}
+
+/// How the loop ended.
+pub struct Closed {
+    /// The engine in its last state.
+    pub engine: Engine,
+    /// `None`: stopped by a signal.
+    pub state: Option<RunState>,
+    /// The signal that stopped it.
+    pub signal: Option<i32>,
+    /// Results that could not be written to the store; they are in the journal.
+    pub store_error: Option<anyhow::Error>,
+}
+
+/// What changes while the loop goes on.
+struct Loop<'a> {
+    session: Session<'a>,
+    work: Sender<Work>,
+    origins: FxHashMap<InstanceId, Origin>,
+    entries: Vec<Entry>,
+    entries_since: Option<Time>,
+    store_error: Option<anyhow::Error>,
+    wake: Option<Time>,
+    signal: Option<i32>,
+    done: Option<Option<RunState>>,
+    events: Vec<Event>,
+    effects: Vec<Effect>,
+}
+
+impl Session<'_> {
+    /// Drives the run to its end, or until a signal has stopped it.
+    ///
+    /// # Errors
+    /// When the journal, the store (for reading) or the backend cannot be used; what had finished is in the journal.
+    pub fn drive(self, by: Arc<str>, workers: usize) -> Result<Closed, Error> {
+        let (work, todo) = crossbeam::channel::unbounded::<Work>();
+        let (answers, answered) = crossbeam::channel::unbounded::<Answer>();
+        let (workshop, plan) = (self.workshop.clone(), self.plan.clone());
+        std::thread::scope(|scope| {
+            for _ in 0..workers.max(1) {
+                let (todo, answers, workshop, plan) = (todo.clone(), answers.clone(), &workshop, &plan);
+                scope.spawn(move || {
+                    for work in todo {
+                        let answer = answer(plan, workshop, work);
+                        // The loop is gone when the run ended in an error: nobody wants the answer.
+                        if let Some(answer) = answer
+                            && answers.send(answer).is_err()
+                        {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop((todo, answers));
+            let mut state = Loop {
+                session: self,
+                work,
+                origins: FxHashMap::default(),
+                entries: Vec::new(),
+                entries_since: None,
+                store_error: None,
+                wake: None,
+                signal: None,
+                done: None,
+                events: Vec::new(),
+                effects: Vec::new(),
+            };
+            state.run(by, &answered)
+            // `state` is dropped here with the sending end of the work channel, which ends the workers.
+        })
+    }
+}
+
+/// Carries out one piece of work.
+fn answer(plan: &Plan, workshop: &Workshop, work: Work) -> Option<Answer> {
+    let lost = || Failure {
+        cause: crate::event::Cause::Prepare,
+        message: "the node is no map".into(),
+        help: None,
+    };
+    match work {
+        Work::List { instance, node, values } => {
+            let answer = match &plan.nodes[node].kind {
+                NodeKind::Map(map) => list::list(map, plan.nodes[node].when.as_ref(), &workshop.project, values),
+                NodeKind::Task(_) => ListAnswer::Failed(lost()),
+            };
+            Some(Answer::Input(Input::Listed { instance, answer }))
+        }
+        Work::Record { instance, node, rows } => {
+            let answer = match &plan.nodes[node].kind {
+                NodeKind::Map(map) => list::record(map, rows),
+                NodeKind::Task(_) => Err(lost()),
+            };
+            Some(Answer::Input(Input::Recorded { instance, answer }))
+        }
+        Work::Prepare { node, batch, names } => Some(match workshop.prepare(node, batch, &names) {
+            Ok(answers) => Answer::Input(Input::Prepared(answers)),
+            Err(error) => Answer::Broken(error),
+        }),
+        Work::Keep(results) => keep(workshop, &results).err().map(|error| Answer::Note(format!("{error:#}"))),
+    }
+}
+
+/// Puts the bytes of file outputs into the artifact folder.
+fn keep(workshop: &Workshop, results: &[Produced]) -> anyhow::Result<()> {
+    let Some(artifacts) = &workshop.artifacts else { return Ok(()) };
+    for produced in results {
+        if let Produced::Artifact { path, digest, .. } = produced {
+            let path = workshop.project.join(OsStr::from_bytes(path.as_bytes().unwrap_or_default()));
+            artifacts.put(&path, digest)?;
+        }
+    }
+    Ok(())
+}
+
+impl Loop<'_> {
+    fn run(mut self, by: Arc<str>, answered: &Receiver<Answer>) -> Result<Closed, Error> {
+        self.step(Input::Begin { by });
+        self.turn()?;
+        while self.done.is_none() {
+            self.wait(answered)?;
+            self.turn()?;
+        }
+        self.flush();
+        self.session.journal.sync().map_err(|source| self.journal_error(source))?;
+        let counts = self.session.engine.counts();
+        for sink in &mut self.session.sinks {
+            sink.end(now(), &counts);
+        }
+        Ok(Closed {
+            engine: self.session.engine,
+            state: self.done.flatten(),
+            signal: self.signal,
+            store_error: self.store_error,
+        })
+    }
+
+    /// Waits for something to happen, and takes all that has happened, up to the size of a turn.
+    fn wait(&mut self, answered: &Receiver<Answer>) -> Result<(), Error> {
+        let (reports, signals) = (self.session.reports.clone(), self.session.signals.clone());
+        let begin = now();
+        let flush = self.entries_since.map(|since| since + FLUSH.1);
+        let due = [self.wake, flush, self.session.journal.sync_due()].into_iter().flatten().min();
+        let timer = due.map_or_else(never, |due| after(Duration::from_millis(due.saturating_sub(begin))));
+        select! {
+            recv(reports) -> report => self.report(report.map_err(|_| backend_gone())?)?,
+            recv(answered) -> answer => self.answered(answer.map_err(|_| workers_gone())?)?,
+            recv(signals) -> signal => if let Ok(signal) = signal { self.signalled(signal) },
+            recv(timer) -> _ => {}
+        }
+        for _ in 0..TURN {
+            if let Ok(report) = reports.try_recv() {
+                self.report(report)?;
+            } else if let Ok(answer) = answered.try_recv() {
+                self.answered(answer)?;
+            } else {
+                break;
+            }
+        }
+        let now = now();
+        if self.wake.is_some_and(|wake| wake <= now) {
+            self.wake = None;
+            self.step(Input::Tick);
+        }
+        if self.entries.len() >= FLUSH.0 || self.entries_since.is_some_and(|since| since + FLUSH.1 <= now) {
+            self.flush();
+        }
+        if self.session.journal.sync_due().is_some_and(|due| due <= now) {
+            self.session.journal.sync().map_err(|source| self.journal_error(source))?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, input: Input) {
+        self.session.engine.step(now(), input, &mut self.events, &mut self.effects);
+    }
+
+    fn answered(&mut self, answer: Answer) -> Result<(), Error> {
+        match answer {
+            Answer::Input(input) => {
+                // A map's list is kept before the journal speaks of it.
+                if let Input::Listed { answer: ListAnswer::Items(items), .. } = &input {
+                    self.session.dir.write_list(items).map_err(|e| Error::Store(e.into()))?;
+                }
+                self.step(input);
+                Ok(())
+            }
+            Answer::Broken(error) => Err(Error::Store(error)),
+            Answer::Note(text) => {
+                self.note(&text);
+                Ok(())
+            }
+        }
+    }
+
+    fn report(&mut self, report: Report) -> Result<(), Error> {
+        match report {
+            Report::Started { instance, attempt } => self.step(Input::Started { instance, attempt }),
+            Report::Ended { instance, attempt, outcome, stats, trusted } => {
+                let results = outcome.result.as_ref().ok().cloned();
+                let wall_us = outcome.usage.wall_us;
+                let before = self.events.len();
+                self.step(Input::Ended { instance, attempt, outcome });
+                // A late report of an older attempt changes nothing, and its results are not recorded.
+                let accepted = self.events[before..].iter().any(|event| {
+                    matches!(event, Event::Ended { instance: i, attempt: a, .. } if *i == instance && *a == attempt)
+                });
+                let origin = self.origins.remove(&instance);
+                if let (true, Some(results)) = (accepted, results) {
+                    self.ended_well(instance, origin, results, &stats, trusted, wall_us);
+                }
+            }
+            Report::Broken(message) => return Err(Error::Backend(anyhow::anyhow!(message))),
+        }
+        Ok(())
+    }
+
+    fn ended_well(
+        &mut self,
+        instance: InstanceId,
+        origin: Option<Origin>,
+        results: crate::event::Results,
+        stats: &[Option<Stat>],
+        trusted: bool,
+        wall_us: u64,
+    ) {
+        let workshop = &self.session.workshop;
+        for (produced, stat) in results.iter().zip(stats) {
+            if let (Produced::Artifact { path, digest, dir: false, .. }, Some(stat)) = (produced, stat) {
+                let path = workshop.project.join(OsStr::from_bytes(path.as_bytes().unwrap_or_default()));
+                workshop.memo.learn(&path, *stat, *digest);
+            }
+        }
+        let Some(origin) = origin else { return };
+        let name: Arc<str> = self.session.engine.name(instance).into();
+        if !trusted {
+            self.note(&format!("{name}: an input changed while it ran, so that its result is not kept for later runs"));
+            return;
+        }
+        if workshop.artifacts.is_some() && results.iter().any(|p| matches!(p, Produced::Artifact { .. })) {
+            // The workers outlive the loop.
+            let _ = self.work.send(Work::Keep(results.clone()));
+        }
+        let node = self.session.engine.place(instance).node;
+        self.entries_since.get_or_insert_with(now);
+        self.entries.push(Entry {
+            key: origin.key,
+            pipeline: self.session.plan.name.clone(),
+            node: self.session.plan.nodes[node].path.clone(),
+            instance: name,
+            fixed: origin.fixed,
+            own: origin.own,
+            results,
+            made: Made { at: now(), wall_us, ..self.session.made.clone() },
+        });
+    }
+
+    fn signalled(&mut self, signal: i32) {
+        let name = crate::sys::signals::name(signal);
+        let stop = if self.signal.is_none() { Stop::Soft(name.into()) } else { Stop::Hard(name.into()) };
+        self.signal.get_or_insert(signal);
+        self.step(Input::Stop(stop));
+    }
+
+    /// The journal first, then the views, then the effects.
+    fn turn(&mut self) -> Result<(), Error> {
+        while !(self.events.is_empty() && self.effects.is_empty()) {
+            let events = std::mem::take(&mut self.events);
+            let effects = std::mem::take(&mut self.effects);
+            let time = now();
+            if !events.is_empty() {
+                self.session.journal.append(time, &events).map_err(|source| self.journal_error(source))?;
+                self.show(time, &events);
+            }
+            self.carry_out(effects)?;
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, time: Time, events: &[Event]) {
+        let engine = &self.session.engine;
+        let counts = engine.counts();
+        let name = |event: &Event| event.instance().map(|i| engine.name(i)).unwrap_or_default();
+        let names: Vec<String> = events.iter().map(name).collect();
+        let named: Vec<Named<'_>> = events.iter().zip(&names).map(|(event, name)| Named { event, name }).collect();
+        for sink in &mut self.session.sinks {
+            sink.turn(time, &named, &counts);
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        for sink in &mut self.session.sinks {
+            sink.note(text);
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Error> {
+        let mut jobs = Vec::new();
+        let (mut soft, mut hard) = (Vec::new(), Vec::new());
+        for effect in effects {
+            let work = match effect {
+                Effect::List { instance, node, values } => Work::List { instance, node, values },
+                Effect::Record { instance, node, rows } => Work::Record { instance, node, rows },
+                Effect::Prepare { node, batch } => {
+                    let engine = &self.session.engine;
+                    let names = batch.iter().map(|p| engine.name(p.instance).into()).collect();
+                    Work::Prepare { node, batch, names }
+                }
+                Effect::Start { instance, attempt, gpus } => {
+                    let Some(mut ready) = self.session.workshop.take(instance) else {
+                        return Err(Error::Backend(anyhow::anyhow!("instance {} was not prepared", instance.0)));
+                    };
+                    ready.job.attempt = attempt;
+                    ready.job.name = self.session.engine.name(instance).into();
+                    if !self.session.workshop.capacity.gpus.is_empty() {
+                        let value = gpus.join(",").into_bytes();
+                        ready.job.env.push((b"CUDA_VISIBLE_DEVICES".to_vec(), value));
+                    }
+                    if let Some(origin) = ready.origin {
+                        self.origins.insert(instance, origin);
+                    }
+                    jobs.push(ready.job);
+                    continue;
+                }
+                Effect::Drop { instance } => {
+                    self.session.workshop.take(instance);
+                    continue;
+                }
+                Effect::Cancel { instance, hard: true } => {
+                    hard.push(instance);
+                    continue;
+                }
+                Effect::Cancel { instance, hard: false } => {
+                    soft.push(instance);
+                    continue;
+                }
+                Effect::Wake(time) => {
+                    self.wake = Some(self.wake.map_or(time, |wake| wake.min(time)));
+                    continue;
+                }
+                Effect::Done(state) => {
+                    self.done = Some(state);
+                    continue;
+                }
+            };
+            self.work.send(work).map_err(|_| workers_gone())?;
+        }
+        if !jobs.is_empty() {
+            self.session.backend.submit(jobs).map_err(Error::Backend)?;
+        }
+        for (instances, hard) in [(soft, false), (hard, true)] {
+            if !instances.is_empty() {
+                self.session.backend.cancel(&instances, hard).map_err(Error::Backend)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes results to the store. A store that is away harms no task: the journal has everything.
+    fn flush(&mut self) {
+        self.entries_since = None;
+        let workshop = &self.session.workshop;
+        let (entries, taken, files) = (std::mem::take(&mut self.entries), workshop.taken(), workshop.memo.fresh());
+        let mut store = workshop.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = (|| {
+            if !entries.is_empty() {
+                store.record(&entries)?;
+            }
+            if !taken.is_empty() {
+                store.take(&taken, now())?;
+            }
+            if !files.is_empty() {
+                store.remember(&files)?;
+            }
+            anyhow::Ok(())
+        })();
+        drop(store);
+        if let Err(error) = written {
+            if self.store_error.is_none() {
+                self.note(&format!("results could not be written to the store, and are kept in the journal: {error:#}"));
+            }
+            self.store_error.get_or_insert(error);
+        }
+    }
+
+    fn journal_error(&self, error: crate::sys::Fault) -> Error {
+        Error::Store(error.into())
+    }
+}
+
+fn backend_gone() -> Error {
+    Error::Backend(anyhow::anyhow!("the backend is gone"))
+}
+
+fn workers_gone() -> Error {
+    Error::Backend(anyhow::anyhow!("a worker thread ended before its time"))
+}
+
