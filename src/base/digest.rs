@@ -22,7 +22,7 @@ impl Digest {
 }
 
 /// What identifies the content of a file without reading it. Times in nanoseconds since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Stat {
     /// Bytes.
     pub size: u64,

@@ -130,6 +130,8 @@ fn migrate(connection: &mut Connection, path: &Path, to: i32) -> std::result::Re
 
 /// The version of a store, 0 for an empty file; an error for what is not ours or too new.
 fn version_of(connection: &Connection, path: &Path) -> std::result::Result<i32, Problem> {
+    // One snapshot: another process may be making the store at this moment.
+    let _snapshot = if connection.is_autocommit() { Some(connection.unchecked_transaction()?) } else { None };
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     if application != APPLICATION {
@@ -204,6 +206,14 @@ pub(super) fn fault(path: &Path, error: rusqlite::Error) -> Fault {
                 "see to it that you may read and write in `{folder}`, or name another store with `--store`"
             ))
         }
+        // A quota that is reached comes as this, too.
+        Some(ErrorCode::SystemIoFailure) => Fault::new(
+            FaultKind::Other,
+            format!("cannot read or write the store `{at}`: {error}"),
+        )
+        .help(format!(
+            "look whether the disk of `{folder}` is full, a quota is reached or it is gone; what was recorded is kept"
+        )),
         Some(ErrorCode::NotADatabase) => not_ours(path, "is not a database"),
         Some(ErrorCode::DatabaseCorrupt) => not_ours(path, "is damaged"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Fault::new(
