@@ -51,10 +51,43 @@ codes! {
     HANDED_ON = "E0210", "a warning: a value becomes part of a program for another interpreter";
 
     // 03xx: names, types, shapes
+    UNKNOWN_NAME = "E0301", "a name that means nothing where it stands";
+    UNKNOWN_ATTRIBUTE = "E0302", "a known thing that does not have this attribute";
+    UNKNOWN_OUTPUT = "E0303", "an output nobody declares";
+    WHOLE_NODE = "E0304", "a task, a map or a word of the language used as if it were a value";
+    INSIDE_ITS_MAP = "E0305", "a map's own name used inside its body";
+    NOT_HERE = "E0306", "a word of the language where it may not stand";
+    DUPLICATE_NODE = "E0307", "two nodes of one body with one name";
+    SHADOWED = "E0308", "a name that hides another of the same name";
+    INSIDE_A_MAP = "E0309", "a node of a map's body named without its map";
+    READS_ITSELF = "E0310", "a node that reads itself or waits for itself";
+    NO_ATTRIBUTES = "E0311", "an attribute of a value that has none";
+    TWO_SHAPES = "E0312", "one name read by one node as a record and as a way to something else";
+    LOCAL_CYCLE = "E0313", "a task's own things that are defined by each other in a circle";
+    NOT_A_LIST = "E0314", "`over` gives no list";
+    NOT_A_BOOL = "E0315", "a condition that gives neither true nor false";
+    NOT_AN_INT = "E0316", "something else where a whole number must stand";
+    NOT_TEXT = "E0317", "a list where text must stand";
+    NOT_A_PATH = "E0318", "something else where a path must stand";
 
     // 04xx: graph, paths, outputs, resources
+    CYCLE = "E0401", "nodes that wait for each other in a circle";
+    DUPLICATE_OUTPUT = "E0402", "two tasks that declare one output path";
+    SAME_FOR_EVERY_ITEM = "E0403", "an output path in a map that does not name its item";
+    CONSTANT_MAP = "E0404", "a map none of whose cached tasks reads the item or the index";
+    UNKNOWN_RESOURCE = "E0405", "a resource that nobody knows";
+    OVER_LIMIT = "E0406", "more of a limited resource than there is";
+    NOTHING_TO_CACHE = "E0407", "`cache = true` on a task without outputs (a warning)";
+    UNKNOWN_NODE = "E0408", "a selection that names no node";
 
     // 05xx: params and the command line
+    UNKNOWN_PARAM = "E0501", "a value for a param that the pipeline does not have";
+    MISSING_PARAM = "E0502", "a param without a value";
+    WRONG_PARAM = "E0503", "a value that is not of its param's type";
+    PARAM_BOUNDS = "E0504", "a value beyond its param's `min` or `max`";
+    PARAM_CHOICE = "E0505", "a value that is none of its param's `choices`";
+    PARAMS_FILE = "E0506", "a params file that cannot be read";
+    UNUSED_PARAM = "E0507", "a param that nothing reads (a warning)";
 
     // 06xx: the machine, before the run
 }

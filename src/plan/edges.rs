@@ -1,0 +1,255 @@
+//! Edges by paths: who declares a path, who reads one, and which two declare the same.
+
+use super::declare::{What, World};
+use super::gather::{Edge, Findings, Why};
+use super::model::{From, Local, Param};
+use super::paths::{Index, Match, Pattern, is_glob};
+use super::resolve::{Site, Target};
+use super::words::Place;
+use crate::base::{NodeId, Value};
+use crate::base::id::BodyId;
+use crate::diag::{Diagnostic, Span, codes};
+use crate::lang::expr::{Part, Template, Use};
+use crate::lang::model::{Datum, OutputKind, Source, TaskDecl, Text};
+use rustc_hash::FxHashMap;
+
+/// A declared path.
+struct Producer {
+    node: NodeId,
+    span: Span,
+    pattern: Pattern,
+    dir: bool,
+}
+
+/// A path or glob that is read.
+struct Consumer {
+    node: NodeId,
+    span: Span,
+    pattern: Pattern,
+}
+
+/// Finds paths that two tasks declare, and edges from those who declare a path to those who read it.
+pub(super) fn by_paths(world: &World<'_>, params: &[Param], project: Option<&str>, found: &mut Findings) -> Declared {
+    let mut paths = Paths { world, params, project, producers: Vec::new(), consumers: Vec::new() };
+    for (id, decl) in world.nodes.iter() {
+        match &decl.what {
+            What::Task(task) => paths.of_task(id, decl.body, task),
+            What::Map(view) => {
+                let site = Site { body: decl.body, node: Some(id), task: None, place: Place::Over };
+                paths.of_source(&site, &view.over.source);
+            }
+        }
+    }
+    let Paths { producers, consumers, .. } = paths;
+    duplicates(world, &producers, found);
+    let (mut patterns, mut owners) = (Vec::new(), Vec::new());
+    for (i, producer) in producers.iter().enumerate() {
+        patterns.push(producer.pattern.clone());
+        owners.push(i);
+        if producer.dir {
+            patterns.push(producer.pattern.inside());
+            owners.push(i);
+        }
+    }
+    let index = Index::new(patterns);
+    for consumer in &consumers {
+        for (at, sure) in index.meeting(&consumer.pattern) {
+            edge(world, consumer, &producers[owners[at as usize]], sure, found);
+        }
+        // a directory that is read may hold what others declare
+        for (at, _) in index.meeting(&consumer.pattern.inside()) {
+            edge(world, consumer, &producers[owners[at as usize]], Match::Maybe, found);
+        }
+    }
+    Declared(index)
+}
+
+/// Every path that some task declares.
+pub(super) struct Declared(Index);
+
+impl Declared {
+    /// Whether some task may make this file.
+    pub fn holds(&self, path: &str, project: Option<&str>) -> bool {
+        let mut pattern = Pattern::default();
+        pattern.text(path);
+        self.0.meeting(&pattern.normal(project)).iter().any(|(_, sure)| *sure == Match::Yes)
+    }
+}
+
+struct Paths<'w, 'm> {
+    world: &'w World<'m>,
+    params: &'w [Param],
+    project: Option<&'w str>,
+    producers: Vec<Producer>,
+    consumers: Vec<Consumer>,
+}
+
+impl<'m> Paths<'_, 'm> {
+    fn of_task(&mut self, node: NodeId, body: BodyId, task: &'m TaskDecl) {
+        let site = Site { body, node: Some(node), task: Some(task), place: Place::OutputPath };
+        for output in &task.outputs {
+            let (OutputKind::File(text) | OutputKind::Dir(text)) = &output.kind else { continue };
+            let Some(pattern) = self.pattern(&site, text, false) else { continue };
+            let dir = matches!(output.kind, OutputKind::Dir(_));
+            self.producers.push(Producer { node, span: text.span, pattern, dir });
+        }
+        let site = Site { place: Place::Inputs, ..site };
+        for (_, datum) in &task.inputs {
+            for text in datum.texts() {
+                self.consume(&site, text, is_glob(&text.value));
+            }
+        }
+    }
+
+    fn of_source(&mut self, site: &Site<'m>, source: &'m Source) {
+        match source {
+            Source::Glob(text) => self.consume(site, text, true),
+            Source::Lines(text) | Source::Csv(text) | Source::Tsv(text) | Source::Jsonl(text) => {
+                self.consume(site, text, false);
+            }
+            Source::Product(axes) | Source::Zip(axes) => {
+                axes.iter().for_each(|(_, axis)| self.of_source(site, axis));
+            }
+            Source::Value(_) | Source::Range(_) => {}
+        }
+    }
+
+    fn consume(&mut self, site: &Site<'m>, text: &Text, glob: bool) {
+        let (Some(node), Some(pattern)) = (site.node, self.pattern(site, text, glob)) else { return };
+        if pattern.has_text() {
+            self.consumers.push(Consumer { node, span: text.span, pattern });
+        }
+    }
+
+    fn pattern(&self, site: &Site<'m>, text: &Text, glob: bool) -> Option<Pattern> {
+        let mut pattern = Pattern::default();
+        self.append(site, text, glob, 0, &mut pattern)?;
+        Some(pattern.normal(self.project))
+    }
+
+    /// `None` when the text has mistakes; they are known already.
+    fn append(&self, site: &Site<'m>, text: &Text, glob: bool, depth: u32, into: &mut Pattern) -> Option<()> {
+        if !text.value.contains('{') {
+            if glob { into.glob(&text.value) } else { into.text(&text.value) }
+            return Some(());
+        }
+        let template = Template::compile(text, Use::Value, &mut Vec::new())?;
+        for part in template.parts() {
+            match part {
+                Part::Text(literal) if glob => into.glob(literal),
+                Part::Text(literal) => into.text(literal),
+                Part::Hole { source, path } => {
+                    let expanded = path.and_then(|read| {
+                        let meaning = self.world.resolve(site, text, read).ok()?;
+                        (meaning.parts == read.path.len()).then(|| self.expand(site, &meaning.target, depth, into))?
+                    });
+                    if expanded.is_none() {
+                        into.hole(&self.says(site, &template, source));
+                    }
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// What is known of a named value before the run: a param's value, the text of a var or of another input.
+    fn expand(&self, site: &Site<'m>, target: &Target, depth: u32, into: &mut Pattern) -> Option<()> {
+        const DEEPEST: u32 = 16;
+        let datum = match target {
+            Target::Engine(From::Param(i)) => {
+                match &self.params[*i as usize].value {
+                    Value::Str(text) => into.text(text),
+                    value @ (Value::Int(_) | Value::Bool(_)) => into.text(&value.to_json()),
+                    _ => return None,
+                }
+                return Some(());
+            }
+            Target::Local(Some(Local::Var(i))) => &site.task?.vars[*i as usize].1,
+            Target::Local(Some(Local::Input(i))) => &site.task?.inputs[*i as usize].1,
+            _ => return None,
+        };
+        match datum {
+            Datum::Text(text) if depth < DEEPEST && !(is_glob(&text.value) && matches!(target, Target::Local(Some(Local::Input(_))))) => {
+                let mut inner = Pattern::default();
+                self.append(site, text, false, depth + 1, &mut inner)?;
+                into.append(&inner);
+                Some(())
+            }
+            Datum::Plain(plain) if matches!(plain.value, Value::Int(_) | Value::Bool(_)) => {
+                into.text(&plain.value.to_json());
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    /// What a hole says: equal within one body means equal values.
+    fn says(&self, site: &Site<'m>, template: &Template, source: &str) -> String {
+        let of_run = |read| match self.world.resolve(site, template.source(), read) {
+            Ok(meaning) => matches!(meaning.target, Target::Engine(_)),
+            Err(_) => false,
+        };
+        match template.reads().iter().all(of_run) {
+            true => source.split_whitespace().collect(),
+            false => format!("{:?} {source}", site.node),
+        }
+    }
+}
+
+fn duplicates(world: &World<'_>, producers: &[Producer], found: &mut Findings) {
+    let mut literal: FxHashMap<String, usize> = FxHashMap::default();
+    let mut open: FxHashMap<(BodyId, &Pattern), usize> = FxHashMap::default();
+    let mut report = |one: &Producer, two: &Producer, message: String| {
+        found.diagnostics.push(
+            Diagnostic::error(codes::DUPLICATE_OUTPUT, two.span, message)
+                .label(format!("by `{}`", world.nodes[two.node].path))
+                .also(one.span, format!("by `{}`", world.nodes[one.node].path))
+                .help("give each task a path of its own"),
+        );
+    };
+    for (i, producer) in producers.iter().enumerate() {
+        let first = match producer.pattern.literal() {
+            Some(path) => literal.insert(path, i),
+            None => open.insert((world.nodes[producer.node].body, &producer.pattern), i),
+        };
+        if let Some(first) = first {
+            report(&producers[first], producer, "this path is declared twice".to_owned());
+        }
+    }
+    let mut paths: Vec<(&String, &usize)> = literal.iter().collect();
+    paths.sort_unstable_by_key(|(_, i)| **i);
+    for (path, i) in paths {
+        for (at, _) in path.match_indices('/') {
+            let Some(dir) = literal.get(&path[..at]).map(|d| &producers[*d]) else { continue };
+            let inner = &producers[*i];
+            let message = match dir.dir {
+                true => format!("this path lies in the directory `{}`, which another output makes as a whole", &path[..at]),
+                false => format!("this path needs a directory `{}`, which another output makes as a file", &path[..at]),
+            };
+            report(dir, inner, message);
+        }
+    }
+}
+
+/// The consumer waits for the outermost node around the producer that stands in a body around the consumer.
+fn edge(world: &World<'_>, consumer: &Consumer, producer: &Producer, sure: Match, found: &mut Findings) {
+    if consumer.node == producer.node {
+        return;
+    }
+    let reader = consumer.node;
+    let body = world.nodes[reader].body;
+    let mut node = producer.node;
+    let up = loop {
+        if let Some(up) = world.outwards(body).position(|b| b == world.nodes[node].body) {
+            break up as u32;
+        }
+        match world.bodies[world.nodes[node].body].owner {
+            Some((map, _)) => node = map,
+            None => return,
+        }
+    };
+    let why = if sure == Match::Yes { Why::Path } else { Why::MaybePath };
+    // a path that says exactly what the other makes is as good as a name; a pattern takes what there is
+    let exact = sure == Match::Yes && consumer.pattern.literal().is_some() && producer.pattern.literal().is_some();
+    found.edges.push(Edge { reader, node, up, tolerates_skip: !exact, span: consumer.span, why });
+}

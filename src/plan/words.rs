@@ -1,0 +1,73 @@
+//! The words that the language keeps for itself, and where each of them may stand.
+
+/// A place of the file that holds expressions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    Command,
+    Argv,
+    Vars,
+    Env,
+    Resources,
+    Inputs,
+    OutputPath,
+    Workdir,
+    When,
+    Over,
+    /// `key`, `where` and `group_by`: they see the map's own item.
+    PerItem(&'static str),
+    MapOutputs,
+    PipelineOutputs,
+}
+
+impl Place {
+    /// The key of the file that holds it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Place::Command => "command",
+            Place::Argv => "argv",
+            Place::Vars => "vars",
+            Place::Env => "env",
+            Place::Resources => "resources",
+            Place::Inputs => "inputs",
+            Place::OutputPath => "the path of an output",
+            Place::Workdir => "workdir",
+            Place::When => "when",
+            Place::Over => "over",
+            Place::PerItem(key) => key,
+            Place::MapOutputs => "the outputs of a map",
+            Place::PipelineOutputs => "the outputs of the pipeline",
+        }
+    }
+
+    /// The name for a sentence: keys in back-ticks.
+    pub fn quoted(self) -> String {
+        match self {
+            Place::OutputPath | Place::MapOutputs | Place::PipelineOutputs => self.key().to_owned(),
+            _ => format!("`{}`", self.key()),
+        }
+    }
+
+    /// Whether a word that only a task has may stand here.
+    pub fn allows(self, word: &str) -> bool {
+        use Place::{Argv, Command, Env, Inputs, OutputPath, Resources, Vars, When, Workdir};
+        match word {
+            "resources" | "attempt" | "run" | "project" => matches!(self, Command | Argv | Vars | Env | Resources),
+            "outputs" => matches!(self, Command | Argv | Vars | Env),
+            "inputs" => matches!(self, Command | Argv | Vars | Env | Inputs | OutputPath | Workdir),
+            "vars" | "env" => {
+                matches!(self, Command | Argv | Vars | Env | Resources | Inputs | OutputPath | Workdir | When)
+            }
+            _ => true,
+        }
+    }
+
+    /// Where a word may stand, for the way out.
+    pub fn homes(word: &str) -> &'static str {
+        match word {
+            "resources" | "attempt" | "run" | "project" => "`command`, `argv`, `resources`, `vars` and `env`",
+            "outputs" => "`command`, `argv`, `vars` and `env`",
+            "inputs" => "`command`, `argv`, `vars`, `env`, `inputs`, `workdir` and the paths of outputs",
+            _ => "the expressions of a task",
+        }
+    }
+}
