@@ -28,13 +28,14 @@ pub fn list(map: &Map, when: Option<&Template>, project: &Path, values: Values) 
 }
 
 fn items(map: &Map, when: Option<&Template>, project: &Path, values: Values) -> Result<Option<Items>, Failure> {
-    let mut frame = Frame::new(&map.names, values);
+    let frame = Frame::new(&map.names, values.clone());
     if let Some(when) = when
         && !boolean(when, &frame, "when")?
     {
         return Ok(None);
     }
     let mut items = source(&map.source, &frame, project)?;
+    let mut frame = Frame::new(&map.item_names, values);
     if let Some(filter) = &map.filter {
         let mut kept = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {

@@ -161,7 +161,11 @@ impl Engine {
         for (i, queue) in self.queues.iter().enumerate() {
             let node = NodeId::from_index(i);
             let counted = (ahead.remove(&node).unwrap_or(0), kept.remove(&node).unwrap_or(0));
-            hold!(counted == (queue.ahead, queue.kept), "{node:?}: {counted:?}, counted {:?}", (queue.ahead, queue.kept));
+            hold!(
+                counted == (queue.ahead, queue.kept),
+                "{node:?}: {counted:?}, counted {:?}",
+                (queue.ahead, queue.kept)
+            );
         }
         let moves = !self.ledger.at_work.is_empty()
             || !self.recording.is_empty()

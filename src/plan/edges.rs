@@ -6,10 +6,10 @@ use super::model::{From, Local, Param};
 use super::paths::{Index, Match, Pattern, is_glob};
 use super::resolve::{Site, Target};
 use super::words::Place;
-use crate::base::{NodeId, Value};
 use crate::base::id::BodyId;
+use crate::base::{NodeId, Value};
 use crate::diag::{Diagnostic, Span, codes};
-use crate::lang::expr::{Part, Template, Use};
+use crate::lang::expr::{Known, Template, Use};
 use crate::lang::model::{Datum, OutputKind, Source, TaskDecl, Text};
 use rustc_hash::FxHashMap;
 
@@ -130,15 +130,19 @@ impl<'m> Paths<'_, 'm> {
     /// `None` when the text has mistakes; they are known already.
     fn append(&self, site: &Site<'m>, text: &Text, glob: bool, depth: u32, into: &mut Pattern) -> Option<()> {
         if !text.value.contains('{') {
-            if glob { into.glob(&text.value) } else { into.text(&text.value) }
+            if glob {
+                into.glob(&text.value)
+            } else {
+                into.text(&text.value)
+            }
             return Some(());
         }
         let template = Template::compile(text, Use::Value, &mut Vec::new())?;
         for part in template.parts() {
             match part {
-                Part::Text(literal) if glob => into.glob(literal),
-                Part::Text(literal) => into.text(literal),
-                Part::Hole { source, path } => {
+                Known::Text(literal) if glob => into.glob(literal),
+                Known::Text(literal) => into.text(literal),
+                Known::Hole { source, path } => {
                     let expanded = path.and_then(|read| {
                         let meaning = self.world.resolve(site, text, read).ok()?;
                         (meaning.parts == read.path.len()).then(|| self.expand(site, &meaning.target, depth, into))?
@@ -169,7 +173,10 @@ impl<'m> Paths<'_, 'm> {
             _ => return None,
         };
         match datum {
-            Datum::Text(text) if depth < DEEPEST && !(is_glob(&text.value) && matches!(target, Target::Local(Some(Local::Input(_))))) => {
+            Datum::Text(text)
+                if depth < DEEPEST
+                    && !(is_glob(&text.value) && matches!(target, Target::Local(Some(Local::Input(_))))) =>
+            {
                 let mut inner = Pattern::default();
                 self.append(site, text, false, depth + 1, &mut inner)?;
                 into.append(&inner);
@@ -223,7 +230,9 @@ fn duplicates(world: &World<'_>, producers: &[Producer], found: &mut Findings) {
             let Some(dir) = literal.get(&path[..at]).map(|d| &producers[*d]) else { continue };
             let inner = &producers[*i];
             let message = match dir.dir {
-                true => format!("this path lies in the directory `{}`, which another output makes as a whole", &path[..at]),
+                true => {
+                    format!("this path lies in the directory `{}`, which another output makes as a whole", &path[..at])
+                }
                 false => format!("this path needs a directory `{}`, which another output makes as a file", &path[..at]),
             };
             report(dir, inner, message);

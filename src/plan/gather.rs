@@ -3,7 +3,7 @@
 
 use super::declare::World;
 use super::model::{From, Local, Read, Reads, Shape, Ty};
-use super::resolve::{self, Site, Target};
+use super::resolve::{self, Found, Site, Target};
 use super::words::Place;
 use crate::base::{NodeId, Value};
 use crate::diag::{Diagnostic, Span, codes};
@@ -101,19 +101,31 @@ impl<'w, 'm> Gather<'w, 'm> {
             return (blank(text), seen);
         };
         if template.as_literal().is_none() {
+            let mut types = Vec::new();
             for read in template.reads() {
-                self.read(place, text, &read, &mut seen, found);
+                match self.world.resolve(&self.site(place), text, &read) {
+                    Ok(meaning) => {
+                        types.push((read.path.clone(), meaning.ty.declared()));
+                        self.read(place, text, &read, meaning, &mut seen, found);
+                    }
+                    Err(diagnostic) => found.diagnostics.push(diagnostic),
+                }
             }
+            let type_of = |path: &[Arc<str>]| types.iter().find(|(p, _)| p == path)?.1.clone();
+            template.check_types(&type_of, &mut found.diagnostics);
         }
         (template, seen)
     }
 
-    fn read(&mut self, place: Place, text: &Text, read: &PathRead, seen: &mut Seen, found: &mut Findings) {
-        let site = self.site(place);
-        let meaning = match self.world.resolve(&site, text, read) {
-            Ok(meaning) => meaning,
-            Err(diagnostic) => return found.diagnostics.push(diagnostic),
-        };
+    fn read(
+        &mut self,
+        place: Place,
+        text: &Text,
+        read: &PathRead,
+        meaning: Found,
+        seen: &mut Seen,
+        found: &mut Findings,
+    ) {
         let span = text.span_of(read.range.clone());
         match meaning.target {
             Target::Own => {}
@@ -144,15 +156,7 @@ impl<'w, 'm> Gather<'w, 'm> {
     }
 
     /// A value that something other than an expression reads: an item for `$FLOWRUN_VARS`.
-    pub fn enter(
-        &mut self,
-        path: Vec<Arc<str>>,
-        from: From,
-        fields: Vec<Arc<str>>,
-        ty: Ty,
-        keyed: bool,
-        span: Span,
-    ) {
+    pub fn enter(&mut self, path: Vec<Arc<str>>, from: From, fields: Vec<Arc<str>>, ty: Ty, keyed: bool, span: Span) {
         if let Some(at) = self.by_path.get(&path) {
             self.entries[*at].read.keyed |= keyed;
             return;

@@ -4,7 +4,6 @@ use super::declare::{Form, MapView, World};
 use super::gather::{Findings, Gather, Seen};
 use super::model::{Map, Read, Source, Ty};
 use super::task::{after, must_be_bool, when};
-use super::types::sole_read;
 use super::words::Place;
 use crate::base::NodeId;
 use crate::base::id::BodyId;
@@ -162,7 +161,7 @@ fn not_a_list(world: &World<'_>, g: &Gather<'_, '_>, datum: &Datum) -> Diagnosti
         Datum::Text(text) => Template::compile(text, Use::Value, &mut Vec::new()),
         _ => None,
     };
-    let name = template.as_ref().and_then(sole_read).map(|read| read.path.join("."));
+    let name = template.as_ref().and_then(Template::as_path).map(|read| read.path.join("."));
     let d = Diagnostic::error(
         codes::NOT_A_LIST,
         datum.span(),
@@ -178,9 +177,10 @@ fn not_a_list(world: &World<'_>, g: &Gather<'_, '_>, datum: &Datum) -> Diagnosti
         }),
         (Ty::Int, Some(name)) => d.help(format!("count up to it: `over = {{ range = [0, \"{{{{ {name} }}}}\"] }}`")),
         (Ty::Path, Some(name)) => d.help(format!("read its lines: `over = {{ lines = \"{{{{ {name} }}}}\" }}`")),
-        (Ty::Map(_) | Ty::Record(_), Some(name)) => d.help(format!("make it a list: `over = \"{{{{ {name} | items }}}}\"`")),
+        (Ty::Map(_) | Ty::Record(_), Some(name)) => {
+            d.help(format!("make it a list: `over = \"{{{{ {name} | items }}}}\"`"))
+        }
         (_, Some(name)) => d.help(format!("declare it as a list, or make it one: `over = \"{{{{ [{name}] }}}}\"`")),
         _ => d.help("write an expression, `over = \"{{ … }}\"`, an array, or a table such as `{ glob = \"…\" }`"),
     }
 }
-

@@ -296,9 +296,11 @@ pub struct Map {
     pub body: BodyId,
     /// `task … over`: seen from outside the map's name stands for its only task.
     pub shorthand: bool,
-    /// One name for each of `reads`, then the item under its own name (whole) and `index`, which are set for each item
-    /// when `key`, `filter` and `group_by` are evaluated.
+    /// The names of `source` and `when`, one for each of `reads`.
     pub names: Arc<Names>,
+    /// The names of `key`, `filter` and `group_by`: one slot for each of `reads`, then the item under its own name and
+    /// `index`, which are set for each item.
+    pub item_names: Arc<Names>,
     /// The engine's values that `source`, `when`, `key`, `filter` read.
     pub reads: Reads,
 }
@@ -320,6 +322,7 @@ impl Map {
             body,
             shorthand: false,
             names: Arc::default(),
+            item_names: Arc::default(),
             reads: Vec::new(),
         }
     }

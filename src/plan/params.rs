@@ -6,6 +6,7 @@ use crate::base::text::{and, article, did_you_mean, quote};
 use crate::diag::{Diagnostic, codes};
 use crate::lang::model::{Model, ParamDecl};
 use crate::lang::types::Type;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// What a run was given, beside the pipeline file.
@@ -47,14 +48,17 @@ type Origin<'a> = &'a str;
 /// The params of the run in the order of the file.
 pub(super) fn resolve(model: &Model, given: &Given, diagnostics: &mut Vec<Diagnostic>) -> Vec<Param> {
     let mut values: Vec<Option<Value>> = vec![None; model.params.len()];
-    let mut wrong = vec![false; model.params.len()];
+    let wrong = vec![Cell::new(false); model.params.len()];
     let position = |name: &str| model.params.iter().position(|p| &*p.name.value == name);
     let mut set = |at: usize, value: Result<Value, String>, origin: Origin, diagnostics: &mut Vec<Diagnostic>| {
         let decl = &model.params[at];
         match value.map_err(|message| not_of_type(decl, &message, origin)).and_then(|v| allowed(decl, v, origin)) {
-            Ok(value) => (values[at], wrong[at]) = (Some(value), false),
+            Ok(value) => {
+                values[at] = Some(value);
+                wrong[at].set(false);
+            }
             Err(diagnostic) => {
-                wrong[at] = true;
+                wrong[at].set(true);
                 diagnostics.push(diagnostic);
             }
         }
@@ -64,7 +68,7 @@ pub(super) fn resolve(model: &Model, given: &Given, diagnostics: &mut Vec<Diagno
             Ok(entries) => entries,
             Err(diagnostic) => {
                 diagnostics.push(diagnostic);
-                wrong.fill(true);
+                wrong.iter().for_each(|w| w.set(true));
                 continue;
             }
         };
@@ -83,7 +87,7 @@ pub(super) fn resolve(model: &Model, given: &Given, diagnostics: &mut Vec<Diagno
             (Some(at), None) if model.params[at].ty.value == Type::Bool => (at, Ok(Value::Bool(true))),
             (Some(at), None) => {
                 diagnostics.push(no_value(&model.params[at], &word.typed));
-                wrong[at] = true;
+                wrong[at].set(true);
                 continue;
             }
             (None, value) => {
@@ -102,7 +106,7 @@ pub(super) fn resolve(model: &Model, given: &Given, diagnostics: &mut Vec<Diagno
     let mut params = Vec::new();
     for (at, decl) in model.params.iter().enumerate() {
         let value = values[at].take().or_else(|| decl.default.as_ref().map(|d| d.value.clone()));
-        if value.is_none() && given.complete && !wrong[at] {
+        if value.is_none() && given.complete && !wrong[at].get() {
             diagnostics.push(missing(decl));
         }
         params.push(Param {
@@ -117,7 +121,9 @@ pub(super) fn resolve(model: &Model, given: &Given, diagnostics: &mut Vec<Diagno
 fn entries(file: &ParamFile) -> Result<Vec<(String, Value)>, Diagnostic> {
     let wrong = |why: String| {
         Diagnostic::bare(codes::PARAMS_FILE, format!("the params file {} cannot be read: {why}", quote(&file.name)))
-            .help("it is a table of values by the names of the params, in TOML, or in JSON when its name ends in `.json`")
+            .help(
+                "it is a table of values by the names of the params, in TOML, or in JSON when its name ends in `.json`",
+            )
     };
     let value: Value = if file.name.ends_with(".json") {
         serde_json::from_str(&file.text).map_err(|e| wrong(e.to_string()))?
@@ -172,7 +178,8 @@ fn missing(decl: &ParamDecl) -> Diagnostic {
 
 fn no_value(decl: &ParamDecl, typed: &str) -> Diagnostic {
     let name = &decl.name.value;
-    let message = format!("{} has no value, and the param `{name}` is {}", quote(typed), article(&decl.ty.value.to_string()));
+    let message =
+        format!("{} has no value, and the param `{name}` is {}", quote(typed), article(&decl.ty.value.to_string()));
     Diagnostic::bare(codes::WRONG_PARAM, message).help(format!("write `--{name} VALUE`"))
 }
 
@@ -200,7 +207,13 @@ fn allowed(decl: &ParamDecl, value: Value, origin: Origin) -> Result<Value, Diag
     let beyond = |bound: &Option<crate::diag::Spanned<Value>>, less: bool| {
         let (given, bound) = (&value, &bound.as_ref()?.value);
         let out = match (given, bound) {
-            (Value::Int(a), Value::Int(b)) => if less { a < b } else { a > b },
+            (Value::Int(a), Value::Int(b)) => {
+                if less {
+                    a < b
+                } else {
+                    a > b
+                }
+            }
             _ => {
                 let (a, b) = (number(given)?, number(bound)?);
                 if less { a < b } else { a > b }
@@ -223,10 +236,13 @@ fn allowed(decl: &ParamDecl, value: Value, origin: Origin) -> Result<Value, Diag
         && !choices.value.iter().any(same)
     {
         let message = format!("the param `{name}` cannot be {shown} ({origin})");
-        let texts: Vec<String> = choices.value.iter().map(|c| c.as_str().map_or_else(|| c.to_json(), str::to_owned)).collect();
+        let texts: Vec<String> =
+            choices.value.iter().map(|c| c.as_str().map_or_else(|| c.to_json(), str::to_owned)).collect();
         let near = value.as_str().and_then(|v| did_you_mean(v, texts.iter().map(String::as_str)));
         let all = format!("choose from {}", and(texts.iter().map(String::as_str)));
-        return Err(Diagnostic::bare(codes::PARAM_CHOICE, message).help(near.map_or(all.clone(), |n| format!("{n} ({all})"))));
+        return Err(
+            Diagnostic::bare(codes::PARAM_CHOICE, message).help(near.map_or(all.clone(), |n| format!("{n} ({all})")))
+        );
     }
     Ok(value)
 }

@@ -304,7 +304,8 @@ mod tests {
         for (a, b) in [("{s}.bam", "data/x.bam"), ("out/{s}", "out/a/b")] {
             assert_eq!(meets(a, b), Some(Match::Maybe), "{a} {b}");
         }
-        for (a, b) in [("out/*.bam", "out/{s}.bai"), ("*.txt", "a/b.txt"), ("../a", "a"), ("out/{s}.bam", "in/{s}.bam")] {
+        for (a, b) in [("out/*.bam", "out/{s}.bai"), ("*.txt", "a/b.txt"), ("../a", "a"), ("out/{s}.bam", "in/{s}.bam")]
+        {
             assert_eq!(meets(a, b), None, "{a} {b}");
             assert_eq!(meets(b, a), None, "{b} {a}");
         }

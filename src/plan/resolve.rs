@@ -213,7 +213,9 @@ impl<'m> World<'m> {
         let help = self.elsewhere_or_param(site, name).or_else(|| did_you_mean(name, visible));
         match help.or_else(|| did_you_mean(name, crate::lang::keys::SCOPE_NAMES.iter().copied())) {
             Some(help) => found.help(help),
-            None => found.help("a name is a node of this body or of one around it, an item, or a word such as `params.x`"),
+            None => {
+                found.help("a name is a node of this body or of one around it, an item, or a word such as `params.x`")
+            }
         }
     }
 
@@ -262,8 +264,14 @@ impl<'m> World<'m> {
         if self.is_around(node, site.body) || (site.place == Place::MapOutputs && site.node == Some(node)) {
             let inner = at.read.path.get(1).map_or_else(|| "x".to_owned(), |n| n.to_string());
             return Err(at
-                .error(codes::INSIDE_ITS_MAP, 0, format!("inside the map `{name}` the name `{name}` has no meaning yet"))
-                .help(format!("the list is there when the whole map has ended; for this item's own write `{inner}.…`")));
+                .error(
+                    codes::INSIDE_ITS_MAP,
+                    0,
+                    format!("inside the map `{name}` the name `{name}` has no meaning yet"),
+                )
+                .help(format!(
+                    "the list is there when the whole map has ended; for this item's own write `{inner}.…`"
+                )));
         }
         if site.node == Some(node) {
             let message = format!("`{name}` reads itself");
@@ -439,7 +447,11 @@ impl<'a> At<'a> {
                 let word = self.part(0);
                 let example = names().first().map_or_else(|| format!("`{word}.NAME`"), |n| format!("`{word}.{n}`"));
                 let d = self.error(codes::WHOLE_NODE, 0, format!("`{word}` by itself is no value"));
-                Err(if what.contains('`') { d.help(format!("name {what}")) } else { d.help(format!("name {what}: {example}")) })
+                Err(if what.contains('`') {
+                    d.help(format!("name {what}"))
+                } else {
+                    d.help(format!("name {what}: {example}"))
+                })
             }
         }
     }
@@ -462,7 +474,8 @@ impl<'a> At<'a> {
                     }
                 },
                 other => {
-                    let message = format!("`{}` is {}, and that has no {}", self.dotted(part), other.described(), quote(field));
+                    let message =
+                        format!("`{}` is {}, and that has no {}", self.dotted(part), other.described(), quote(field));
                     let d = self.error(codes::NO_ATTRIBUTES, part, message);
                     return Err(match other {
                         Ty::List(_) => d.help(format!(

@@ -1,11 +1,10 @@
 //! From a declared task to a checked one: its strings compiled, its own things in order, its types in agreement.
 
+use super::declare::World;
 use super::gather::{Edge, Findings, Gather, Seen, Why};
-use super::model::{Input, Local, Output, OutputKind, Run, Task, Ty, Workdir};
+use super::model::{From, Input, Local, Output, OutputKind, Run, Task, Ty, Workdir};
 use super::resolve::Site;
-use super::types::{self, sole_read};
 use super::words::Place;
-use super::{From, declare::World};
 use crate::base::NodeId;
 use crate::base::id::BodyId;
 use crate::base::text::{did_you_mean, or, quote};
@@ -85,7 +84,7 @@ pub(super) fn build<'m>(
     let mut env = Vec::new();
     for (name, datum) in &task.env {
         let (template, seen) = g.scalar(Place::Env, datum, found);
-        check_text(&g.site(Place::Env), world, &template, "the environment", found);
+        check_text(&g.site(Place::Env), world, &template, "a variable of the environment", found);
         env.push((name.value.clone(), template));
         trace.env.push(seen);
     }
@@ -174,21 +173,16 @@ fn run(g: &mut Gather<'_, '_>, task: &TaskDecl, trace: &mut Trace, found: &mut F
                 Some(shell) => texts(&shell.value),
                 None => ["bash", "-euo", "pipefail", "-c"].map(Arc::from).to_vec(),
             };
-            let program = shell.first().map_or("", |program| program.rsplit('/').next().unwrap_or(program));
-            let known = matches!(program, "sh" | "dash" | "bash" | "ksh" | "zsh");
-            let usage = if known { Use::Command } else { Use::ForeignCommand };
+            let usage = if crate::lang::shell::is_bourne(&shell) { Use::Command } else { Use::ForeignCommand };
             let (template, seen) = g.template(Place::Command, usage, text, found);
             trace.run.add(seen);
-            let words = Vec::new();
+            let words = template.words().to_vec();
             (Run::Command { template, shell }, words)
         }
         RunDecl::Argv(list) => {
             let mut templates = Vec::new();
             for text in &list.value {
                 let (template, seen) = g.template(Place::Argv, Use::Value, text, found);
-                if sole_read(&template).is_none() {
-                    check_holes(&g.site(Place::Argv), g.world, &template, "text of an argument", found);
-                }
                 trace.run.add(seen);
                 templates.push(template);
             }
@@ -237,42 +231,40 @@ pub(super) fn must_be_bool(g: &Gather<'_, '_>, place: Place, template: &Template
     let d = match ty {
         Ty::Any | Ty::Bool => return,
         Ty::String if !template.is_single() => {
-            Diagnostic::error(codes::NOT_A_BOOL, text.span, format!("`{key}` is text, not true or false")).help(format!(
-                "put the whole condition into one expression: `{key} = \"{{{{ {} }}}}\"`",
-                text.value.replace("{{", "").replace("}}", "").split_whitespace().collect::<Vec<_>>().join(" ")
-            ))
+            Diagnostic::error(codes::NOT_A_BOOL, text.span, format!("`{key}` is text, not true or false")).help(
+                format!(
+                    "put the whole condition into one expression: `{key} = \"{{{{ {} }}}}\"`",
+                    text.value.replace("{{", "").replace("}}", "").split_whitespace().collect::<Vec<_>>().join(" ")
+                ),
+            )
         }
         other => {
-            let name = sole_read(template).map_or_else(String::new, |read| read.path.join("."));
-            Diagnostic::error(codes::NOT_A_BOOL, text.span, format!("`{name}` is {}, not true or false", other.described()))
-                .help(match other {
-                    Ty::Int | Ty::Float => format!("compare it: `{key} = \"{{{{ {name} > 0 }}}}\"`"),
-                    Ty::List(_) => format!("ask whether it holds something: `{key} = \"{{{{ {name} | length > 0 }}}}\"`"),
-                    _ => format!("compare it: `{key} = \"{{{{ {name} == 'yes' }}}}\"`"),
-                })
+            let name = template.as_path().map_or_else(String::new, |read| read.path.join("."));
+            Diagnostic::error(
+                codes::NOT_A_BOOL,
+                text.span,
+                format!("`{name}` is {}, not true or false", other.described()),
+            )
+            .help(match other {
+                Ty::Int | Ty::Float => format!("compare it: `{key} = \"{{{{ {name} > 0 }}}}\"`"),
+                Ty::List(_) => format!("ask whether it holds something: `{key} = \"{{{{ {name} | length > 0 }}}}\"`"),
+                _ => format!("compare it: `{key} = \"{{{{ {name} == 'yes' }}}}\"`"),
+            })
         }
     };
     found.diagnostics.push(d);
 }
 
-/// A string that becomes text: no list and no record in it.
+/// A string that becomes text: it is no list. (A list beside text is found where the template is compiled.)
 fn check_text(site: &Site<'_>, world: &World<'_>, template: &Template, what: &str, found: &mut Findings) {
-    check_holes(site, world, template, what, found);
-}
-
-fn check_holes(site: &Site<'_>, world: &World<'_>, template: &Template, what: &str, found: &mut Findings) {
-    if template.as_literal().is_some() {
-        return;
-    }
-    for hole in types::sole_reads(template) {
-        let Ok(meaning) = world.resolve(site, template.source(), &hole) else { continue };
-        let Ty::List(_) = meaning.ty else { continue };
-        let name = hole.path.join(".");
-        let span = template.source().span_of(hole.range.clone());
-        found.diagnostics.push(
-            Diagnostic::error(codes::NOT_TEXT, span, format!("`{name}` is a list and cannot stand in {what}"))
-                .help(format!("join its elements: `{{{{ {name} | join(',') }}}}`, or take one: `{{{{ {name}[0] }}}}`")),
-        );
+    if let (Some(read), Ty::List(_)) = (template.as_path(), world.template_ty(site, template)) {
+        let name = read.path.join(".");
+        let span = template.source().span_of(read.range.clone());
+        found
+            .diagnostics
+            .push(Diagnostic::error(codes::NOT_TEXT, span, format!("`{name}` is a list and cannot be {what}")).help(
+                format!("join its elements: `{{{{ {name} | join(',') }}}}`, or take one: `{{{{ {name}[0] }}}}`"),
+            ));
     }
 }
 
@@ -282,7 +274,9 @@ fn check_input(world: &World<'_>, site: &Site<'_>, name: &Name, datum: &Datum, f
             .help("an input is a path, a glob, or a list of them")
     };
     match datum {
-        Datum::Plain(plain) => found.diagnostics.push(wrong(plain.span, &crate::base::text::article(plain.value.kind()))),
+        Datum::Plain(plain) => {
+            found.diagnostics.push(wrong(plain.span, &crate::base::text::article(plain.value.kind())))
+        }
         Datum::Map(entries) => found.diagnostics.push(wrong(entries.span, "a table")),
         Datum::List(items) => items.value.iter().for_each(|item| check_input(world, site, name, item, found)),
         Datum::Text(text) => match world.datum_ty(site, datum) {
@@ -343,7 +337,11 @@ pub(super) fn after(g: &Gather<'_, '_>, id: NodeId, body: BodyId, names: &[Name]
         let Some((up, node)) = node else {
             let all = world.outwards(body).flat_map(|b| world.bodies[b].nodes.iter());
             let all = all.filter(|n| **n != id).map(|n| &*world.nodes[*n].name.value);
-            let d = Diagnostic::error(codes::UNKNOWN_NAME, name.span, format!("there is no node {} here", quote(&name.value)));
+            let d = Diagnostic::error(
+                codes::UNKNOWN_NAME,
+                name.span,
+                format!("there is no node {} here", quote(&name.value)),
+            );
             let help = did_you_mean(&name.value, all);
             let help = help.unwrap_or_else(|| "`after` names nodes of this body or of one around it".to_owned());
             found.diagnostics.push(d.help(help));
@@ -376,7 +374,11 @@ fn order(task: &TaskDecl, trace: &Trace, found: &mut Findings) -> (Vec<Local>, u
     for cycle in walk.cycles {
         let path: Vec<String> = cycle.iter().chain(cycle.first()).map(|local| local_name(task, *local)).collect();
         let span = local_span(task, cycle[0]);
-        let mut d = Diagnostic::error(codes::LOCAL_CYCLE, span, format!("`{}` is defined by itself: {}", path[0], path.join(" -> ")));
+        let mut d = Diagnostic::error(
+            codes::LOCAL_CYCLE,
+            span,
+            format!("`{}` is defined by itself: {}", path[0], path.join(" -> ")),
+        );
         for local in &cycle[1..] {
             d = d.also(local_span(task, *local), "on the way");
         }
@@ -423,11 +425,17 @@ impl Walk<'_> {
 fn check_hidden_words(task: &TaskDecl, trace: &Trace, found: &mut Findings) {
     let mut places: Vec<(Place, &Seen, String)> = vec![(Place::When, &trace.when, "`when`".to_owned())];
     places.extend(
-        task.inputs.iter().zip(&trace.inputs).map(|((n, _), seen)| (Place::Inputs, seen, format!("the input `{}`", n.value))),
+        task.inputs
+            .iter()
+            .zip(&trace.inputs)
+            .map(|((n, _), seen)| (Place::Inputs, seen, format!("the input `{}`", n.value))),
     );
-    places.extend(task.outputs.iter().zip(&trace.outputs).map(|(o, seen)| {
-        (Place::OutputPath, seen, format!("the path of the output `{}`", o.name.value))
-    }));
+    places.extend(
+        task.outputs
+            .iter()
+            .zip(&trace.outputs)
+            .map(|(o, seen)| (Place::OutputPath, seen, format!("the path of the output `{}`", o.name.value))),
+    );
     for (place, seen, name) in places {
         let mut reached: Vec<Local> = Vec::new();
         let mut next: Vec<Local> = seen.locals.clone();

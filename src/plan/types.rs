@@ -7,8 +7,9 @@ use super::resolve::Site;
 use super::words::Place;
 use crate::base::id::BodyId;
 use crate::base::{NodeId, Value};
-use crate::lang::expr::{PathRead, Template, Use};
+use crate::lang::expr::{Template, Use};
 use crate::lang::model::{Datum, Name, Source, TaskDecl, Text};
+use crate::lang::types::Type;
 
 impl Ty {
     /// "a list", "an int": for a sentence.
@@ -23,6 +24,21 @@ impl Ty {
             Ty::List(_) => "a list",
             Ty::Map(_) | Ty::Record(_) => "a record",
         }
+    }
+
+    /// As a declaration would have it; `None` where nothing is known.
+    pub(super) fn declared(&self) -> Option<Type> {
+        Some(match self {
+            Ty::Any => return None,
+            Ty::Bool => Type::Bool,
+            Ty::Int => Type::Int,
+            Ty::Float => Type::Float,
+            Ty::String => Type::String,
+            Ty::Path => Type::Path,
+            Ty::List(of) => Type::List(Box::new(of.declared().unwrap_or(Type::Json))),
+            Ty::Map(of) => Type::Map(Box::new(of.declared().unwrap_or(Type::Json))),
+            Ty::Record(_) => Type::Map(Box::new(Type::Json)),
+        })
     }
 
     /// The type that covers both.
@@ -55,19 +71,6 @@ fn all(mut types: impl Iterator<Item = Ty>) -> Ty {
     }
 }
 
-/// The dotted name when the string is nothing but `{{ name }}`.
-pub(super) fn sole_read(template: &Template) -> Option<PathRead> {
-    if !template.is_single() {
-        return None;
-    }
-    let mut reads = template.reads();
-    let read = reads.pop()?;
-    let text = &template.source().value;
-    let open = text[..read.range.start].trim().trim_end_matches('-');
-    let close = text[read.range.end..].trim().trim_start_matches('-');
-    (reads.is_empty() && open == "{{" && close == "}}").then_some(read)
-}
-
 impl<'m> World<'m> {
     /// What every resource of a task is declared as, the innermost declaration winning; in the order of first mention
     /// from the outside in.
@@ -92,8 +95,8 @@ impl<'m> World<'m> {
 
     /// The type of a string: of `{{ name }}` the name's, of any other expression unknown, else text.
     pub fn template_ty(&self, site: &Site<'m>, template: &Template) -> Ty {
-        match sole_read(template) {
-            Some(read) => self.resolve(site, template.source(), &read).map_or(Ty::Any, |found| found.ty),
+        match template.as_path() {
+            Some(read) => self.resolve(site, template.source(), read).map_or(Ty::Any, |found| found.ty),
             None if template.is_single() => Ty::Any,
             None => Ty::String,
         }
@@ -160,7 +163,9 @@ impl<'m> World<'m> {
             Source::Csv(_) | Source::Tsv(_) => Ty::Map(Box::new(Ty::String)),
             Source::Jsonl(_) => Ty::Any,
             Source::Product(axes) | Source::Zip(axes) => Ty::Record(
-                axes.iter().map(|(n, axis)| (n.value.clone(), self.element_ty(site, axis).unwrap_or_default())).collect(),
+                axes.iter()
+                    .map(|(n, axis)| (n.value.clone(), self.element_ty(site, axis).unwrap_or_default()))
+                    .collect(),
             ),
         })
     }

@@ -14,7 +14,7 @@ mod tests;
 
 pub use functions::RESERVED_FUNCTIONS;
 pub use names::{Frame, Names};
-pub use template::Template;
+pub use template::{Known, Template};
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -39,6 +39,20 @@ struct Hole {
     spot: Option<Spot>,
 }
 
+/// A part of a [`Template`], for what is known of it before it runs.
+#[derive(Debug)]
+pub enum Known<'t> {
+    /// Literal text.
+    Text(&'t str),
+    /// A value to come.
+    Hole {
+        /// The expression without its braces.
+        source: &'t str,
+        /// The dotted path, when the expression is nothing else.
+        path: Option<&'t PathRead>,
+    },
+}
+
 impl Template {
     /// Splits and compiles; mistakes go to `diagnostics` and give `None`.
     pub fn compile(text: &Text, usage: Use, diagnostics: &mut Vec<Diagnostic>) -> Option<Self> {
@@ -160,6 +174,18 @@ impl Template {
             Piece::Comment => "",
         };
         self.pieces.iter().map(piece).collect()
+    }
+
+    /// Its parts in order.
+    pub fn parts(&self) -> impl Iterator<Item = Known<'_>> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Literal(range) => Some(Known::Text(&self.text.value[range.clone()])),
+            Piece::Hole(hole) => Some(Known::Hole {
+                source: &self.text.value[hole.range.start + 2..hole.range.end - 2],
+                path: hole.expression.as_path(),
+            }),
+            Piece::Comment => None,
+        })
     }
 
     /// Mistakes that the declared types show before anything runs: no integer where the shell computes, a list inside

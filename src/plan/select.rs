@@ -1,0 +1,95 @@
+//! Selection: the nodes that a command line names, and what they need.
+
+use super::model::{NodeKind, Plan};
+use crate::base::NodeId;
+use crate::base::id::{BodyId, Id};
+use crate::base::text::{did_you_mean, quote};
+use crate::diag::{Diagnostic, codes};
+
+impl Plan {
+    /// For each node of the root body whether it is wanted: those that `names` name, and what they need. A name is a
+    /// node (`align`), a node of a map (`process_data.compute`) or an instance (`align[NA12878]`, `m[3].t`): what
+    /// stands inside a map wants the map. No names want everything.
+    pub fn select(&self, names: &[&str]) -> Result<Vec<bool>, Diagnostic> {
+        let root = &self.bodies[BodyId(0)].nodes;
+        if names.is_empty() {
+            return Ok(vec![true; root.len()]);
+        }
+        let needs = self.needs();
+        let mut wanted = vec![false; root.len()];
+        let mut next = Vec::new();
+        for name in names {
+            next.push(self.root_of(name)?);
+        }
+        while let Some(node) = next.pop() {
+            let slot = self.nodes[node].slot as usize;
+            if !std::mem::replace(&mut wanted[slot], true) {
+                next.extend(&needs[slot]);
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// For each node of the root body the root nodes that it and its bodies wait for.
+    fn needs(&self) -> Vec<Vec<NodeId>> {
+        let mut needs: Vec<Vec<NodeId>> = vec![Vec::new(); self.bodies[BodyId(0)].nodes.len()];
+        for (id, node) in self.nodes.iter() {
+            let slot = self.nodes[self.outermost(id)].slot as usize;
+            let of_root = |dep: &&super::Dep| self.nodes[dep.node].body == BodyId(0);
+            needs[slot].extend(node.deps.iter().filter(of_root).map(|dep| dep.node));
+        }
+        needs
+    }
+
+    /// The node of the root body that is `id` or holds it.
+    pub fn outermost(&self, id: NodeId) -> NodeId {
+        let mut at = id;
+        while let Some(owner) = self.bodies[self.nodes[at].body].owner {
+            at = owner;
+        }
+        at
+    }
+
+    /// The node of a dotted name, brackets of instances left out: `m[3].t` is `m.t`.
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        let plain = without_brackets(name)?;
+        let mut body = BodyId(0);
+        let mut last = None;
+        for part in plain.split('.') {
+            let node = self.bodies.get(body)?.nodes.iter().find(|n| &*self.nodes[**n].name == part)?;
+            body = match &self.nodes[*node].kind {
+                NodeKind::Map(map) if !map.shorthand => map.body,
+                _ => BodyId::from_index(self.bodies.len()),
+            };
+            last = Some(*node);
+        }
+        last
+    }
+
+    fn root_of(&self, name: &str) -> Result<NodeId, Diagnostic> {
+        if let Some(node) = self.find(name) {
+            return Ok(self.outermost(node));
+        }
+        let paths = || self.nodes.iter().map(|(_, node)| &*node.path);
+        let d = Diagnostic::bare(codes::UNKNOWN_NODE, format!("the pipeline has no node {}", quote(name)));
+        let plain = without_brackets(name).unwrap_or_else(|| name.to_owned());
+        let inside = paths().find(|path| path.rsplit_once('.').is_some_and(|(_, last)| last == plain));
+        let help = inside.map(|path| format!("did you mean `{path}`?")).or_else(|| did_you_mean(&plain, paths()));
+        Err(match help {
+            Some(help) => d.help(help),
+            None => d.help("`flowrun graph` shows the nodes"),
+        })
+    }
+}
+
+/// `m[3].t` to `m.t`; `None` when brackets do not match. Keys may hold anything but brackets.
+fn without_brackets(name: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = name;
+    while let Some((before, after)) = rest.split_once('[') {
+        out.push_str(before);
+        rest = after.split_once(']')?.1;
+    }
+    out.push_str(rest);
+    Some(out)
+}

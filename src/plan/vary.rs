@@ -1,0 +1,164 @@
+//! Which maps' items a node's work depends on: a path that does not name its item would be made twice, and a map none
+//! of whose cached tasks reads the item would do one thing many times.
+
+use super::declare::{Form, What, World};
+use super::gather::{Findings, Seen};
+use super::model::{From, Local, Node, NodeKind};
+use super::order::Point;
+use super::task::Trace;
+use crate::base::id::{BodyId, Id};
+use crate::base::{Arena, NodeId};
+use crate::diag::{Diagnostic, codes};
+use crate::lang::model::OutputKind;
+use rustc_hash::FxHashMap;
+
+/// A set of depths: bit `d` is the map whose body has depth `d`.
+type Depths = u64;
+
+fn bit(depth: u32) -> Depths {
+    1u64.checked_shl(depth).unwrap_or(0)
+}
+
+/// What each node's strings read.
+#[derive(Default)]
+pub(super) struct Traces {
+    pub tasks: FxHashMap<NodeId, Trace>,
+    pub sources: FxHashMap<NodeId, Seen>,
+}
+
+/// Checks every map and every output path in one. `points` has each node after those that it reads.
+pub(super) fn check(
+    world: &World<'_>,
+    nodes: &Arena<NodeId, Node>,
+    traces: &Traces,
+    points: &[Point],
+    found: &mut Findings,
+) {
+    let mut vary = Vary { world, traces, nodes: vec![0; world.nodes.len()], sources: vec![0; world.nodes.len()] };
+    for point in points {
+        match *point {
+            Point::Begin(id) => {
+                let body = world.nodes[id].body;
+                if let Some(source) = traces.sources.get(&id) {
+                    vary.sources[id.index()] = vary.seen(body, None, source);
+                }
+                if let Some(trace) = traces.tasks.get(&id) {
+                    vary.nodes[id.index()] = vary.task(body, trace);
+                }
+            }
+            Point::End(id) => {
+                if let What::Map(view) = &world.nodes[id].what {
+                    let of = |n: &NodeId| vary.nodes[n.index()];
+                    let body = world.bodies[view.body].nodes.iter().map(of).fold(0, |a, b| a | b);
+                    vary.nodes[id.index()] = body | vary.sources[id.index()];
+                }
+            }
+        }
+    }
+    let mut cached: Vec<(bool, Depths)> = vec![(false, 0); world.bodies.len()];
+    for (id, decl) in world.nodes.iter() {
+        let What::Task(task) = &decl.what else { continue };
+        let Some(trace) = traces.tasks.get(&id) else { continue };
+        if let NodeKind::Task(built) = &nodes[id].kind
+            && built.cache
+        {
+            for body in world.outwards(decl.body) {
+                let entry = &mut cached[body.index()];
+                *entry = (true, entry.1 | vary.nodes[id.index()]);
+            }
+        }
+        for (output, seen) in task.outputs.iter().zip(&trace.outputs) {
+            let (OutputKind::File(text) | OutputKind::Dir(text)) = &output.kind else { continue };
+            let names = vary.seen(decl.body, Some(trace), seen);
+            let missing = world.outwards(decl.body).filter(|b| {
+                let depth = world.bodies[*b].depth;
+                depth > 0 && names & bit(depth) == 0
+            });
+            if let Some((map, view)) = missing.last().and_then(|b| world.owner(b)) {
+                let (map, item) = (&world.nodes[map].name, &view.item);
+                let message = format!("every item of `{}` would write this one path", map.value);
+                found.diagnostics.push(
+                    Diagnostic::error(codes::SAME_FOR_EVERY_ITEM, text.span, message)
+                        .also(map.span, "the map")
+                        .help(format!("let the path name its item: put `{{{{ {item} }}}}`, a field of it or `{{{{ index }}}}` into it")),
+                );
+            }
+        }
+    }
+    for (body, room) in world.bodies.iter() {
+        let (any, depths) = cached[body.index()];
+        if let Some((map, view)) = world.owner(body)
+            && any
+            && depths & bit(room.depth) == 0
+        {
+            let name = &world.nodes[map].name;
+            let what = match view.form {
+                Form::Map(_) => "no cached task of",
+                Form::Shorthand(_) => "nothing in",
+            };
+            let message =
+                format!("{what} `{}` reads `{}` or `index`: every item would be the same work", name.value, view.item);
+            found.diagnostics.push(Diagnostic::error(codes::CONSTANT_MAP, name.span, message).help(format!(
+                "read `{{{{ {} }}}}` in a task of it, or `{{{{ index }}}}`, or write `cache = false`",
+                view.item
+            )));
+        }
+    }
+}
+
+struct Vary<'a, 'm> {
+    world: &'a World<'m>,
+    traces: &'a Traces,
+    /// What a node's results depend on.
+    nodes: Vec<Depths>,
+    /// What a map's list depends on.
+    sources: Vec<Depths>,
+}
+
+impl Vary<'_, '_> {
+    fn task(&self, body: BodyId, trace: &Trace) -> Depths {
+        let own = [&trace.vars, &trace.env, &trace.inputs, &trace.outputs];
+        let each = own.into_iter().flatten().chain([&trace.run]);
+        each.map(|seen| self.seen(body, Some(trace), seen)).fold(0, |a, b| a | b)
+    }
+
+    fn seen(&self, body: BodyId, trace: Option<&Trace>, seen: &Seen) -> Depths {
+        let mut depths = seen.from.iter().map(|from| self.from(body, from)).fold(0, |a, b| a | b);
+        let Some(trace) = trace else { return depths };
+        let mut known: Vec<Local> = Vec::new();
+        let mut next = seen.locals.clone();
+        while let Some(local) = next.pop() {
+            // what resources are is no part of the work
+            if known.contains(&local) || matches!(local, Local::Resource(_)) {
+                continue;
+            }
+            known.push(local);
+            let inner = trace.of(local);
+            depths |= inner.from.iter().map(|from| self.from(body, from)).fold(0, |a, b| a | b);
+            next.extend(&inner.locals);
+        }
+        depths
+    }
+
+    fn from(&self, body: BodyId, from: &From) -> Depths {
+        let depth = self.world.bodies[body].depth;
+        let owner = |up: u32| {
+            let body = self.world.outwards(body).nth(up as usize)?;
+            self.world.owner(body)
+        };
+        match from {
+            From::Param(_) => 0,
+            From::Index { up } => bit(depth - up),
+            From::Item { up } => {
+                let derived = owner(*up).map_or(0, |(map, _)| self.sources[map.index()]);
+                bit(depth - up) | derived
+            }
+            From::Output { node, up, .. } => {
+                // what lies deeper than the named node has become a list
+                let around = bit(depth - up + 1).wrapping_sub(1);
+                debug_assert!(self.traces.tasks.len() + self.traces.sources.len() > 0);
+                self.nodes[node.index()] & around
+            }
+        }
+    }
+}
