@@ -1,6 +1,8 @@
 //! The one table of all keys of the pipeline file. The reader, the "did you mean", the JSON Schema and the reference
 //! page come from it; nothing else may know a key that does not stand here.
 
+use crate::lang::expr::RESERVED_FUNCTIONS;
+
 /// A table of the file: which keys may stand together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Table {
@@ -418,9 +420,6 @@ pub const KEYS: &[Key] = &[
 pub const SCOPE_NAMES: &[&str] =
     &["params", "inputs", "outputs", "vars", "resources", "item", "index", "attempt", "run", "project", "env", "carry"];
 
-/// Functions of the expression language.
-pub const FUNCTION_NAMES: &[&str] = &["debug", "dict", "first", "namespace", "range"];
-
 /// Words that the grammar of expressions keeps for itself.
 pub const GRAMMAR_WORDS: &[&str] =
     &["and", "else", "false", "False", "if", "in", "is", "loop", "none", "None", "not", "or", "self", "true", "True"];
@@ -429,7 +428,7 @@ pub const GRAMMAR_WORDS: &[&str] =
 pub fn reserved(name: &str) -> Option<&'static str> {
     if SCOPE_NAMES.contains(&name) {
         Some("has a meaning of its own in expressions")
-    } else if FUNCTION_NAMES.contains(&name) {
+    } else if RESERVED_FUNCTIONS.contains(&name) {
         Some("is a function of the expression language")
     } else if GRAMMAR_WORDS.contains(&name) {
         Some("is a word of the expression language")
@@ -484,14 +483,14 @@ impl Table {
     pub fn heading(self) -> &'static str {
         match self {
             Table::File => "The file",
-            Table::Pipeline => "[pipeline]",
-            Table::Param => "[params.NAME]",
-            Table::Resources => "[resources]",
-            Table::Task => "[task.NAME]",
-            Table::Input => "inputs.NAME = { … }",
-            Table::Output => "outputs.NAME = { … }",
-            Table::Map => "[map.NAME]",
-            Table::Source => "over = { … }",
+            Table::Pipeline => "`[pipeline]`",
+            Table::Param => "`[params.NAME]`",
+            Table::Resources => "`[resources]`",
+            Table::Task => "`[task.NAME]`",
+            Table::Input => "`inputs.NAME = { … }`",
+            Table::Output => "`outputs.NAME = { … }`",
+            Table::Map => "`[map.NAME]`",
+            Table::Source => "`over = { … }`",
         }
     }
     /// What it is for, in Markdown.
@@ -532,11 +531,35 @@ impl Kind {
             Literals => "an array",
             Scalar => "a string, a number or a boolean",
             Names | Words | Program => "an array of strings",
-            InputValue => "a path, a glob, or an array of them",
-            OutputValue => "a type, or a table such as `{ file = \"…\" }`",
-            SourceValue => "an expression, an array, or a table such as `{ csv = \"…\" }`",
+            InputValue => "a path, a glob or an array of them",
+            OutputValue => "a type or a table",
+            SourceValue => "an expression, an array or a table",
             RangeValue => "an array of two or three whole numbers or expressions",
             Axes | Table(_) | Named(_) => "a table",
+        }
+    }
+    /// A value of this kind, as TOML.
+    pub fn example(self) -> &'static str {
+        match self {
+            Plain | Template | Name | Scalar | Value | Literal => "\"text\"",
+            Type => "\"int\"",
+            Expression | Condition => "\"{{ … }}\"",
+            Bool => "true",
+            Int(..) | Count(_) | Number => "4",
+            Memory => "\"512MiB\"",
+            Duration => "\"1h30m\"",
+            Literals => "[\"a\", \"b\"]",
+            Names => "[\"name\"]",
+            Words | Program => "[\"bash\", \"-c\"]",
+            InputValue => "\"data/*.fq\"",
+            OutputValue => "{ file = \"results/table.csv\" }",
+            SourceValue => "{ lines = \"samples.txt\" }",
+            RangeValue => "[0, 10]",
+            Axes => "{ a = [1, 2], b = { lines = \"samples.txt\" } }",
+            Table(_) => "{ … }",
+            Named(Table(_)) => "{ NAME = { … } }",
+            Named(Int(..)) => "{ NAME = 4 }",
+            Named(_) => "{ NAME = \"…\" }",
         }
     }
     /// What the reference calls it.
@@ -566,7 +589,8 @@ impl Kind {
             SourceValue => "expression, array, or table".to_owned(),
             RangeValue => "array of integers or expressions".to_owned(),
             Axes => "table: NAME = source".to_owned(),
-            Table(table) => format!("table, see {}", table.noun()),
+            Table(table) => format!("table, see {}", table.heading()),
+            Named(Table(table)) => format!("tables, see {}", table.heading()),
             Named(inner) => format!("table: NAME = {}", inner.reference()),
         }
     }

@@ -5,5 +5,8 @@ pub mod expr;
 pub mod keys;
 pub mod model;
 pub mod reader;
+pub mod schema;
 pub mod shell;
 pub mod types;
+
+pub use schema::{reference, schema};

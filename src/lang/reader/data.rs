@@ -69,7 +69,11 @@ impl Reader<'_> {
             return Some(Spanned { value: number, span });
         }
         let bound = if number < least { format!("at least {least}") } else { format!("at most {most}") };
-        self.report(Diagnostic::error(codes::BAD_NUMBER, span, format!("{} must be {bound}", quote(name))));
+        let d = Diagnostic::error(codes::BAD_NUMBER, span, format!("{} must be {bound}", quote(name)));
+        self.report(d.help(match most {
+            i64::MAX => format!("write {least} or more"),
+            _ => format!("write a whole number from {least} to {most}"),
+        }));
         None
     }
 
@@ -84,7 +88,7 @@ impl Reader<'_> {
                 self.span(value.span()),
                 "the number does not fit 64 bits with a sign",
             );
-            self.report(d.help("write it as a string, or as a float: `1e30`"));
+            self.report(d.help(format!("the greatest is {}, the least {}", i64::MAX, i64::MIN)));
         }
         number
     }
@@ -109,18 +113,7 @@ impl Reader<'_> {
                 self.report(Diagnostic::error(codes::WRONG_TYPE, span, message).label("a string").help(help));
                 return false;
             }
-            (Kind::Memory | Kind::Duration, None) => match self.integer(value) {
-                Some(0..) => None,
-                Some(_) => {
-                    self.report(Diagnostic::error(
-                        codes::BAD_NUMBER,
-                        span,
-                        format!("{} must be at least 0", quote(&name.value)),
-                    ));
-                    return false;
-                }
-                None => return false,
-            },
+            (Kind::Memory | Kind::Duration, None) => return self.bounded(value, &name.value, 0, i64::MAX).is_some(),
             (Kind::Memory, Some(text)) => parse_bytes(&text.value).err(),
             (Kind::Duration, Some(text)) => parse_duration(&text.value).err(),
             _ => None,
@@ -162,7 +155,8 @@ impl Reader<'_> {
             Ok(x) if x.is_finite() => Value::Float(x),
             Ok(_) => {
                 let message = "a number of the pipeline must be finite";
-                self.report(Diagnostic::error(codes::BAD_NUMBER, self.span(value.span()), message));
+                let d = Diagnostic::error(codes::BAD_NUMBER, self.span(value.span()), message);
+                self.report(d.help("leave it out, or write it as a string"));
                 Value::Float(0.0)
             }
             Err(_) => Value::Float(0.0),
@@ -195,7 +189,10 @@ impl Reader<'_> {
         let d = Diagnostic::error(codes::WRONG_TYPE, self.span(item.span()), message).label(found);
         let source = self.text.get(item.span()).unwrap_or_default();
         let scalar = !matches!(item.get_ref(), DeValue::Array(_) | DeValue::Table(_));
-        self.report(if scalar { d.help(format!("put it in quotes: `\"{source}\"`")) } else { d });
+        self.report(d.help(match scalar {
+            true => format!("put it in quotes: `\"{source}\"`"),
+            false => format!("write strings alone: `{key} = [\"a\", \"b\"]`"),
+        }));
     }
 
     /// Like [`Self::texts`], of a program and its arguments: never empty.

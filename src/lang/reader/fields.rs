@@ -1,7 +1,7 @@
 //! The keys of one TOML table against the table of keys: unknown ones, planned ones, values of the wrong type.
 
 use super::{Reader, Val};
-use crate::base::text::{and, did_you_mean, or, quote};
+use crate::base::text::{and, or, quote, suggest};
 use crate::diag::{Diagnostic, Span, Spanned, codes};
 use crate::lang::keys::{self, Key, Kind, Status, Table};
 use crate::lang::model::Name;
@@ -21,14 +21,20 @@ pub(super) struct Fields<'t> {
     /// The header, or the braces.
     pub span: Span,
     fields: Vec<Field<'t>>,
-    /// Keys of the table whose values were reported and left out.
+    /// Keys that were reported and left out, also those that a misspelt one meant.
     pub rejected: Vec<&'static str>,
+    /// Whether something about its keys was reported.
+    pub faulty: bool,
 }
 
 impl<'t> Fields<'t> {
     pub fn get(&self, name: &str) -> Option<&Field<'t>> {
         debug_assert!(self.table.key(name).is_some(), "{:?} has no key {name}", self.table);
         self.fields.iter().find(|field| field.key.name == name)
+    }
+    /// Whether nothing was meant to be a node.
+    pub fn no_body(&self) -> bool {
+        !["task", "map", "branch", "loop", "call"].iter().any(|kind| self.rejected.contains(kind))
     }
     /// Those of `names` that were given.
     pub fn given(&self, names: &[&str]) -> Vec<&Field<'t>> {
@@ -39,12 +45,16 @@ impl<'t> Fields<'t> {
 impl Reader<'_> {
     /// Checks the keys of a table and the types of their values; what is wrong is reported and left out.
     pub(super) fn fields<'t>(&mut self, table: Table, span: Span, toml: &'t DeTable<'t>) -> Fields<'t> {
+        let reports = self.diagnostics.len();
         let (mut fields, mut rejected) = (Vec::new(), Vec::new());
         let entries = self.sorted_table(toml);
         for (name, value) in &entries {
             match table.key(&name.value) {
-                None => self.unknown_key(table, name, toml),
-                Some(key) if key.status == Status::Planned => self.not_yet(name, key),
+                None => rejected.extend(self.unknown_key(table, name, toml)),
+                Some(key) if key.status == Status::Planned => {
+                    self.not_yet(name, key);
+                    rejected.push(key.name);
+                }
                 Some(key) if self.fits(name, value, key.kind) => {
                     fields.push(Field { name: name.clone(), key, value });
                 }
@@ -58,7 +68,7 @@ impl Reader<'_> {
                 self.report(d.label(format!("no {} here", quote(key.name))).help(missing_help(key)));
             }
         }
-        Fields { table, span, fields, rejected }
+        Fields { table, span, fields, rejected, faulty: self.diagnostics.len() > reports }
     }
 
     /// The entries of a table value in the order of the file; none of anything else.
@@ -142,21 +152,23 @@ impl Reader<'_> {
         self.report(d.help("leave it out for now"));
     }
 
-    fn unknown_key<'t>(&mut self, table: Table, name: &Name, toml: &'t DeTable<'t>) {
+    /// Gives the key that was probably meant.
+    fn unknown_key<'t>(&mut self, table: Table, name: &Name, toml: &'t DeTable<'t>) -> Option<&'static str> {
         let text = &*name.value;
         let message = format!("{} has no key {}", table.noun(), quote(text));
         let d = Diagnostic::error(codes::UNKNOWN_KEY, name.span, message).label("unknown key");
         let available = || table.keys().filter(|key| key.status != Status::Planned).map(|key| key.name);
         // a key that is there already is not what was meant
         let free = table.keys().map(|key| key.name).filter(|key| !toml.contains_key(*key));
+        let meant = suggest(text, free);
         let elsewhere: Vec<Table> = Table::ALL
             .into_iter()
             .filter(|other| *other != table && other.key(text).is_some_and(|key| key.status != Status::Planned))
             .collect();
         let help = if elsewhere.contains(&Table::Resources) && table.key("resources").is_some() {
             format!("it belongs under `resources`: `resources.{text} = …`")
-        } else if let Some(help) = did_you_mean(text, free) {
-            help
+        } else if let Some(meant) = meant {
+            format!("did you mean {}?", quote(meant))
         } else if !elsewhere.is_empty() {
             format!("it is a key of {}", list(elsewhere.iter().map(|table| table.noun())))
         } else {
@@ -167,6 +179,7 @@ impl Reader<'_> {
             }
         };
         self.report(d.help(help));
+        meant
     }
 
     /// Whether a value has the TOML type that a key wants; reports it otherwise.
@@ -200,42 +213,41 @@ impl Reader<'_> {
         let found = if tables { "an array of tables" } else { noun(toml) };
         let message = format!("{} is {found}, not {}", quote(&name.value), kind.noun());
         let d = Diagnostic::error(codes::WRONG_TYPE, self.span(value.span()), message).label(found);
-        let help = if tables {
-            Some(format!("write one pair of brackets: `[{}]`", name.value))
-        } else {
-            self.type_help(name, value, kind)
+        let header = self.text.get(value.span()).and_then(|text| text.strip_prefix('[')?.strip_suffix(']'));
+        let help = match header.filter(|_| tables) {
+            Some(header) => format!("write one pair of brackets: `{header}`"),
+            None => self.type_help(name, value, kind),
         };
-        self.report(Diagnostic { help, ..d });
+        self.report(d.help(help));
         false
     }
 
-    /// How the value would be written as the type that is wanted, where that can be told.
-    fn type_help(&self, name: &Name, value: Val<'_>, kind: Kind) -> Option<String> {
-        let source = self.text.get(value.span()).filter(|text| text.len() <= 60 && !text.contains('\n'))?;
+    /// How the value would be written as the type that is wanted, else some value of that type.
+    fn type_help(&self, name: &Name, value: Val<'_>, kind: Kind) -> String {
+        let source = self.text.get(value.span()).unwrap_or_default();
+        let short = source.len() <= 60 && !source.contains('\n');
         let key = &name.value;
         match (kind, value.get_ref()) {
-            (Kind::Int(..) | Kind::Number, DeValue::String(text)) if text.trim().parse::<f64>().is_ok() => {
-                Some(format!("write it without quotes: `{key} = {}`", text.trim()))
+            (Kind::Int(..) | Kind::Number, DeValue::String(text)) if short && text.trim().parse::<f64>().is_ok() => {
+                format!("write it without quotes: `{key} = {}`", text.trim())
             }
             (Kind::Bool, DeValue::String(text)) if matches!(&**text, "true" | "false") => {
-                Some(format!("write it without quotes: `{key} = {text}`"))
+                format!("write it without quotes: `{key} = {text}`")
             }
-            (Kind::Bool, DeValue::String(_)) => {
-                Some("no expression can stand here, for it is needed before anything runs".to_owned())
+            (Kind::Bool, DeValue::String(text)) if super::data::has_hole(text) => {
+                "no expression can stand here, for it is needed before anything runs".to_owned()
             }
-            (Kind::Plain | Kind::Template | Kind::Name | Kind::Expression, DeValue::Array(_) | DeValue::Table(_)) => {
-                None
+            (Kind::Plain | Kind::Template | Kind::Name, toml) if short && !toml.is_array() && !toml.is_table() => {
+                format!("put it in quotes: `{key} = \"{source}\"`")
             }
-            (Kind::Plain | Kind::Template | Kind::Name, _) => Some(format!("put it in quotes: `{key} = \"{source}\"`")),
-            (Kind::Words | Kind::Program, DeValue::String(text)) => {
+            (Kind::Words | Kind::Program, DeValue::String(text)) if short => {
                 let words: Vec<String> = text.split_whitespace().map(|word| format!("{word:?}")).collect();
-                Some(format!("write one element a word: `{key} = [{}]`", words.join(", ")))
+                format!("write one element a word: `{key} = [{}]`", words.join(", "))
             }
-            (Kind::Names | Kind::Literals, DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_)) => {
-                Some(format!("write an array of one: `{key} = [{source}]`"))
+            (Kind::Names | Kind::Literals, DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_)) if short => {
+                format!("write an array of one: `{key} = [{source}]`")
             }
-            (Kind::Count(_), DeValue::Float(_)) => Some("write a whole number".to_owned()),
-            _ => None,
+            _ => format!("for example: `{key} = {}`", kind.example()),
         }
     }
 }

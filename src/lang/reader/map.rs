@@ -14,8 +14,9 @@ impl Reader<'_> {
         let empty = toml::de::DeTable::new();
         let toml = value.get_ref().as_table().unwrap_or(&empty);
         let table = self.fields(Table::Map, self.span(value.span()), toml);
+        let reports = self.diagnostics.len();
         let nodes = self.nodes(&table, limits);
-        if table.given(&["task", "map"]).is_empty() && table.rejected.is_empty() {
+        if nodes.is_empty() && self.diagnostics.len() == reports && table.no_body() {
             let message = format!("the map {} has no body", quote(&name.value));
             let d = Diagnostic::error(codes::EMPTY_BODY, table.span, message);
             self.report(d.help(format!("say what is done with each item: `[map.{}.task.NAME]`", name.value)));
@@ -79,8 +80,7 @@ impl Reader<'_> {
         given.sort_by_key(|field| field.name.span);
         match given.as_slice() {
             [] => {
-                // an unknown key or a wrong value was reported already
-                if toml.is_empty() {
+                if !fields.faulty {
                     let d = Diagnostic::error(codes::BAD_SOURCE, span, format!("{} names no source", quote(name)));
                     self.report(d.help(format!("give it one of {}", or(names))));
                 }
@@ -132,7 +132,8 @@ impl Reader<'_> {
             if !matches!(item.get_ref(), DeValue::Integer(_) | DeValue::String(_)) {
                 let found = noun(item.get_ref());
                 let message = format!("an element of `range` is {found}, not a whole number or an expression");
-                self.report(Diagnostic::error(codes::WRONG_TYPE, self.span(item.span()), message).label(found));
+                let d = Diagnostic::error(codes::WRONG_TYPE, self.span(item.span()), message).label(found);
+                self.report(d.help("write a whole number, or an expression: `\"{{ … }}\"`"));
                 return None;
             }
             let datum = self.datum(item);
@@ -166,8 +167,8 @@ impl Reader<'_> {
         }
         for (name, value) in entries {
             if self.check_name(&name, "a field") && self.fits(&name, value, Kind::SourceValue) {
-                let source = self.source(value, &name.value)?;
-                out.push((name, source));
+                let source = self.source(value, &name.value);
+                out.extend(source.map(|source| (name, source)));
             }
         }
         Some(out)

@@ -35,6 +35,10 @@ pub fn read(text: &str, file: FileId, file_stem: &str) -> (Model, Vec<Diagnostic
     if !parsed.syntax.is_empty() {
         drop_consequences(&mut diagnostics, &parsed.syntax, text);
     }
+    if !parsed.duplicates.is_empty() {
+        // two tables of one name were read as one
+        diagnostics.retain(|d| d.code != codes::RUN_FORM);
+    }
     diagnostics.extend(parsed.syntax);
     diagnostics.extend(parsed.duplicates);
     diag::sort(&mut diagnostics);
@@ -89,8 +93,9 @@ impl Reader<'_> {
         }
         model.resources = self.resources(&file, &model.limits);
         let limits = model.limits.clone();
+        let reports = self.diagnostics.len();
         model.nodes = self.nodes(&file, &limits);
-        if model.nodes.is_empty() {
+        if model.nodes.is_empty() && self.diagnostics.len() == reports && file.no_body() {
             let d = Diagnostic::error(codes::EMPTY_BODY, top, "the pipeline has no task");
             self.report(d.help("write one: `[task.hello]` with `command = 'echo hello'`"));
         }

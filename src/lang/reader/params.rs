@@ -102,6 +102,7 @@ impl Reader<'_> {
                     }
                     _ => None,
                 };
+                let help = help.or_else(|| Some("change the value or the type".to_owned()));
                 self.report(Diagnostic { help, ..d });
                 None
             }

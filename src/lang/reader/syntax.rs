@@ -33,31 +33,52 @@ pub fn parse(text: &str, file: FileId) -> Parsed<'_> {
             syntax.push(mistake(&error, text, range, file));
         }
     }
+    // what else is wrong on the line of a mistake is mostly its consequence
+    let line = |d: &Diagnostic| {
+        let at = d.primary.as_ref().map_or(0, |label| label.span.start as usize).min(text.len());
+        text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count()
+    };
+    syntax.sort_by_key(|d: &Diagnostic| d.primary.as_ref().map(|label| label.span));
+    syntax.dedup_by_key(|d| line(d));
     Parsed { table: table.into_inner(), syntax, duplicates }
 }
 
 fn mistake(error: &Error, text: &str, range: Range<usize>, file: FileId) -> Diagnostic {
     let span = Span { file, start: range.start as u32, end: range.end.max(range.start + 1) as u32 };
     let message = error.message();
-    let (message, help) = match message.split_once(", expected ").map_or(message, |(what, _)| what) {
+    let message = message.strip_suffix(", expected nothing").unwrap_or(message);
+    let what = message.split_once(", expected ").map_or(message, |(what, _)| what);
+    let word = text[range.start.min(text.len())..].starts_with(|c: char| c.is_alphabetic());
+    let no_value =
+        what == "string values must be quoted" || matches!(what, "invalid boolean" | "invalid float") && word;
+    let (message, help) = match what {
         "missing escaped value" => (
-            "a `\\` in a `\"…\"` string begins an escape".to_owned(),
-            Some("write `\\\\`, or use a `'…'` string, where every character stands for itself"),
+            "a `\\` in a `\"…\"` string begins an escape",
+            "write `\\\\`, or use a `'…'` string, where every character stands for itself",
         ),
-        "invalid basic string" | "invalid literal string" if ends_line(text, range.start) => (
-            "the string does not end on its line".to_owned(),
-            Some("close it, or use `\"\"\"…\"\"\"` or `'''…'''` for several lines"),
-        ),
-        "string values must be quoted" => {
-            ("the value is neither a number nor a boolean".to_owned(), Some("put text in quotes: `\"…\"` or `'…'`"))
+        "invalid basic string" | "invalid literal string" if ends_line(text, range.start) => {
+            ("the string does not end on its line", "close it, or use `\"\"\"…\"\"\"` or `'''…'''` for several lines")
         }
-        _ => (message.to_owned(), None),
+        _ if no_value && ends_line(text, range.start) => {
+            ("the value is missing", "write it after the `=`; text stands in quotes: `\"…\"` or `'…'`")
+        }
+        _ if no_value => ("the value is neither a number nor a boolean", "put text in quotes: `\"…\"` or `'…'`"),
+        "unexpected key or value" => ("only a comment may follow here", "begin a new line"),
+        "unquoted keys cannot be empty" => ("a name is missing", "write it in letters, digits and `_`"),
+        "unclosed table" => ("the header is not closed", "add `]`"),
+        "unclosed array" => ("the array is not closed", "add `]`"),
+        "unclosed inline table" => ("the table is not closed", "add `}`"),
+        "missing comma between array elements" | "missing comma between key-value pairs" => {
+            ("a comma is missing", "write `,` between two of them")
+        }
+        "invalid unquoted key" => ("a name outside quotes is letters, digits, `_` and `-`", "put it in quotes"),
+        "key with no value" => ("the key has no value", "write `=` and the value after it"),
+        _ => {
+            return Diagnostic::error(codes::SYNTAX, span, message)
+                .help("compare it with the grammar at https://toml.io");
+        }
     };
-    let diagnostic = Diagnostic::error(codes::SYNTAX, span, message);
-    match help {
-        Some(help) => diagnostic.help(help),
-        None => diagnostic,
-    }
+    Diagnostic::error(codes::SYNTAX, span, message).help(help)
 }
 
 fn ends_line(text: &str, at: usize) -> bool {
@@ -205,7 +226,9 @@ impl Walk {
 fn duplicate(index: &Index, range: Range<usize>, file: FileId) -> Option<Diagnostic> {
     let span = |range: &Range<usize>| Span { file, start: range.start as u32, end: range.end as u32 };
     let Some((here, first)) = index.collision(&range) else {
-        return Some(Diagnostic::error(codes::DUPLICATE_KEY, span(&range), "this key stands twice"));
+        // only where broken text was read in two ways
+        let d = Diagnostic::error(codes::DUPLICATE_KEY, span(&range), "this key stands twice");
+        return Some(d.help("keep one of them"));
     };
     if index.inside_duplicate(here) {
         return None;

@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use super::{Limits, Reader, Val, data};
-use crate::base::text::{and, quote};
+use crate::base::text::{or, quote};
 use crate::diag::{Diagnostic, Spanned, codes};
 use crate::lang::keys::Table;
 use crate::lang::model::{Datum, Name, OutputDecl, OutputKind, RunDecl, TaskDecl, Text};
@@ -44,19 +44,20 @@ impl Reader<'_> {
         let mut given = table.given(&FORMS);
         given.sort_by_key(|field| field.name.span);
         for extra in given.iter().skip(1) {
-            let message = format!("a task has one of {}, not several", and(FORMS));
+            let message = format!("a task has one of {}, not several", or(FORMS));
             let d = Diagnostic::error(codes::RUN_FORM, extra.name.span, message).label("one too many");
             let first = given[0].name.span;
             self.report(d.also(first, "the first one").help("keep one, or make two tasks of it"));
         }
         if given.is_empty() && !self.was_given(table, &FORMS) {
-            let message = format!("the task {} says not what it runs", quote(&name.value));
+            let message = format!("the task {} does not say what it runs", quote(&name.value));
             let d = Diagnostic::error(codes::RUN_FORM, table.span, message);
-            self.report(d.help(format!("give it one of {}", and(FORMS))));
+            self.report(d.help(format!("give it one of {}", or(FORMS))));
         }
         self.belongs(table, "shell", "command");
         self.belongs(table, "interpreter", "script");
-        if let (Some(script), None) = (table.get("script"), table.get("interpreter"))
+        if let ([script], None) = (given.as_slice(), table.get("interpreter"))
+            && script.key.name == "script"
             && !self.was_given(table, &["interpreter"])
         {
             let d = Diagnostic::error(codes::MISSING_KEY, script.name.span, "a script needs `interpreter`");
@@ -172,7 +173,7 @@ impl Reader<'_> {
         let mut given = table.given(&FORMS);
         given.sort_by_key(|field| field.name.span);
         if let [first, second, ..] = given.as_slice() {
-            let message = format!("an output has one of {}, not several", and(FORMS));
+            let message = format!("an output has one of {}, not several", or(FORMS));
             let d = Diagnostic::error(codes::BAD_OUTPUT, second.name.span, message).label("one too many");
             self.report(d.also(first.name.span, "the first one").help("declare an output for each"));
             return None;
@@ -188,7 +189,7 @@ impl Reader<'_> {
                 self.report(d.help("write `from = \"stdout\"`, or leave `from` out: then it is `$FLOWRUN_OUTPUT`"));
                 return None;
             }
-            if given.first().is_none_or(|form| form.key.name != "type") && table.rejected.is_empty() {
+            if given.first().is_none_or(|form| form.key.name != "type") && !table.faulty {
                 let d = Diagnostic::error(codes::BAD_OUTPUT, field.name.span, "`from` has no meaning without `type`");
                 self.report(d.help("add the value's type: `{ type = \"string\", from = \"stdout\" }`"));
                 return None;
@@ -203,11 +204,11 @@ impl Reader<'_> {
                 Some(if from.is_some() { OutputKind::Stdout(ty) } else { OutputKind::Value(ty) })
             }
             None => {
-                if table.rejected.is_empty() {
+                if !table.faulty {
                     let d = Diagnostic::error(
                         codes::BAD_OUTPUT,
                         table.span,
-                        format!("the output {} says not what it is", quote(&name.value)),
+                        format!("the output {} does not say what it is", quote(&name.value)),
                     );
                     self.report(d.help("write `{ file = \"…\" }`, `{ dir = \"…\" }`, or a type"));
                 }

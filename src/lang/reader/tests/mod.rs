@@ -1,0 +1,17 @@
+#![allow(clippy::unwrap_used)]
+
+mod keys;
+mod model;
+mod syntax;
+mod values;
+
+use super::read;
+use crate::diag::{Sources, render};
+
+/// Everything that is wrong with a text (its first newline is no part of it), as a user sees it.
+fn mistakes(text: &str) -> String {
+    let text = text.strip_prefix('\n').unwrap_or(text);
+    let mut sources = Sources::default();
+    let file = sources.add("pipeline.toml", text);
+    format!("\n{}", render(&read(text, file, "pipeline").1, &sources, false))
+}
