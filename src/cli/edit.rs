@@ -9,6 +9,7 @@ use crate::base::paint::Paint;
 use crate::base::text;
 use crate::diag;
 use crate::driver::{self, Params};
+
 use crate::report::{forecast, json};
 
 /// `flowrun check`
@@ -93,5 +94,7 @@ fn draw(plan: &crate::plan::Plan, form: GraphForm) -> String {
 
 /// `flowrun schema`
 pub fn schema() -> Result<u8, Failed> {
-    todo!()
+    let schema = serde_json::to_string_pretty(&crate::lang::schema::schema());
+    print(schema.unwrap_or_default() + "\n")?;
+    Ok(exit::OK)
 }

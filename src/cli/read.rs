@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// `flowrun status`
 pub fn status(args: &StatusArgs, screen: Screen) -> Result<u8, Failed> {
     let (target, run) = Target::with_run(&args.words, "status")?;
-    let state = history::status(&target.state_dir(), run)?;
+    let state = history::status(&target.pipeline, run)?;
     print(match args.output {
         Output::Human => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(state.last, |since| since.as_millis() as u64);
@@ -60,7 +60,7 @@ pub fn log(args: &LogArgs) -> Result<u8, Failed> {
             ));
         }
     };
-    let place = history::log(&target.state_dir(), args.run, instance, args.attempt)?;
+    let place = history::log(&target.pipeline, args.run, instance, args.attempt)?;
     if !args.stderr {
         copy(&place.out)?;
     }

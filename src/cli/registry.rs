@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// What the backend of a name can give.
 pub fn measure(name: Option<&str>) -> Result<Measure, Failed> {
-    backend(name)?;
+    let _ = backend(name)?;
     Ok(Box::new(|jobs, limits| Ok(local::capacity(jobs, limits))))
 }
 

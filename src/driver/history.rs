@@ -1,17 +1,287 @@
 //! Runs as their journals tell them, live or over: for `status` and `log`. Reads only, and never the store.
 
-use super::Error;
-use crate::port::status::{LogPlace, Status};
-use std::path::Path;
+use super::rundir::{Home, RunDir, StoredPlan};
+use super::{Error, load_stored};
+use crate::base::InstanceId;
+use crate::base::id::Id;
+use crate::base::text::{did_you_mean, quote};
+use crate::engine::{Counts, Failed, Fold, State};
+use crate::event::{Event, LogRange, Time};
+use crate::plan::NodeKind;
+use crate::port::ended::FailureItem;
+use crate::port::status::{AtWork, Life, LogPlace, Status};
+use crate::sys::{Fault, FaultKind, lock};
+use rustc_hash::FxHashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// The state of a run; `None`: of the newest. `state_dir` is the pipeline's `.flowrun`.
-pub fn status(state_dir: &Path, run: Option<u64>) -> Result<Status, Error> {
-    let _ = (state_dir, run);
-    todo!()
+/// How much of a log is kept with a failure.
+const TAIL: u64 = 4096;
+
+/// The state of a run of a pipeline file; `None`: of the newest.
+pub fn status(pipeline: &Path, run: Option<u64>) -> Result<Status, Error> {
+    let home = Home::beside(pipeline);
+    let number = match run {
+        Some(run) => run,
+        None => runs_of(&home, pipeline)?.first().copied().ok_or_else(|| nothing_yet(pipeline))?,
+    };
+    let story = Story::read(&home, number)?;
+    let life = match (story.fold.finished(), story.holder(&home)) {
+        (Some(state), _) => Life::Ended(state),
+        (None, Some(who)) => Life::Live(format!("process {} on host {}", who.pid, who.host)),
+        (None, None) => Life::Interrupted,
+    };
+    let mut counts = *story.fold.ledger().counts();
+    let mut nodes = story.by_node();
+    let mut running = Vec::new();
+    if matches!(life, Life::Live(_)) {
+        running = story.at_work();
+    } else {
+        // Nobody is at work in a run without a process.
+        for counts in nodes.iter_mut().map(|(_, counts)| counts).chain([&mut counts]) {
+            counts.waiting += std::mem::take(&mut counts.running);
+        }
+    }
+    Ok(Status {
+        run: number,
+        pipeline: story.stored.name.as_str().into(),
+        life,
+        began: story.began,
+        last: story.last,
+        counts,
+        nodes,
+        running,
+        failures: story.failures(),
+    })
 }
 
 /// Where the log of an instance is; `None`: of the newest run that has it, of its last attempt.
-pub fn log(state_dir: &Path, run: Option<u64>, instance: &str, attempt: Option<u32>) -> Result<LogPlace, Error> {
-    let _ = (state_dir, run, instance, attempt);
-    todo!()
+pub fn log(pipeline: &Path, run: Option<u64>, instance: &str, attempt: Option<u32>) -> Result<LogPlace, Error> {
+    let home = Home::beside(pipeline);
+    let runs = match run {
+        Some(run) => vec![run],
+        None => runs_of(&home, pipeline)?,
+    };
+    // Of a run that only took it from the cache there is no log: then the run that made it is asked.
+    let mut first_answer = None;
+    for run in runs {
+        let story = Story::read(&home, run)?;
+        match story.log(run, instance, attempt) {
+            Ok(place) => return Ok(place),
+            Err(error) => first_answer = first_answer.or(Some(error)),
+        }
+    }
+    Err(first_answer.unwrap_or_else(|| nothing_yet(pipeline)))
+}
+
+/// What failed, with the end of its log.
+pub fn failure_item(name: Arc<str>, logs: &Path, failed: &Failed) -> FailureItem {
+    let range = failed.log.filter(|range| range.out.1 + range.err.1 > 0);
+    let tail = range.map(|range| {
+        let (file, part) = if range.err.1 > 0 { ("err", range.err) } else { ("out", range.out) };
+        tail_of(&logs.join(format!("{}.{file}", range.segment)), part).unwrap_or_default()
+    });
+    FailureItem {
+        instance: name,
+        attempt: failed.attempt,
+        cause: failed.failure.cause,
+        message: Arc::clone(&failed.failure.message),
+        help: failed.failure.help.clone(),
+        ignored: failed.ignored,
+        tail: tail.unwrap_or_default(),
+        has_log: range.is_some(),
+        usage: failed.usage.clone(),
+        host: failed.host.clone(),
+    }
+}
+
+fn tail_of(path: &Path, (from, len): (u64, u64)) -> std::io::Result<Vec<u8>> {
+    let take = len.min(TAIL);
+    let mut bytes = vec![0; take as usize];
+    File::open(path)?.read_exact_at(&mut bytes, from + len - take)?;
+    if take < len {
+        // The first line is only the end of one.
+        let whole = bytes.iter().position(|b| *b == b'\n').map_or(0, |at| at + 1);
+        bytes.drain(..whole);
+    }
+    Ok(bytes)
+}
+
+/// The runs of a pipeline file, newest first. Several pipelines of one folder share its state.
+fn runs_of(home: &Home, pipeline: &Path) -> Result<Vec<u64>, Error> {
+    let mut runs = home.runs()?;
+    runs.reverse();
+    runs.retain(|run| {
+        let plan = RunDir::open(home, *run).and_then(|dir| dir.read_plan());
+        // One that cannot be read is told when it is asked for.
+        plan.map_or(true, |plan| path_of(&plan).file_name() == pipeline.file_name())
+    });
+    Ok(runs)
+}
+
+fn path_of(plan: &StoredPlan) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(plan.pipeline.as_bytes().unwrap_or_default()))
+}
+
+fn nothing_yet(pipeline: &Path) -> Error {
+    Error::Usage {
+        message: format!("{} has not been run yet", quote(&pipeline.to_string_lossy())),
+        help: Some("`flowrun run` runs it".to_owned()),
+    }
+}
+
+/// A run, read from its folder.
+struct Story {
+    stored: StoredPlan,
+    fold: Fold,
+    /// Where each attempt's log is.
+    logs: FxHashMap<(InstanceId, u32), LogRange>,
+    folder: PathBuf,
+    began: Time,
+    last: Time,
+    run: u64,
+}
+
+impl Story {
+    fn read(home: &Home, run: u64) -> Result<Self, Error> {
+        let dir = RunDir::open(home, run).map_err(|fault| match fault.kind {
+            FaultKind::Missing => Error::Usage { message: fault.what, help: fault.help },
+            _ => fault.into(),
+        })?;
+        let stored = dir.read_plan()?;
+        let plan = Arc::new(load_stored(&stored)?.plan);
+        let names: Vec<&str> = stored.select.iter().map(String::as_str).collect();
+        let wanted = plan.select(&names).unwrap_or_default();
+        let mut fold = Fold::new(plan, &wanted);
+        let mut logs = FxHashMap::default();
+        let (mut began, mut last, mut bad) = (None, 0, None);
+        dir.read_journal(0, &mut |time, event, list| {
+            began.get_or_insert(time);
+            last = time;
+            if let Event::Ended { instance, attempt, outcome } = &event
+                && let Some(range) = outcome.log
+            {
+                logs.insert((*instance, *attempt), range);
+            }
+            fold.at(time);
+            if let Err(error) = fold.apply(&event, list) {
+                bad.get_or_insert(error);
+            }
+        })?;
+        if let Some(error) = bad {
+            let what = format!("`{}` cannot be followed: {error}", dir.journal().display());
+            return Err(Fault::new(FaultKind::Damaged, what).into());
+        }
+        Ok(Self { stored, fold, logs, folder: dir.logs(), began: began.unwrap_or(0), last, run })
+    }
+
+    /// The living process that is at this run.
+    fn holder(&self, home: &Home) -> Option<lock::Who> {
+        lock::holder(&home.lock(&path_of(&self.stored))).filter(|who| who.run == Some(self.run))
+    }
+
+    fn name(&self, instance: InstanceId) -> Arc<str> {
+        self.fold.ledger().space().name(instance).into()
+    }
+
+    fn by_node(&self) -> Vec<(Arc<str>, Counts)> {
+        let ledger = self.fold.ledger();
+        let plan = ledger.space().plan();
+        let mut counts = vec![Counts::default(); plan.nodes.len()];
+        for (i, state) in ledger.states().iter().enumerate() {
+            let node = ledger.space().place(InstanceId::from_index(i)).node;
+            count(&mut counts[node.index()], *state);
+        }
+        let tasks = plan.nodes.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Task(_)));
+        tasks.map(|(id, node)| (Arc::clone(&node.path), counts[id.index()])).collect()
+    }
+
+    fn at_work(&self) -> Vec<AtWork> {
+        let at_work = self.fold.ledger().at_work();
+        at_work.map(|w| AtWork { instance: self.name(w.instance), attempt: w.attempt, since: w.since }).collect()
+    }
+
+    fn failures(&self) -> Vec<FailureItem> {
+        let mut failed: Vec<_> = self.fold.ledger().failures().collect();
+        failed.sort_by_key(|failed| failed.usage.began + failed.usage.wall_us / 1000);
+        failed.into_iter().map(|failed| failure_item(self.name(failed.instance), &self.folder, failed)).collect()
+    }
+
+    fn log(&self, run: u64, instance: &str, attempt: Option<u32>) -> Result<LogPlace, Error> {
+        let usage = |message: String, help: Option<String>| Error::Usage { message, help };
+        let quoted = quote(instance);
+        let Some(id) = self.instance(instance) else { return Err(self.unknown(instance)) };
+        let last = self.fold.ledger().attempt(id);
+        let attempt = attempt.unwrap_or(last);
+        if let Some(range) = self.logs.get(&(id, attempt)) {
+            let part = |ending: &str, (from, len): (u64, u64)| {
+                (self.folder.join(format!("{}.{ending}", range.segment)), from, Some(len))
+            };
+            return Ok(LogPlace { run, attempt, out: part("out", range.out), err: part("err", range.err) });
+        }
+        let state = self.fold.ledger().state(id);
+        Err(match state {
+            _ if attempt != last && last > 0 => usage(
+                format!("{quoted} has no attempt {attempt} in run {run}"),
+                Some(format!("its last one is {last}")),
+            ),
+            _ if state.is_at_work() && attempt == last => usage(
+                format!("{quoted} is still at work in run {run}"),
+                Some(format!(
+                    "its log can be shown when it has ended; what all tasks write is in `{}`",
+                    self.folder.display()
+                )),
+            ),
+            State::Cached => usage(
+                format!("{quoted} was taken from the cache in run {run}, and the run that made it is not here"),
+                Some(format!("`flowrun explain {instance}` says where it was made")),
+            ),
+            State::Failed => usage(
+                format!("{quoted} could not be started in run {run}, so it wrote nothing"),
+                Some(format!("`flowrun status {run}` says why")),
+            ),
+            _ => usage(format!("{quoted} has not run in run {run}"), None),
+        })
+    }
+
+    fn instance(&self, name: &str) -> Option<InstanceId> {
+        let ledger = self.fold.ledger();
+        let ids = (0..ledger.states().len()).map(InstanceId::from_index);
+        ids.filter(|id| ledger.is_task(*id)).find(|id| ledger.space().name(*id) == name)
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let ledger = self.fold.ledger();
+        let tasks = (0..ledger.states().len()).map(InstanceId::from_index).filter(|id| ledger.is_task(*id));
+        let names: Vec<String> = tasks.take(10_000).map(|id| ledger.space().name(id)).collect();
+        let inside = names.iter().find(|other| {
+            other.strip_prefix(name).is_some_and(|rest| rest.starts_with('[') || rest.starts_with('.'))
+                || crate::base::human::node_of(other) == name
+        });
+        Error::Usage {
+            message: format!("there is no instance {} in run {}", quote(name), self.run),
+            help: inside
+                .map(|inside| format!("name one of its instances, as in `{}`", crate::base::human::shell_word(inside)))
+                .or_else(|| did_you_mean(name, names.iter().map(String::as_str))),
+        }
+    }
+}
+
+fn count(counts: &mut Counts, state: State) {
+    let one = match state {
+        State::Waiting { .. } | State::Preparing | State::Ready | State::Delayed => &mut counts.waiting,
+        State::Submitted | State::Running | State::Unknown => &mut counts.running,
+        State::Succeeded => &mut counts.succeeded,
+        State::Cached => &mut counts.cached,
+        State::Failed => &mut counts.failed,
+        State::Ignored => &mut counts.ignored,
+        State::Skipped => &mut counts.skipped,
+        State::Cancelled => &mut counts.cancelled,
+        State::Unwanted => return,
+    };
+    *one += 1;
 }

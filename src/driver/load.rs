@@ -1,9 +1,17 @@
-//! From a pipeline file on disk to a checked plan.
+//! From a pipeline file, on disk or kept with a run, to a checked plan.
 
+use super::rundir::StoredPlan;
 use super::{Error, Params};
-use crate::diag::{Diagnostic, Sources};
-use crate::plan::Plan;
-use std::path::Path;
+use crate::base::text::quote;
+use crate::base::{Digest, Value};
+use crate::diag::{self, Diagnostic, Severity, Sources};
+use crate::lang::reader;
+use crate::plan::{self, Given, ParamFile, Plan, Word};
+use crate::sys::{Fault, FaultKind};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A pipeline that was read and found right.
 pub struct Loaded {
@@ -13,10 +21,91 @@ pub struct Loaded {
     pub sources: Sources,
     /// What is said and does not stop a run.
     pub warnings: Vec<Diagnostic>,
+    /// What a run keeps, so that it can be resumed: without selection and options, which the file does not know.
+    pub stored: StoredPlan,
 }
 
 /// Reads and checks a pipeline file with its params; `complete` asks for a value of every param, as a run needs it.
 pub fn load(pipeline: &Path, params: &Params, complete: bool) -> Result<Loaded, Error> {
-    let _ = (pipeline, params, complete);
-    todo!()
+    let text = text_of(pipeline)?;
+    let mut files = Vec::with_capacity(params.files.len());
+    for path in &params.files {
+        files.push(ParamFile { name: path.display().to_string(), text: text_of(path)? });
+    }
+    let word = |word: &super::ParamWord| Word {
+        name: word.name.clone(),
+        value: word.value.as_ref().map(|value| value.as_bytes().to_vec()),
+        typed: word.typed.clone(),
+    };
+    let given = Given { files, words: params.words.iter().map(word).collect(), complete, project: folder_of(pipeline) };
+    build(&pipeline.display().to_string(), text, pipeline, &given)
+}
+
+/// The plan that a run was begun with.
+pub fn load_stored(stored: &StoredPlan) -> Result<Loaded, Error> {
+    let (name, text) = stored.files.first().cloned().unwrap_or_default();
+    let params = stored.params.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect();
+    let files = vec![ParamFile { name: "plan.json".to_owned(), text: Value::map(params).to_json() }];
+    let path = PathBuf::from(OsStr::from_bytes(stored.pipeline.as_bytes().unwrap_or_default()));
+    // A param without a value is null then as it was before.
+    let given = Given { files, words: Vec::new(), complete: false, project: folder_of(&path) };
+    build(&name, text, &path, &given)
+}
+
+fn build(name: &str, text: String, path: &Path, given: &Given) -> Result<Loaded, Error> {
+    let mut sources = Sources::default();
+    let text: Arc<str> = text.into();
+    let file = sources.add(name, Arc::clone(&text));
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+    let (model, mut list) = reader::read(&text, file, &stem);
+    let (plan, more) = plan::check(&model, given);
+    list.extend(more);
+    diag::sort(&mut list);
+    match plan {
+        Some(plan) if list.iter().all(|d| d.severity == Severity::Warning) => {
+            let stored = kept(&plan, &sources, path);
+            Ok(Loaded { plan, sources, warnings: list, stored })
+        }
+        _ => Err(Error::Diagnostics { list, sources }),
+    }
+}
+
+fn kept(plan: &Plan, sources: &Sources, path: &Path) -> StoredPlan {
+    let files: Vec<_> = sources.files.iter().map(|(name, text)| (name.clone(), text.to_string())).collect();
+    let params: Vec<_> = plan.params.iter().map(|param| (param.name.to_string(), param.value.clone())).collect();
+    let identity = Digest::of(
+        &serde_json::to_vec(&(files.iter().map(|(_, text)| text).collect::<Vec<_>>(), &params)).unwrap_or_default(),
+    );
+    StoredPlan {
+        files,
+        params,
+        ..StoredPlan::new(&plan.name, Value::from_bytes(path.as_os_str().as_bytes()), identity)
+    }
+}
+
+/// The absolute folder of a pipeline file, if it can be told.
+fn folder_of(pipeline: &Path) -> Option<Arc<str>> {
+    let folder = pipeline.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    folder.canonicalize().ok()?.to_str().map(Arc::from)
+}
+
+/// A file that the user named, as text.
+fn text_of(path: &Path) -> Result<String, Error> {
+    let shown = path.display().to_string();
+    let usage = |message: String, help: Option<String>| Error::Usage { message, help };
+    let bytes = std::fs::read(path).map_err(|error| {
+        let fault = Fault::io("read", path, &error);
+        match fault.kind {
+            FaultKind::Missing if shown == "pipeline.toml" => usage(
+                "there is no `pipeline.toml` in this folder".to_owned(),
+                Some("name a pipeline file, or begin with `flowrun template new hello`".to_owned()),
+            ),
+            FaultKind::Missing => usage(format!("there is no file {}", quote(&shown)), None),
+            _ => usage(fault.what, fault.help),
+        }
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+        usage(format!("{} is not UTF-8 text: see line {line}", quote(&shown)), None)
+    })
 }

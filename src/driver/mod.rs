@@ -7,5 +7,5 @@ pub mod memo;
 pub mod rundir;
 pub mod settings;
 
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_stored};
 pub use settings::*;
