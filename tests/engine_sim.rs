@@ -1,0 +1,582 @@
+//! The engine in a random world: random graphs, failures, orders of completion, stops and restarts.
+//!
+//! `FLOWRUN_LONG=1` runs 10,000 cases of each, else a tenth. A failing case is printed with its recipe and seed, small.
+
+#![allow(clippy::unwrap_used)]
+
+mod engine_kit;
+
+use engine_kit::world::{Fate, ListTruth, NodeSpec, Oracle, Recipe, TaskTruth, Truth, recipes};
+use flowrun::base::digest::Key;
+use flowrun::base::id::ScopeId;
+use flowrun::base::{InstanceId, NodeId, Value};
+use flowrun::engine::*;
+use flowrun::event::{Cause, Event, Failure, Outcome, Produced, RunState, Usage};
+use flowrun::plan::{NodeKind, Plan};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRunner};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// A small random number generator: SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ z >> 31) % sides as u64) as usize
+    }
+}
+
+/// A prepared job that waits for its start.
+#[derive(Clone)]
+struct Job {
+    key: Option<Key>,
+    needs: Needs,
+    result: Option<Value>,
+}
+
+/// Something the world owes the engine.
+enum Owed {
+    List(InstanceId, NodeId, Vec<Value>),
+    Prepare(NodeId, Vec<(InstanceId, Vec<Value>)>),
+    Record(InstanceId, NodeId, Vec<Option<Vec<Value>>>),
+    Run { instance: InstanceId, attempt: u32, started: bool, job: Job, gpus: Vec<Arc<str>>, stopped: bool },
+}
+
+/// What outlives a process.
+#[derive(Default)]
+struct Disk {
+    journal: Vec<Event>,
+    lists: HashMap<flowrun::base::Digest, Arc<Items>>,
+    cache: HashMap<Key, Value>,
+}
+
+/// One process: an engine and its world.
+struct World<'a> {
+    truth: &'a Truth,
+    plan: Arc<Plan>,
+    engine: Engine,
+    fold: Fold,
+    disk: &'a mut Disk,
+    owed: Vec<Owed>,
+    jobs: BTreeMap<InstanceId, Job>,
+    ends: HashMap<InstanceId, u32>,
+    over: Option<Option<RunState>>,
+    last: Vec<Input>,
+    /// Items of throttled scopes that began in this process.
+    begun: BTreeSet<(u32, u32)>,
+    /// What ended well in the journal of earlier processes.
+    kept: HashSet<InstanceId>,
+    won: HashSet<Key>,
+}
+
+fn some(values: Values) -> Vec<Value> {
+    values.into_iter().map(Option::unwrap).collect()
+}
+
+impl<'a> World<'a> {
+    fn new(plan: &Arc<Plan>, truth: &'a Truth, disk: &'a mut Disk) -> Self {
+        let options = Options { keep_going: truth.recipe.keep_going, wanted: truth.recipe.wanted(plan) };
+        let mut fold = Fold::new(Arc::clone(plan), &options.wanted);
+        let (mut kept, mut won, mut keys) = (HashSet::new(), HashSet::new(), HashMap::new());
+        for event in &disk.journal {
+            let list = match event {
+                Event::Listed { list, .. } => disk.lists.get(list).cloned(),
+                Event::Submitted { instance, key, .. } => {
+                    keys.insert(*instance, *key);
+                    None
+                }
+                Event::Ended { instance, outcome, .. } if outcome.result.is_ok() => {
+                    kept.insert(*instance);
+                    won.extend(keys[instance]);
+                    None
+                }
+                _ => None,
+            };
+            fold.apply(event, list).unwrap();
+        }
+        let lists = &disk.lists;
+        let events = disk.journal.clone();
+        let engine =
+            Engine::restore(Arc::clone(plan), truth.recipe.capacity(), options, events, |d| lists.get(&d).cloned())
+                .unwrap();
+        Self {
+            truth,
+            plan: Arc::clone(plan),
+            engine,
+            fold,
+            disk,
+            owed: Vec::new(),
+            jobs: BTreeMap::new(),
+            ends: HashMap::new(),
+            over: None,
+            last: Vec::new(),
+            begun: BTreeSet::new(),
+            kept,
+            won,
+        }
+    }
+
+    fn step(&mut self, input: Input) {
+        let (mut events, mut effects) = (Vec::new(), Vec::new());
+        self.engine.step(7, input, &mut events, &mut effects);
+        if let Err(sentence) = self.engine.check() {
+            panic!("{sentence}");
+        }
+        for event in events {
+            self.take_event(&event);
+            self.disk.journal.push(event);
+        }
+        self.compare();
+        for effect in effects {
+            self.take_effect(effect);
+        }
+        self.check_budget();
+    }
+
+    fn take_event(&mut self, event: &Event) {
+        let list = match event {
+            Event::Listed { list, .. } => Some(Arc::clone(&self.disk.lists[list])),
+            _ => None,
+        };
+        self.fold.at(7);
+        self.fold.apply(event, list).unwrap();
+        match event {
+            Event::Cached { from, count } | Event::Skipped { from, count } | Event::Cancelled { from, count } => {
+                for id in from.0..from.0 + count {
+                    self.end(InstanceId(id));
+                }
+            }
+            Event::Ended { instance, outcome, .. } => match &outcome.result {
+                Err(failure) if failure.cause == Cause::Stopped => {}
+                _ => self.end(*instance),
+            },
+            Event::MapEnded { instance, .. } | Event::Refused { instance, .. } => self.end(*instance),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, instance: InstanceId) {
+        *self.ends.entry(instance).or_default() += 1;
+    }
+
+    /// The fold of the events is the engine's own state.
+    fn compare(&self) {
+        let (own, told) = (self.engine.ledger(), self.fold.ledger());
+        assert_eq!(own.space().instances(), told.space().instances());
+        for id in (0..own.space().instances()).map(InstanceId) {
+            let name = self.engine.name(id);
+            assert_eq!(own.state(id).as_told(), told.state(id).as_told(), "{name}");
+            assert_eq!(own.attempt(id), told.attempt(id), "{name}");
+            if own.state(id) == State::Succeeded {
+                assert_eq!(own.results(id), told.results(id), "{name}");
+            }
+            assert_eq!(name, told.space().name(id));
+        }
+        assert_eq!(own.counts(), told.counts());
+        assert!(own.failures().eq(told.failures()));
+        assert!(own.at_work().eq(told.at_work()));
+        for (own, told) in own.space().scopes().iter().zip(told.space().scopes().iter()) {
+            assert_eq!((own.1.map, own.1.parent, own.1.first, own.1.len), (told.1.map, told.1.parent, told.1.first, told.1.len));
+        }
+    }
+
+    /// All that an instance needs has ended, as the journal tells it.
+    fn inputs_ended(&self, instance: InstanceId) {
+        let ledger = self.fold.ledger();
+        let place = ledger.space().place(instance);
+        for dep in &self.plan.nodes[place.node].deps {
+            let (scope, item) = ledger.space().out(place.scope, place.item, dep.up);
+            let need = ledger.space().instance(scope, dep.node, item);
+            let state = ledger.state(need);
+            assert!(state.is_end(), "{} goes on, and {} is {state:?}", self.engine.name(instance), self.engine.name(need));
+        }
+    }
+
+    fn take_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::List { instance, node, values } => {
+                self.inputs_ended(instance);
+                self.owed.push(Owed::List(instance, node, some(values)));
+            }
+            Effect::Prepare { node, batch } => {
+                assert!(!batch.is_empty() && batch.len() <= 1000);
+                for one in &batch {
+                    self.inputs_ended(one.instance);
+                    assert_eq!(one.attempt, self.engine.ledger().attempt(one.instance) + 1);
+                }
+                self.owed.push(Owed::Prepare(node, batch.into_iter().map(|p| (p.instance, some(p.values))).collect()));
+            }
+            Effect::Record { instance, node, rows } => {
+                self.owed.push(Owed::Record(instance, node, rows.into_iter().map(|row| row.map(some)).collect()));
+            }
+            Effect::Start { instance, attempt, gpus } => {
+                self.inputs_ended(instance);
+                let job = self.jobs.remove(&instance).expect("only a prepared job is started");
+                assert_eq!(gpus.len(), job.needs.gpus as usize);
+                assert!(!self.kept.contains(&instance), "{} runs again", self.engine.name(instance));
+                if let Some(key) = job.key {
+                    assert!(!self.won.contains(&key), "a key that ended well runs again");
+                    let equal = self.owed.iter().any(|o| matches!(o, Owed::Run { job, .. } if job.key == Some(key)));
+                    assert!(!equal, "one key runs twice");
+                }
+                self.count_item(instance);
+                self.owed.push(Owed::Run { instance, attempt, started: false, job, gpus, stopped: false });
+            }
+            Effect::Drop { instance } => {
+                self.jobs.remove(&instance).expect("only a prepared job is dropped");
+            }
+            Effect::Cancel { instance, .. } => {
+                let one = |o: &&mut Owed| matches!(o, Owed::Run { instance: i, .. } if *i == instance);
+                let Some(Owed::Run { stopped, .. }) = self.owed.iter_mut().find(one) else { panic!("it does not run") };
+                *stopped = true;
+            }
+            Effect::Wake(_) => unreachable!("there are no retries"),
+            Effect::Done(state) => {
+                assert!(self.over.is_none(), "two ends");
+                self.over = Some(state);
+            }
+        }
+    }
+
+    /// The items of throttled maps around an instance that starts.
+    fn count_item(&mut self, instance: InstanceId) {
+        let space = self.engine.ledger().space();
+        let place = space.place(instance);
+        let (mut scope, mut item) = (place.scope, place.item);
+        while let Some(map) = space.scopes()[scope].map {
+            let node = space.place(map).node;
+            let NodeKind::Map(node) = &self.plan.nodes[node].kind else { unreachable!() };
+            if node.max_parallel.is_some() {
+                self.begun.insert((scope.0, item));
+            }
+            (scope, item) = space.scopes()[scope].parent;
+        }
+    }
+
+    fn check_budget(&self) {
+        let capacity = self.truth.recipe.capacity();
+        let (mut cpus, mut memory, mut limit, mut ids) = (0, 0, 0, HashSet::new());
+        for owed in &self.owed {
+            let Owed::Run { job, gpus, .. } = owed else { continue };
+            cpus += job.needs.cpus;
+            memory += job.needs.memory;
+            limit += job.needs.limits.first().copied().unwrap_or(0);
+            for gpu in gpus {
+                assert!(capacity.gpus.contains(gpu) && ids.insert(Arc::clone(gpu)), "GPU {gpu} twice");
+            }
+        }
+        assert!(cpus <= capacity.cpus && memory <= capacity.memory && limit <= capacity.limits[0], "over budget");
+        let mut kept: BTreeMap<NodeId, u32> = BTreeMap::new();
+        for instance in self.jobs.keys() {
+            *kept.entry(self.engine.place(*instance).node).or_default() += 1;
+        }
+        // A window in line, and a window parked.
+        assert!(kept.values().all(|kept| *kept <= 2 * capacity.window), "too many prepared jobs: {kept:?}");
+        self.check_throttles();
+    }
+
+    fn check_throttles(&self) {
+        let space = self.engine.ledger().space();
+        let mut busy: BTreeMap<u32, u32> = BTreeMap::new();
+        for (scope, item) in &self.begun {
+            let s = &space.scopes()[ScopeId(*scope)];
+            let slots = self.plan.bodies[s.body].nodes.len() as u32;
+            let open = |slot| !self.engine.state(space.at(ScopeId(*scope), slot, *item)).is_end();
+            if (0..slots).any(open) {
+                *busy.entry(*scope).or_default() += 1;
+            }
+        }
+        for (scope, busy) in busy {
+            let map = space.place(space.scopes()[ScopeId(scope)].map.unwrap()).node;
+            let NodeKind::Map(map) = &self.plan.nodes[map].kind else { unreachable!() };
+            assert!(busy <= map.max_parallel.unwrap(), "{busy} items at work");
+        }
+    }
+
+    /// Answers one thing that is owed, any of them.
+    fn answer(&mut self, dice: &mut Dice) {
+        let pick = dice.roll(self.owed.len());
+        let input = match self.owed.swap_remove(pick) {
+            Owed::List(instance, node, values) => Input::Listed { instance, answer: self.list(node, &values) },
+            Owed::Prepare(node, mut batch) => {
+                let portion = 1 + dice.roll(batch.len());
+                let rest = batch.split_off(portion);
+                if !rest.is_empty() {
+                    self.owed.push(Owed::Prepare(node, rest));
+                }
+                let answers = batch.into_iter().map(|(instance, values)| (instance, self.prepare(instance, node, &values)));
+                Input::Prepared(answers.collect())
+            }
+            Owed::Record(instance, node, rows) => {
+                let answer = if self.truth.records_fail(node, rows.len()) {
+                    Err(failure(Cause::Prepare))
+                } else {
+                    let record = |row: Option<Vec<Value>>| row.map_or(Value::Null, |row| self.truth.record(node, &row));
+                    Ok(rows.into_iter().map(record).collect())
+                };
+                Input::Recorded { instance, answer }
+            }
+            Owed::Run { instance, attempt, started: false, job, gpus, stopped } if dice.roll(3) > 0 => {
+                self.owed.push(Owed::Run { instance, attempt, started: true, job, gpus, stopped });
+                Input::Started { instance, attempt }
+            }
+            Owed::Run { instance, attempt, job, stopped, .. } => {
+                let result = match &job.result {
+                    _ if stopped && dice.roll(3) > 0 => Err(failure(Cause::Signal(15))),
+                    Some(value) => Ok(Arc::new(vec![Produced::Value(value.clone())])),
+                    None => Err(failure(Cause::Exit(1))),
+                };
+                if let (Ok(_), Some(value), Some(key)) = (&result, &job.result, job.key) {
+                    self.disk.cache.insert(key, value.clone());
+                    self.won.insert(key);
+                }
+                let outcome = Outcome { result, usage: Usage::default(), log: None, host: None };
+                Input::Ended { instance, attempt, outcome }
+            }
+        };
+        self.step(input.clone());
+        if dice.roll(8) == 0 {
+            self.repeat(input, dice);
+        }
+        if !matches!(self.last.len(), 20..) {
+            return;
+        }
+        self.last.remove(0);
+    }
+
+    /// Reports come late and twice; nothing follows from them.
+    fn repeat(&mut self, input: Input, dice: &mut Dice) {
+        if matches!(input, Input::Listed { .. } | Input::Started { .. } | Input::Ended { .. } | Input::Recorded { .. }) {
+            self.last.push(input);
+        }
+        if self.last.is_empty() {
+            return;
+        }
+        let late = self.last[dice.roll(self.last.len())].clone();
+        // A second process may await what a first one has had; within one, nothing repeats itself.
+        let (mut events, mut effects) = (Vec::new(), Vec::new());
+        self.engine.step(7, late, &mut events, &mut effects);
+        assert!(events.is_empty() && effects.is_empty(), "a late report had consequences: {events:?}");
+        self.compare();
+    }
+
+    fn list(&mut self, node: NodeId, values: &[Value]) -> ListAnswer {
+        match self.truth.list(node, values) {
+            ListTruth::Skip => ListAnswer::Skip,
+            ListTruth::Failed => ListAnswer::Failed(failure(Cause::Prepare)),
+            ListTruth::Items(items) => {
+                let items = Arc::new(Items::new(items, Vec::new()));
+                assert_eq!(Items::from_bytes(&items.to_bytes()).unwrap(), *items);
+                self.disk.lists.insert(items.digest(), Arc::clone(&items));
+                ListAnswer::Items(items)
+            }
+        }
+    }
+
+    fn prepare(&mut self, instance: InstanceId, node: NodeId, values: &[Value]) -> Prepared {
+        match self.truth.task(node, values) {
+            TaskTruth::Skip => Prepared::Skip,
+            TaskTruth::Refused => Prepared::Failed(failure(Cause::Prepare)),
+            TaskTruth::Run { key, result, needs } => {
+                if let Some(key) = key {
+                    let hit = self.disk.cache.get(&key).cloned();
+                    let first = if self.truth.is_hit(&key) { result.clone() } else { None };
+                    if let Some(value) = hit.or(first) {
+                        return Prepared::Hit { key, results: Arc::new(vec![Produced::Value(value)]) };
+                    }
+                }
+                let old = self.jobs.insert(instance, Job { key, needs: needs.clone(), result });
+                assert!(old.is_none(), "prepared twice at once");
+                Prepared::Run { key, needs, why: None }
+            }
+        }
+    }
+
+    /// Runs until the end, or until `steps` are done; whether the end was reached.
+    fn go(&mut self, dice: &mut Dice, steps: usize) -> bool {
+        self.step(Input::Begin { by: "sim".into() });
+        for _ in 0..steps {
+            if self.over.is_some() {
+                return true;
+            }
+            assert!(!self.owed.is_empty(), "nothing is owed, and the run is not over");
+            self.answer(dice);
+        }
+        self.over.is_some()
+    }
+
+    /// After a signal only what runs ends; a second signal may come.
+    fn finish_stop(&mut self, dice: &mut Dice) {
+        let starts = |journal: &[Event]| journal.iter().filter(|e| matches!(e, Event::Submitted { .. })).count();
+        let before = starts(&self.disk.journal);
+        while self.over.is_none() {
+            if dice.roll(5) == 0 {
+                self.step(Input::Stop(Stop::Hard("SIGINT".into())));
+            } else {
+                self.answer(dice);
+            }
+        }
+        assert_eq!(before, starts(&self.disk.journal), "something started after the signal");
+        assert!(!self.owed.iter().any(|owed| matches!(owed, Owed::Run { .. })), "something still runs");
+        if self.over == Some(None) {
+            assert!(!matches!(self.disk.journal.last(), Some(Event::Finished { .. })));
+        }
+    }
+
+    /// The end agrees with the oracle.
+    fn judge(&self, oracle: &Oracle) {
+        let ledger = self.engine.ledger();
+        let mut stopped = false;
+        let mut failed = false;
+        for id in (0..ledger.space().instances()).map(InstanceId) {
+            let name = self.engine.name(id);
+            let (fate, value) = oracle.ends.get(&name).unwrap_or_else(|| panic!("`{name}` should not exist"));
+            let own = match ledger.state(id) {
+                State::Succeeded | State::Cached => Fate::Well,
+                State::Failed => Fate::Failed,
+                State::Skipped => Fate::Skipped,
+                State::Cancelled => Fate::Cancelled,
+                State::Unwanted => Fate::Unwanted,
+                other => panic!("`{name}` is {other:?} at the end"),
+            };
+            failed |= own == Fate::Failed;
+            // Where the run stopped at a failure, what had no time to end otherwise is cancelled.
+            if own == Fate::Cancelled && *fate != Fate::Cancelled {
+                stopped = true;
+            } else {
+                assert_eq!(own, *fate, "`{name}`");
+            }
+            if own == Fate::Well && ledger.is_task(id) {
+                assert_eq!(ledger.results(id).unwrap()[0].value(), value, "{name}");
+            }
+            let ends = self.ends.get(&id).copied().unwrap_or(0);
+            let before = self.kept.contains(&id) || own == Fate::Unwanted;
+            assert_eq!(ends, u32::from(!before), "`{name}` ended {ends} times");
+        }
+        assert_eq!(self.over, Some(Some(if failed { RunState::Failed } else { RunState::Succeeded })));
+        assert!(!stopped || (failed && !self.truth.recipe.keep_going), "cancelled without a reason");
+        if !failed || self.truth.recipe.keep_going {
+            assert_eq!(ledger.space().instances() as usize, oracle.ends.len());
+        }
+        assert!(self.jobs.is_empty(), "prepared jobs are left: {:?}", self.jobs.keys());
+        assert!(self.owed.iter().all(|owed| !matches!(owed, Owed::Run { .. } | Owed::Record(..))), "work is left");
+        assert!(matches!(self.disk.journal.last(), Some(Event::Finished { .. })));
+    }
+}
+
+fn failure(cause: Cause) -> Failure {
+    Failure { cause, message: "as it must".into(), help: None }
+}
+
+fn cases() -> u32 {
+    if std::env::var_os("FLOWRUN_LONG").is_some_and(|long| long != "0") { 10_000 } else { 1_000 }
+}
+
+/// Runs a property over random recipes and seeds; a seed of the whole comes from `FLOWRUN_SEED`, else from the clock.
+fn over_recipes(property: impl Fn(&Arc<Plan>, &Truth, &mut Dice)) {
+    let seed: u64 = std::env::var("FLOWRUN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64
+    });
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config { cases: cases(), failure_persistence: None, ..Config::default() };
+    let rng = proptest::test_runner::TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let outcome = runner.run(&(recipes(), any::<u64>()), |(recipe, seed): (Recipe, u64)| {
+        let (plan, specs): (Arc<Plan>, Vec<NodeSpec>) = recipe.plan();
+        let truth = Truth { recipe, specs };
+        property(&plan, &truth, &mut Dice(seed));
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("FLOWRUN_SEED={seed} shows it again\n{error}");
+    }
+}
+
+/// Far more than any of these runs takes.
+const ENOUGH: usize = 100_000;
+
+#[test]
+fn any_order_gives_the_same_end() {
+    over_recipes(|plan, truth, dice| {
+        let wanted = truth.recipe.wanted(plan);
+        let oracle = Oracle::new(plan, truth, &wanted);
+        let mut disk = Disk::default();
+        let mut world = World::new(plan, truth, &mut disk);
+        assert!(world.go(dice, ENOUGH));
+        world.judge(&oracle);
+    });
+}
+
+/// A process is killed at any moment, and its journal may end anywhere in what it wrote; the next ones go on.
+#[test]
+fn a_journal_cut_anywhere_comes_to_the_same_end() {
+    over_recipes(|plan, truth, dice| {
+        let wanted = truth.recipe.wanted(plan);
+        let oracle = Oracle::new(plan, truth, &wanted);
+        let mut disk = Disk::default();
+        for _ in 0..dice.roll(4) {
+            let before = disk.journal.len();
+            let steps = dice.roll(40);
+            World::new(plan, truth, &mut disk).go(dice, steps);
+            let kept = before + dice.roll(disk.journal.len() - before + 1);
+            disk.journal.truncate(kept);
+        }
+        let mut world = World::new(plan, truth, &mut disk);
+        assert!(world.go(dice, ENOUGH));
+        world.judge(&oracle);
+        attempts_rise(&disk.journal);
+    });
+}
+
+/// A signal at any moment, a second one maybe; then the run goes on to its end.
+#[test]
+fn a_stopped_run_is_continued() {
+    over_recipes(|plan, truth, dice| {
+        let wanted = truth.recipe.wanted(plan);
+        let oracle = Oracle::new(plan, truth, &wanted);
+        let mut disk = Disk::default();
+        for _ in 0..1 + dice.roll(2) {
+            let mut world = World::new(plan, truth, &mut disk);
+            let steps = dice.roll(40);
+            if !world.go(dice, steps) {
+                world.step(Input::Stop(Stop::Soft("SIGINT".into())));
+                world.finish_stop(dice);
+            }
+        }
+        let mut world = World::new(plan, truth, &mut disk);
+        assert!(world.go(dice, ENOUGH));
+        world.judge(&oracle);
+        attempts_rise(&disk.journal);
+    });
+}
+
+/// The same seed gives the same journal: nothing depends on the order of a hash table.
+#[test]
+fn the_same_inputs_give_the_same_events() {
+    over_recipes(|plan, truth, dice| {
+        let seed = dice.roll(usize::MAX) as u64;
+        let run = || {
+            let mut disk = Disk::default();
+            let mut world = World::new(plan, truth, &mut disk);
+            world.go(&mut Dice(seed), ENOUGH);
+            disk.journal
+        };
+        assert_eq!(run(), run());
+    });
+}
+
+fn attempts_rise(journal: &[Event]) {
+    let mut attempts: HashMap<InstanceId, u32> = HashMap::new();
+    for event in journal {
+        if let Event::Submitted { instance, attempt, .. } = event {
+            let before = attempts.insert(*instance, *attempt).unwrap_or(0);
+            assert_eq!(*attempt, before + 1, "attempts of {instance:?}");
+        }
+    }
+}
