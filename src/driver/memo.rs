@@ -128,3 +128,114 @@ fn now() -> i64 {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A minute after now: no file is young.
+    fn later() -> i64 {
+        now() + 60_000_000_000
+    }
+
+    fn nothing() -> Load {
+        Box::new(Vec::new)
+    }
+
+    fn write(path: &Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn an_unchanged_file_is_read_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("reads.fq");
+        write(&path, "reads");
+        let memo = FileMemo::with_clock(dir.path(), nothing(), later);
+        let first = memo.digest_of(&path).unwrap();
+        assert_eq!(first.digest, Digest::of(b"reads"));
+        assert_eq!(memo.digest_of(&path).unwrap(), first);
+        assert_eq!(memo.files_read(), 1);
+        let rows = memo.take_fresh();
+        assert_eq!(rows, [(b"reads.fq".to_vec(), first.stat, first.digest)]);
+        assert_eq!(memo.take_fresh(), []);
+
+        // The next run, also when the project was moved: the row is relative to it.
+        let moved = dir.path().join("moved");
+        std::fs::create_dir(&moved).unwrap();
+        let memo = FileMemo::with_clock(dir.path(), Box::new(move || rows), later);
+        assert_eq!(memo.digest_of(&path).unwrap(), first);
+        assert_eq!((memo.files_read(), memo.take_fresh().len()), (0, 0));
+
+        // Another text of the same length.
+        write(&path, "READS");
+        assert_eq!(memo.digest_of(&path).unwrap().digest, Digest::of(b"READS"));
+        assert_eq!((memo.files_read(), memo.take_fresh().len()), (1, 1));
+    }
+
+    #[test]
+    fn a_file_that_has_just_changed_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("young");
+        write(&path, "one");
+        let memo = FileMemo::new(dir.path(), nothing());
+        memo.digest_of(&path).unwrap();
+        memo.digest_of(&path).unwrap();
+        assert_eq!((memo.files_read(), memo.take_fresh()), (2, vec![]));
+    }
+
+    #[test]
+    fn young_is_what_changed_less_than_two_seconds_before_it_was_read() {
+        let stat = |mtime, ctime| Stat { size: 0, mtime, ctime, inode: 0 };
+        let second = 1_000_000_000;
+        let now = 100 * second;
+        assert_eq!(changed(stat(10 * second, 98 * second), now), 98 * second);
+        assert_eq!(changed(stat(99 * second, 10 * second), now), 99 * second);
+        // A time of modification in the future was set by hand; it must not make the file young for ever.
+        assert_eq!(changed(stat(500 * second, 10 * second), now), 10 * second);
+    }
+
+    #[test]
+    fn many_threads_read_a_file_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..20).map(|i| dir.path().join(format!("{i}"))).collect();
+        paths.iter().for_each(|path| write(path, &"x".repeat(100_000)));
+        let memo = FileMemo::with_clock(dir.path(), nothing(), later);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| paths.iter().for_each(|path| drop(memo.digest_of(path).unwrap())));
+            }
+        });
+        assert_eq!((memo.files_read(), memo.take_fresh().len()), (20, 20));
+    }
+
+    #[test]
+    fn the_files_of_a_folder_are_remembered_one_by_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("index");
+        std::fs::create_dir(&root).unwrap();
+        write(&root.join("a"), "a");
+        write(&root.join("b"), "b");
+        let memo = FileMemo::with_clock(dir.path(), nothing(), later);
+        let first = memo.digest_of(&root).unwrap();
+        assert_eq!(first.digest, content::digest_path(&root).unwrap().digest);
+        assert_eq!(memo.digest_of(&root).unwrap(), first);
+        assert_eq!(memo.files_read(), 2);
+        write(&root.join("b"), "c");
+        assert_ne!(memo.digest_of(&root).unwrap().digest, first.digest);
+        assert_eq!(memo.files_read(), 3);
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error_each_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let memo = FileMemo::with_clock(dir.path(), nothing(), later);
+        let path = dir.path().join("gone");
+        for _ in 0..2 {
+            assert_eq!(memo.digest_of(&path).unwrap_err().kind, crate::sys::FaultKind::Missing);
+        }
+        write(&path, "here");
+        assert_eq!(memo.digest_of(&path).unwrap().digest, Digest::of(b"here"));
+    }
+}
