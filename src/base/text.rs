@@ -38,6 +38,11 @@ pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     near.min_by_key(|(slips, _)| *slips).map(|(_, candidate)| candidate)
 }
 
+/// The last place at or before `at` that lies between two characters.
+pub fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+}
+
 /// "did you mean `x`?" when some candidate is near.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     suggest(name, candidates).map(|near| format!("did you mean {}?", quote(near)))

@@ -11,6 +11,7 @@ mod tests;
 pub use json::to_json;
 pub use render::render;
 
+use crate::base::text::floor;
 use serde::Serialize;
 
 /// A file that was read, by its place in [`Sources`].
@@ -64,15 +65,23 @@ impl Sources {
     pub fn snippet(&self, span: Span) -> &str {
         self.text(span.file).get(span.start as usize..span.end as usize).unwrap_or("")
     }
-    /// Line and column of an offset, both from 1; the column counts characters. An offset past the end is the end.
+    /// Line and column of an offset, both from 1; the column counts characters. An offset past the end is the end of
+    /// the last line.
     pub fn line_column(&self, file: FileId, offset: u32) -> (u32, u32) {
         let text = self.text(file);
-        let before = &text[..text.floor_char_boundary((offset as usize).min(text.len()))];
+        let before = &text[..within(text, offset)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = 1 + before.bytes().filter(|b| *b == b'\n').count();
         let column = 1 + before[line_start..].chars().count();
         (line as u32, column as u32)
     }
+}
+
+/// The offset, on a character of the text; past the end it is the end of the last line.
+fn within(text: &str, offset: u32) -> usize {
+    let last = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(text).len();
+    let offset = offset as usize;
+    floor(text, if offset < text.len() { offset } else { last })
 }
 
 /// Brings diagnostics into the order of the file and drops repetitions; those without a place come first.

@@ -1,6 +1,7 @@
 //! Diagnostics for people, in the manner of rustc.
 
-use super::{Diagnostic, FileId, Label, Severity, Sources};
+use super::{Diagnostic, FileId, Severity, Sources, Span, within};
+use crate::base::text::floor;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 use std::ops::Range;
 
@@ -29,21 +30,25 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {
         let Some((path, text)) = sources.files.get(usize::from(file)) else { continue };
         let primary = diagnostic.primary.iter().map(|label| (AnnotationKind::Primary, label));
         let others = diagnostic.others.iter().map(|label| (AnnotationKind::Context, label));
-        let mut snippet = Snippet::source(&**text).path(path.as_str());
-        for (kind, label) in primary.chain(others).filter(|(_, label)| label.span.file == file) {
-            snippet = snippet.annotation(annotation(kind, label, text));
-        }
-        group = group.element(snippet);
+        let labels = primary.chain(others).filter(|(_, label)| label.span.file == file);
+        let places: Vec<_> = labels.map(|(kind, label)| (kind, visible(text, label.span), label)).collect();
+        // only the lines in question: a file may be long
+        let from = places.iter().map(|(_, range, _)| range.start).min().unwrap_or(0);
+        let to = places.iter().map(|(_, range, _)| range.end).max().unwrap_or(0);
+        let from = text[..from].rfind('\n').map_or(0, |newline| newline + 1);
+        let to = text[to..].find('\n').map_or(text.len(), |newline| to + newline + 1);
+        let line = 1 + text[..from].bytes().filter(|b| *b == b'\n').count();
+        let annotations = places.into_iter().map(|(kind, range, label)| {
+            let annotation = kind.span(range.start - from..range.end - from);
+            if label.text.is_empty() { annotation } else { annotation.label(label.text.as_str()) }
+        });
+        let snippet = Snippet::source(&text[from..to]).line_start(line).path(path.as_str());
+        group = group.element(snippet.annotations(annotations));
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
     }
     group
-}
-
-fn annotation<'a>(kind: AnnotationKind, label: &'a Label, text: &str) -> annotate_snippets::Annotation<'a> {
-    let annotation = kind.span(visible(text, label.span.start as usize..label.span.end as usize));
-    if label.text.is_empty() { annotation } else { annotation.label(label.text.as_str()) }
 }
 
 /// The files that a diagnostic points into, the primary's first.
@@ -58,9 +63,11 @@ fn files(diagnostic: &Diagnostic) -> Vec<FileId> {
 }
 
 /// The range on whole characters, within the text, and without the newline that ends it.
-fn visible(text: &str, range: Range<usize>) -> Range<usize> {
-    let start = text.floor_char_boundary(range.start.min(text.len()));
-    let end = text.ceil_char_boundary(range.end.clamp(start, text.len()));
-    let trimmed = text[start..end].trim_end_matches(['\n', '\r']).len();
-    start..start + trimmed
+fn visible(text: &str, span: Span) -> Range<usize> {
+    let start = within(text, span.start);
+    let mut end = floor(text, span.end as usize).max(start);
+    if end < span.end as usize && end < text.len() {
+        end += text[end..].chars().next().map_or(0, char::len_utf8);
+    }
+    start..start + text[start..end].trim_end_matches(['\n', '\r']).len()
 }

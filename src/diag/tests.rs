@@ -74,5 +74,52 @@ fn places_beyond_the_text_or_inside_a_character_do_no_harm() {
         let text = render(&[Diagnostic::error("E0101", span, "broken")], &sources, false);
         assert!(text.starts_with("error[E0101]: broken\n"), "{text}");
     }
-    assert_eq!(sources.line_column(file, 99), (2, 1));
+    assert_eq!(sources.line_column(file, 99), (1, 6));
+}
+
+#[test]
+fn the_end_of_a_file_can_be_pointed_at() {
+    let mut sources = Sources::default();
+    let file = sources.add("p.toml", "a = 1\nb = [\n");
+    let end = sources.text(file).len() as u32;
+    let d = Diagnostic::error(codes::SYNTAX, Span { file, start: end, end: end + 1 }, "the array is not closed");
+    assert_eq!(
+        render(&[d.also(Span { file, start: 10, end: 11 }, "opened here")], &sources, false),
+        "\
+error[E0101]: the array is not closed
+ --> p.toml:2:6
+  |
+2 | b = [
+  |     -^
+  |     |
+  |     opened here
+"
+    );
+    assert_eq!(sources.line_column(file, end), (2, 6));
+}
+
+#[test]
+fn only_the_lines_in_question_are_looked_at() {
+    let mut sources = Sources::default();
+    let text: String = (1..=100_000).map(|n| format!("key_{n} = {n}\n")).collect();
+    let file = sources.add("p.toml", text);
+    let d = Diagnostic::error("E0108", span(&sources, file, "key_99999 "), "far down");
+    assert_eq!(
+        render(&[d], &sources, false),
+        "\
+error[E0108]: far down
+     --> p.toml:99999:1
+      |
+99999 | key_99999 = 99999
+      | ^^^^^^^^^^
+"
+    );
+}
+
+#[test]
+fn color_is_only_there_when_asked_for() {
+    let d = [Diagnostic::bare("E0500", "no such param").help("see \u{1b}[31m`--help`")];
+    let plain = render(&d, &Sources::default(), false);
+    assert_eq!(plain, "error[E0500]: no such param\n |\n = help: see ␛[31m`--help`\n");
+    assert!(render(&d, &Sources::default(), true).contains("\u{1b}["));
 }

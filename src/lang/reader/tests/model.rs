@@ -3,6 +3,7 @@
 use super::super::read;
 use super::mistakes;
 use crate::base::Value;
+use crate::base::text::floor;
 use crate::diag::{Severity, Sources, codes};
 use crate::lang::model::*;
 use crate::lang::types::Type;
@@ -247,8 +248,8 @@ proptest! {
     ) {
         let mut text = everything();
         for (kind, at, len, new) in edits {
-            let start = text.floor_char_boundary(at % (text.len() + 1));
-            let end = text.floor_char_boundary((start + len).min(text.len())).max(start);
+            let start = floor(&text, at % (text.len() + 1));
+            let end = floor(&text, start + len).max(start);
             match kind {
                 0 => text.replace_range(start..end, ""),
                 1 => text.insert_str(start, &new),
