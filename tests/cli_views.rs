@@ -120,7 +120,9 @@ fn play(sink: &mut dyn Sink) {
 fn a_log_has_one_line_an_event() {
     let paper = Paper::default();
     play(&mut Lines::new(paper.clone(), Paint::OFF));
-    assert_data_eq!(paper.text(), str![[r#"
+    assert_data_eq!(
+        paper.text(),
+        str![[r#"
 run 7 of letters, 2 cores
 [0/2] started   gen  command changed
 [1/7] done      gen  1.5 s
@@ -136,7 +138,9 @@ nothing new starts: `align[d]` failed
 [6/7] stopped   align[\u{1b}[2J]
 [7/7] cancelled report
 
-"#]].raw());
+"#]]
+        .raw()
+    );
 }
 
 #[test]

@@ -34,7 +34,9 @@ pub fn runs(args: &RunsArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::only_pipeline(&args.words, "runs")?;
     let cannot = |error: anyhow::Error| Failed::from(crate::driver::Error::Store(error));
     let mut store = registry::store(args.store.as_deref())?(&target.state_dir(), Access::Read).map_err(cannot)?;
-    let rows = store.runs(None, args.limit).map_err(cannot)?;
+    // A pipeline that was not named stands for its folder, whose state all its pipelines share.
+    let name = target.pipeline.file_name().map(|name| name.to_string_lossy().into_owned());
+    let rows = store.runs(name.as_deref().filter(|_| target.named), args.limit).map_err(cannot)?;
     print(match args.output {
         Output::Human => runs::human(&rows, &TimeZone::system(), screen.out),
         Output::Json => runs::json(&rows),

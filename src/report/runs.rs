@@ -3,7 +3,7 @@
 use super::json::line;
 use super::outcome::counts;
 use crate::base::paint::Paint;
-use crate::base::text;
+use crate::base::{human, text};
 use crate::event::{RunState, Time};
 use crate::port::RunRow;
 use jiff::Timestamp;
@@ -34,7 +34,12 @@ pub fn human(rows: &[RunRow], zone: &TimeZone, paint: Paint) -> String {
         return "no runs yet\n".to_owned();
     }
     let mut text = String::new();
-    let head = format!("{:>5}  {:<9}  {:<19}  {:>12}  {}", "run", "state", "began", "time", "instances");
+    // Several pipelines of one folder share their state; one alone need not be named.
+    let several = rows.iter().any(|row| row.file != rows[0].file);
+    let width = if several { rows.iter().map(|row| row.file.chars().count()).max().unwrap_or(0).max(8) + 2 } else { 0 };
+    let file = |name: &str| if several { format!("{name:<width$}") } else { String::new() };
+    let head =
+        format!("{:>4}  {}{:<9}  {:<19}  {:>7}  {}", "run", file("pipeline"), "state", "began", "time", "instances");
     let _ = writeln!(text, "{}", paint.bold(head));
     for row in rows {
         let state = format!("{:<9}", word(row.state));
@@ -45,7 +50,12 @@ pub fn human(rows: &[RunRow], zone: &TimeZone, paint: Paint) -> String {
         };
         let took = row.ended.map(|ended| text::elapsed(ended.saturating_sub(row.began))).unwrap_or_default();
         let counts = if row.ended.is_some() { counts(&row.counts) } else { String::new() };
-        let line = format!("{:>5}  {state}  {}  {took:>12}  {counts}", row.run, time(row.began, zone));
+        let line = format!(
+            "{:>4}  {}{state}  {}  {took:>7}  {counts}",
+            row.run,
+            file(&human::plain(&row.file)),
+            time(row.began, zone)
+        );
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
@@ -99,10 +109,18 @@ mod tests {
         let rows = [row(3, None), row(2, Some(RunState::Failed)), row(1, Some(RunState::Succeeded))];
         assert_eq!(
             human(&rows, &TimeZone::UTC, Paint::OFF),
-            "  run  state      began                        time  instances
-    3  not ended  2023-11-14 22:13:20
-    2  failed     2023-11-14 22:13:20         1m23s  9 succeeded, 2 cached
-    1  succeeded  2023-11-14 22:13:20         1m23s  9 succeeded, 2 cached
+            " run  state      began                   time  instances
+   3  not ended  2023-11-14 22:13:20
+   2  failed     2023-11-14 22:13:20    1m23s  9 succeeded, 2 cached
+   1  succeeded  2023-11-14 22:13:20    1m23s  9 succeeded, 2 cached
+"
+        );
+        let two = [row(2, None), RunRow { file: "other.toml".into(), ..row(1, Some(RunState::Succeeded)) }];
+        assert_eq!(
+            human(&two, &TimeZone::UTC, Paint::OFF),
+            " run  pipeline    state      began                   time  instances
+   2  p.toml      not ended  2023-11-14 22:13:20
+   1  other.toml  succeeded  2023-11-14 22:13:20    1m23s  9 succeeded, 2 cached
 "
         );
         assert_eq!(human(&[], &TimeZone::UTC, Paint::OFF), "no runs yet\n");

@@ -36,7 +36,11 @@ pub fn human(status: &Status, pipeline: &str, now: Time, zone: &TimeZone, paint:
         text.push('\n');
     }
     for (name, counts) in &status.nodes {
-        let _ = writeln!(text, "  {:<name_width$}  {}", human::plain(name), outcome::counts(counts));
+        let all = outcome::counts(counts);
+        let known = *counts != Counts::default();
+        // Of a map whose list is not known yet nothing can be counted.
+        let all = if known || matches!(status.life, Life::Ended(_)) { all } else { "not known yet".to_owned() };
+        let _ = writeln!(text, "  {:<name_width$}  {all}", human::plain(name));
     }
     if !status.running.is_empty() {
         let _ = writeln!(text, "\n{}", paint.bold("at work"));
@@ -122,4 +126,100 @@ pub fn json(status: &Status, pipeline: &str) -> String {
             .collect(),
         failures: outcome::failures(&status.failures, status.run, pipeline),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Cause;
+    use crate::port::ended::FailureItem;
+    use crate::port::status::AtWork;
+
+    fn status(life: Life) -> Status {
+        let counts =
+            |succeeded, failed, running, waiting| Counts { succeeded, failed, running, waiting, ..Counts::default() };
+        Status {
+            run: 7,
+            pipeline: "variant-calling".into(),
+            life,
+            began: 1_700_000_000_000,
+            last: 1_700_000_030_000,
+            counts: counts(3, 1, 2, 4),
+            nodes: vec![
+                ("index".into(), counts(1, 0, 0, 0)),
+                ("samples.align".into(), counts(2, 1, 2, 3)),
+                ("report".into(), counts(0, 0, 0, 1)),
+            ],
+            running: vec![
+                AtWork { instance: "samples[b].align".into(), attempt: 1, since: 1_700_000_058_000 },
+                AtWork { instance: "samples[a].align".into(), attempt: 2, since: 1_700_000_012_000 },
+            ],
+            failures: vec![FailureItem {
+                instance: "samples[c].align".into(),
+                attempt: 1,
+                cause: Cause::Exit(1),
+                message: "exit status 1".into(),
+                help: None,
+                ignored: false,
+                tail: b"[E::sam] truncated file\n".to_vec(),
+                has_log: true,
+                usage: Default::default(),
+                host: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn a_live_run() {
+        let status = status(Life::Live("process 4711 on host h".to_owned()));
+        assert_eq!(
+            human(&status, "", 1_700_000_060_000, &TimeZone::UTC, Paint::OFF),
+            "\
+run 7 of variant-calling: at work: process 4711 on host h
+began 2023-11-14 22:13:20, 1m00s
+1 failed, 3 succeeded, 2 running, 4 waiting
+
+  index          1 succeeded
+  samples.align  1 failed, 2 succeeded, 2 running, 3 waiting
+  report         1 waiting
+
+at work
+  samples[a].align  48 s, attempt 2
+  samples[b].align  2.0 s
+
+failed samples[c].align
+  exit status 1
+  | [E::sam] truncated file
+  log: flowrun log 'samples[c].align' --run 7
+"
+        );
+    }
+
+    #[test]
+    fn an_interrupted_run_says_how_to_go_on() {
+        let status = Status { running: vec![], failures: vec![], nodes: vec![], ..status(Life::Interrupted) };
+        assert_eq!(
+            human(&status, " a.toml", 1_700_000_060_000, &TimeZone::UTC, Paint::OFF),
+            "\
+run 7 of variant-calling: interrupted
+began 2023-11-14 22:13:20, 30 s
+1 failed, 3 succeeded, 2 running, 4 waiting
+
+`flowrun resume a.toml` goes on where it stopped, and so does the same command
+"
+        );
+    }
+
+    #[test]
+    fn the_json_has_the_same() {
+        let status = Status { nodes: vec![], failures: vec![], ..status(Life::Ended(RunState::Failed)) };
+        assert_eq!(
+            json(&status, ""),
+            "{\"run\": 7, \"pipeline\": \"variant-calling\", \"state\": \"failed\", \"began\": 1700000000000, \
+             \"last\": 1700000030000, \"counts\": {\"succeeded\": 3, \"cached\": 0, \"failed\": 1, \"ignored\": 0, \
+             \"skipped\": 0, \"cancelled\": 0, \"running\": 2, \"waiting\": 4}, \"nodes\": [], \"running\": \
+             [{\"instance\": \"samples[b].align\", \"attempt\": 1, \"since\": 1700000058000}, \
+             {\"instance\": \"samples[a].align\", \"attempt\": 2, \"since\": 1700000012000}], \"failures\": []}\n"
+        );
+    }
 }
