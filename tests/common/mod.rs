@@ -280,7 +280,7 @@ fn time_length(chars: &[char]) -> Option<usize> {
 fn clean(command: &mut Command, home: &Path) {
     let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
     command.env_clear().env("PATH", path).env("HOME", home).env("LANG", "C.UTF-8");
-    for name in ["TMPDIR", "LLVM_PROFILE_FILE", "RUST_BACKTRACE"] {
+    for name in ["TMPDIR", "LLVM_PROFILE_FILE"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }

@@ -162,21 +162,33 @@ fn counted(project: &Project) -> BTreeMap<String, usize> {
     counts
 }
 
-/// The instances whose successful end stands in the journal of a run that is not over, by their output `who`.
+/// The instances whose successful end stands in a journal, by their output `who`. Also asserts, from the journal's own
+/// numbers, that none was submitted again after such an end: that covers tasks without outputs.
 fn ended(project: &Project) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let Ok(runs) = std::fs::read_dir(project.path(".flowrun/runs")) else { return found };
+    let (mut submitted, mut over) = (0, BTreeSet::new());
     for run in runs {
         let journal = std::fs::read(run.unwrap().path().join("journal")).unwrap_or_default();
         let whole = journal.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        for line in journal[..whole].split(|byte| *byte == b'\n') {
-            let line = String::from_utf8_lossy(line);
-            if line.contains("\"ended\"") {
-                let names = line.split('"').filter(|word| *word == "seed" || *word == "hive" || word.contains('.'));
-                found.extend(names.map(String::from));
+        over.clear();
+        for line in journal[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let event: serde_json::Value = serde_json::from_slice(line).unwrap();
+            let instance = event["instance"].as_u64();
+            if event["e"] == "submitted" {
+                submitted += 1;
+                assert!(!over.contains(&instance), "instance {instance:?} had ended and was submitted again");
+            }
+            if event["e"] == "ended"
+                && let Some(results) = event["outcome"]["result"]["Ok"].as_array()
+            {
+                over.insert(instance);
+                found.extend(results.iter().filter_map(|result| result["value"].as_str()).map(String::from));
             }
         }
     }
+    let began = project.lines("ran").len();
+    assert!(began <= submitted, "{began} executions began, the journals know of {submitted}");
     found
 }
 
