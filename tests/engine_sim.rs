@@ -181,7 +181,10 @@ impl<'a> World<'a> {
         assert!(own.failures().eq(told.failures()));
         assert!(own.at_work().eq(told.at_work()));
         for (own, told) in own.space().scopes().iter().zip(told.space().scopes().iter()) {
-            assert_eq!((own.1.map, own.1.parent, own.1.first, own.1.len), (told.1.map, told.1.parent, told.1.first, told.1.len));
+            assert_eq!(
+                (own.1.map, own.1.parent, own.1.first, own.1.len),
+                (told.1.map, told.1.parent, told.1.first, told.1.len)
+            );
         }
     }
 
@@ -193,7 +196,12 @@ impl<'a> World<'a> {
             let (scope, item) = ledger.space().out(place.scope, place.item, dep.up);
             let need = ledger.space().instance(scope, dep.node, item);
             let state = ledger.state(need);
-            assert!(state.is_end(), "{} goes on, and {} is {state:?}", self.engine.name(instance), self.engine.name(need));
+            assert!(
+                state.is_end(),
+                "{} goes on, and {} is {state:?}",
+                self.engine.name(instance),
+                self.engine.name(need)
+            );
         }
     }
 
@@ -309,7 +317,8 @@ impl<'a> World<'a> {
                 if !rest.is_empty() {
                     self.owed.push(Owed::Prepare(node, rest));
                 }
-                let answers = batch.into_iter().map(|(instance, values)| (instance, self.prepare(instance, node, &values)));
+                let answers =
+                    batch.into_iter().map(|(instance, values)| (instance, self.prepare(instance, node, &values)));
                 Input::Prepared(answers.collect())
             }
             Owed::Record(instance, node, rows) => {
@@ -351,7 +360,8 @@ impl<'a> World<'a> {
 
     /// Reports come late and twice; nothing follows from them.
     fn repeat(&mut self, input: Input, dice: &mut Dice) {
-        if matches!(input, Input::Listed { .. } | Input::Started { .. } | Input::Ended { .. } | Input::Recorded { .. }) {
+        if matches!(input, Input::Listed { .. } | Input::Started { .. } | Input::Ended { .. } | Input::Recorded { .. })
+        {
             self.last.push(input);
         }
         if self.last.is_empty() {

@@ -62,8 +62,7 @@ impl Story {
     fn new(plan: Arc<Plan>, capacity: Capacity, options: Options) -> Self {
         let fold = Fold::new(Arc::clone(&plan), &options.wanted);
         let engine = Engine::new(plan, capacity, options);
-        let mut story =
-            Self { engine, fold, journal: Vec::new(), lists: Vec::new(), text: String::new(), now: 0 };
+        let mut story = Self { engine, fold, journal: Vec::new(), lists: Vec::new(), text: String::new(), now: 0 };
         story.step("begin", Input::Begin { by: "test".into() });
         story
     }

@@ -68,7 +68,7 @@ pub enum Command {
         /// For which shell.
         shell: clap_complete::Shell,
     },
-    /// Write the man pages into a folder.
+    /// Write man pages, completions and schema into a folder.
     #[command(name = "__man", hide = true)]
     Man {
         /// The folder.

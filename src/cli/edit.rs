@@ -94,7 +94,11 @@ fn draw(plan: &crate::plan::Plan, form: GraphForm) -> String {
 
 /// `flowrun schema`
 pub fn schema() -> Result<u8, Failed> {
-    let schema = serde_json::to_string_pretty(&crate::lang::schema::schema());
-    print(schema.unwrap_or_default() + "\n")?;
+    print(schema_text())?;
     Ok(exit::OK)
+}
+
+/// The JSON Schema of pipeline files.
+pub fn schema_text() -> String {
+    format!("{:#}\n", crate::lang::schema())
 }

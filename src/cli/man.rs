@@ -1,20 +1,28 @@
-//! The man pages: clap's sections, and after them ours from the same definitions: environment and exit status.
+//! What is generated and checked in: man pages (clap's sections, then environment and exit status from the same
+//! definitions), completion scripts, the JSON Schema of pipeline files.
 
 use super::args::Cli;
 use super::{Failed, exit};
 use clap::{Command, CommandFactory};
+use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use std::io::Write;
 use std::path::Path;
 
-/// Writes a page for every command that is not hidden.
+/// Writes a page for every command that is not hidden, and the other generated files.
 pub fn write(dir: &Path) -> Result<(), Failed> {
     std::fs::create_dir_all(dir)
         .and_then(|()| {
             let mut cli = Cli::command().disable_help_subcommand(true);
             cli.build();
-            pages(cli, dir)
+            pages(cli, dir)?;
+            let folder = dir.join("completions");
+            std::fs::create_dir_all(&folder)?;
+            for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+                clap_complete::generate_to(shell, &mut Cli::command(), "flowrun", &folder)?;
+            }
+            std::fs::write(dir.join("pipeline.schema.json"), super::edit::schema_text())
         })
         .map_err(|error| Failed::machine(format!("cannot write man pages into `{}`: {error}", dir.display()), None))
 }

@@ -46,28 +46,21 @@ pub struct Recipe {
 }
 
 pub fn recipes() -> impl Strategy<Value = Recipe> {
-    let node = (
-        prop::bool::weighted(0.35),
-        any::<u8>(),
-        prop::collection::vec((any::<u8>(), any::<bool>(), prop::bool::weighted(0.3)), 0..4),
-        any::<bool>(),
-        prop::bool::weighted(0.3),
-        -1..2i8,
-        0..6u8,
-        prop::bool::weighted(0.7),
-        prop::option::weighted(0.4, 1..4u8),
-    )
-        .prop_map(|(map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel)| NodeSpec {
-            map,
-            parent,
-            deps,
-            reads_item,
-            reads_index,
-            priority,
-            salt,
-            flag,
-            max_parallel,
-        });
+    let node =
+        (
+            prop::bool::weighted(0.35),
+            any::<u8>(),
+            prop::collection::vec((any::<u8>(), any::<bool>(), prop::bool::weighted(0.3)), 0..4),
+            any::<bool>(),
+            prop::bool::weighted(0.3),
+            -1..2i8,
+            0..6u8,
+            prop::bool::weighted(0.7),
+            prop::option::weighted(0.4, 1..4u8),
+        )
+            .prop_map(|(map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel)| {
+                NodeSpec { map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel }
+            });
     let nodes = prop::collection::vec(node, 1..11);
     let chance = || prop_oneof![2 => Just(0u8), 1 => 3..12u8];
     (nodes, chance(), chance(), chance(), chance(), 1..7u8, any::<bool>(), 1..5u8, 1..3u8, 1..5u8, chance()).prop_map(
@@ -184,8 +177,9 @@ impl Recipe {
 
     pub fn wanted(&self, plan: &Plan) -> Vec<bool> {
         let root = &plan.bodies[ROOT].nodes;
-        let mut wanted: Vec<bool> =
-            (0..root.len()).map(|i| !(i * 7 + 1).is_multiple_of(usize::from(self.wanted).max(1)) || self.wanted == 0).collect();
+        let mut wanted: Vec<bool> = (0..root.len())
+            .map(|i| !(i * 7 + 1).is_multiple_of(usize::from(self.wanted).max(1)) || self.wanted == 0)
+            .collect();
         // With a node goes all that it, or what it holds, needs.
         for _ in root {
             for (id, node) in plan.nodes.iter() {

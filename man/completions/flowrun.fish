@@ -1,0 +1,122 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_flowrun_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_flowrun_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_flowrun_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_flowrun_using_subcommand
+    set -l cmd (__fish_flowrun_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c flowrun -n "__fish_flowrun_needs_command" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_needs_command" -s V -l version -d 'Print version'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "run" -d 'Run a pipeline, or continue the run that did not reach its end'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "resume" -d 'Continue a run with the plan that is stored in it, a failed one too'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "check" -d 'Read a pipeline file and say everything that is wrong with it'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "plan" -d 'Say what would run, and why'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "explain" -d 'Say why an instance would run, or where its cached result comes from'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "graph" -d 'Draw the graph of a pipeline'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "status" -d 'Show the state of a run, live or over: the newest, or RUN'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "runs" -d 'List the runs of a pipeline, newest first'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "log" -d 'Print what an instance wrote to its standard output and error'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "template" -d 'List the built-in pipelines, or copy one to start from'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "schema" -d 'Print the JSON Schema of pipeline files, for editors'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "__man" -d 'Write man pages, completions and schema into a folder'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "__executor" -d 'The helper process that starts tasks'
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -s p -l param -d 'Give a param its value; may be given many times' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l params -d 'Read values of params from a TOML or JSON file' -r -F
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -s j -l jobs -d 'Cores for tasks [default: those that flowrun may use]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l backend -d 'What executes the tasks [default: local]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l force -d 'Run this node again, whatever is cached; may be given many times' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l events -d 'Write every event as a line of JSON to this file' -r -F
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l no-cache -d 'Use no cached result; new ones are still kept'
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l keep-going -d 'After a failure go on with everything that does not need it'
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l wait -d 'Wait while another run holds this pipeline'
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -s j -l jobs -d 'Cores for tasks [default: those that flowrun may use]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l backend -d 'What executes the tasks [default: local]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l events -d 'Write every event as a line of JSON to this file' -r -F
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l keep-going -d 'After a failure go on with everything that does not need it'
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l wait -d 'Wait while another run holds this pipeline'
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand check" -s p -l param -d 'Give a param its value; may be given many times' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand check" -l params -d 'Read values of params from a TOML or JSON file' -r -F
+complete -c flowrun -n "__fish_flowrun_using_subcommand check" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand check" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -s p -l param -d 'Give a param its value; may be given many times' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l params -d 'Read values of params from a TOML or JSON file' -r -F
+complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -s j -l jobs -d 'Cores for tasks [default: those that flowrun may use]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l backend -d 'What executes the tasks [default: local]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l force -d 'Run this node again, whatever is cached; may be given many times' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l no-cache -d 'Use no cached result; new ones are still kept'
+complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l summary -d 'Only the counts, without the instances'
+complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -s p -l param -d 'Give a param its value; may be given many times' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -l params -d 'Read values of params from a TOML or JSON file' -r -F
+complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -s j -l jobs -d 'Cores for tasks [default: those that flowrun may use]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -l backend -d 'What executes the tasks [default: local]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand graph" -l format -d 'The form; the ending of FILE decides when left out, else `dot`' -r -f -a "dot\t''
+mermaid\t''
+svg\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand graph" -s o -l out -d 'Write to a file instead of standard output' -r -F
+complete -c flowrun -n "__fish_flowrun_using_subcommand graph" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand status" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand status" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs" -s n -l limit -d 'At most so many' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l run -d 'Of this run [default: the newest]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l attempt -d 'Of this attempt [default: the last]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l stdout -d 'Standard output only'
+complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l stderr -d 'Standard error only'
+complete -c flowrun -n "__fish_flowrun_using_subcommand log" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand template; and not __fish_seen_subcommand_from list new" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand template; and not __fish_seen_subcommand_from list new" -f -a "list" -d 'List the templates'
+complete -c flowrun -n "__fish_flowrun_using_subcommand template; and not __fish_seen_subcommand_from list new" -f -a "new" -d 'Copy a template into a folder; never overwrites a file'
+complete -c flowrun -n "__fish_flowrun_using_subcommand template; and __fish_seen_subcommand_from list" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand template; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand template; and __fish_seen_subcommand_from new" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand schema" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand __man" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand __executor" -s h -l help -d 'Print help'
