@@ -1,5 +1,7 @@
 //! The generated pages: help within 80 columns; man pages, completions and schema that are not stale.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Project, contents, package};

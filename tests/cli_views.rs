@@ -45,8 +45,11 @@ fn failure(cause: Cause, message: &str) -> Failure {
     Failure { cause, message: message.into(), help: None }
 }
 
-/// A run in which everything happens once: turn by turn, the events with their names, and the counts after them.
-fn recorded() -> Vec<(u64, Vec<(Event, &'static str)>, Counts)> {
+/// One turn: its time, the events with their names, and the counts after them.
+type Turn = (u64, Vec<(Event, &'static str)>, Counts);
+
+/// A run in which everything happens once.
+fn recorded() -> Vec<Turn> {
     let counts = |succeeded, cached, failed, running, waiting| Counts {
         succeeded,
         cached,

@@ -17,6 +17,12 @@ fn text(info: &PanicHookInfo<'_>) -> String {
         "flowrun stopped because of a mistake of its own: {}{place}\n{trace}\
          What had finished is kept: the same command goes on from there. Please report these lines with the\n\
          command and the output of `flowrun --version`; RUST_BACKTRACE=1 adds more to them.\n",
-        info.payload_as_str().unwrap_or("no message")
+        message(info)
     )
+}
+
+fn message<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

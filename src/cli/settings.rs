@@ -113,7 +113,7 @@ fn assignment(typed: &OsStr) -> Result<ParamWord, Failed> {
     let bytes = typed.as_encoded_bytes();
     let shown = typed.to_string_lossy();
     let wrong = || {
-        let help = match bytes.iter().any(|b| *b == b'=') || shown.is_empty() {
+        let help = match bytes.contains(&b'=') || shown.is_empty() {
             true => "a name comes before the `=`: `-p multiplier=15`".to_owned(),
             false => format!("give it a value: `-p {shown}=VALUE`"),
         };
