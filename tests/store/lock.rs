@@ -1,6 +1,6 @@
 //! The lock of a pipeline, with processes that hold it, are killed, and leave children.
 
-use crate::process::{Child, given_folder, wait_until};
+use crate::process::{Child, assert_passed, given_folder, wait_until};
 use flowrun::sys::FaultKind;
 use flowrun::sys::lock::{Lock, NoLock, Who, holder};
 use std::io::Read;
@@ -166,7 +166,7 @@ fn of_many_that_race_exactly_one_has_the_lock() {
     let children: Vec<_> = (0..6).map(|_| Child::of("lock::child_counts_under_the_lock", dir.path()).spawn()).collect();
     for child in children {
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert_passed(&output);
     }
     assert_eq!(std::fs::read_to_string(dir.path().join("count")).unwrap(), "30");
 }

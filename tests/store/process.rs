@@ -41,30 +41,42 @@ impl Child {
         self.command().output().unwrap()
     }
 
-    /// In a namespace where `mount` was run on its folder, `$0`; `None` where that is not allowed.
-    fn output_after(&self, mount: &str) -> Option<Output> {
-        let unshare = ["unshare", "--mount", "--map-root-user", "--user", "sh", "-c"];
-        let folder = self.folder.to_str().unwrap();
-        let possible =
-            Command::new(unshare[0]).args(&unshare[1..]).args([mount, folder]).stderr(Stdio::null()).status();
-        if !possible.is_ok_and(|status| status.success()) {
-            return None;
-        }
+    /// In a namespace of its own, after the shell's `mount` was run with its folder as `$0`.
+    fn output_after(self, unshare: &[&str], mount: &str) -> Output {
         let script = format!("{mount} && exec \"$@\"");
-        let words = unshare.map(str::to_owned).into_iter().chain([script, folder.to_owned()]);
-        let words = words.chain(self.words.iter().cloned()).collect();
-        Some(Self { words, folder: self.folder.clone() }.output())
+        let folder = self.folder.to_str().unwrap().to_owned();
+        let shell = ["sh".into(), "-c".into(), script, folder];
+        let words = unshare.iter().map(|word| (*word).to_owned()).chain(shell).chain(self.words).collect();
+        Self { words, folder: self.folder }.output()
     }
 
-    /// With its folder mounted read-only; `None` where that is not allowed.
-    pub fn output_in_read_only_folder(&self) -> Option<Output> {
-        self.output_after("mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\"")
+    /// With its folder mounted read-only.
+    pub fn output_in_read_only_folder(self) -> Output {
+        self.output_after(USER, "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\"")
     }
 
-    /// With an empty disk of a few hundred kB for its folder, gone afterwards; `None` where that is not allowed.
-    pub fn output_on_a_small_disk(&self) -> Option<Output> {
-        self.output_after("mount -t tmpfs -o size=400k none \"$0\"")
+    /// With an empty disk of a few hundred kB for its folder, gone afterwards.
+    pub fn output_on_a_small_disk(self) -> Output {
+        self.output_after(USER, "mount -t tmpfs -o size=400k none \"$0\"")
     }
+
+    /// With an empty btrfs for its folder, gone afterwards; `image` is made for it.
+    pub fn output_on_btrfs(self, image: &Path) -> Output {
+        std::fs::File::create(image).unwrap().set_len(128 << 20).unwrap();
+        let made = Command::new("mkfs.btrfs").arg("-q").arg(image).stderr(Stdio::null()).status().unwrap();
+        assert!(made.success());
+        let mount = format!("mount -o loop '{}' \"$0\"", image.display());
+        self.output_after(&["unshare", "--mount"], &mount)
+    }
+}
+
+/// Makes a mount without being root.
+const USER: &[&str] = &["unshare", "--user", "--map-root-user", "--mount"];
+
+/// Sees to it that the child's one test ran and went well.
+pub fn assert_passed(output: &Output) {
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("test result: ok. 1 passed"), "{text}");
 }
 
 /// The folder that the parent gave; `None`: this test was not started by another one, and has nothing to do.
@@ -79,10 +91,4 @@ pub fn wait_until(mut done: impl FnMut() -> bool) {
         assert!(begin.elapsed() < Duration::from_secs(60), "waited a minute in vain");
         std::thread::yield_now();
     }
-}
-
-/// Says in one line what this machine cannot show.
-pub fn left_out(what: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "left out: {what}");
 }
