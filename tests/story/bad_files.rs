@@ -40,12 +40,12 @@ fn an_undefined_name() {
 type = "string"
 default = "red"
 
-[task.first]
+[task.give]
 command = 'echo "word={{ params.color }}" >> "$FLOWRUN_OUTPUT"'
 outputs.word = "string"
 
 [task.second]
-command = "echo {{ frist.word }} {{ first.wrod }}"
+command = "echo {{ gvie.word }} {{ give.wrod }}"
 "#;
     refused(text, "run").1.shows(str![[r#""#]]);
 }

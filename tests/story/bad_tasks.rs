@@ -101,14 +101,14 @@ fn keep_going_finishes_what_does_not_need_the_failure() {
     let text = r#"
 [map.each]
 over = { range = [0, 4] }
-[map.each.task.first]
+[map.each.task.before]
 command = 'echo {{ item }} >> ran; test {{ item }} != 1; echo "x={{ item }}" >> "$FLOWRUN_OUTPUT"'
 outputs.x = "int"
 [map.each.task.second]
-command = 'echo second {{ first.x }} >> ran'
+command = 'echo second {{ before.x }} >> ran'
 [task.after]
 command = 'echo after >> ran'
-vars.all = "{{ each.first.x }}"
+vars.all = "{{ each.before.x }}"
 [task.aside]
 command = 'echo aside >> ran'
 "#;

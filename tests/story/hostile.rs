@@ -158,11 +158,11 @@ fn in_a_here_document() {
 #[test]
 fn as_a_value_from_task_to_task() {
     let project = Project::new(
-        "[params.value]\ntype = \"string\"\n[task.first]\nscript = '''\nimport json, os\n\
+        "[params.value]\ntype = \"string\"\n[task.give]\nscript = '''\nimport json, os\n\
          value = json.load(open(os.environ[\"FLOWRUN_VARS\"]))[\"vars\"][\"value\"]\n\
          open(os.environ[\"FLOWRUN_OUTPUT\"], \"a\").write(\"value=\" + json.dumps(value) + \"\\n\")\n'''\n\
          interpreter = [\"python3\"]\nvars.value = \"{{ params.value }}\"\noutputs.value = \"string\"\n\
-         [task.second]\ncommand = 'printf %s {{ first.value }} > {{ outputs.out }}'\noutputs.out = { file = \"out\" }\n",
+         [task.second]\ncommand = 'printf %s {{ give.value }} > {{ outputs.out }}'\noutputs.out = { file = \"out\" }\n",
     );
     for value in hostile().iter().filter(|value| value.len() < 100_000) {
         project.run_words(["run", "-p", &format!("value={value}")]).exits(0);
