@@ -30,7 +30,7 @@ pub fn status(pipeline: &Path, run: Option<u64>) -> Result<Status, Error> {
         None => runs_of(&home, pipeline)?.first().copied().ok_or_else(|| nothing_yet(pipeline))?,
     };
     let story = Story::read(&home, number)?;
-    let life = match (story.fold.finished(), story.holder(&home)) {
+    let life = match (story.fold.finished(), &story.holder) {
         (Some(state), _) => Life::Ended(state),
         (None, Some(who)) => Life::Live(format!("process {} on host {}", who.pid, who.host)),
         (None, None) => Life::Interrupted,
@@ -144,6 +144,8 @@ struct Story {
     began: Time,
     last: Time,
     run: u64,
+    /// The living process that is at it.
+    holder: Option<lock::Who>,
 }
 
 impl Story {
@@ -176,12 +178,8 @@ impl Story {
             let what = format!("`{}` cannot be followed: {error}", dir.journal().display());
             return Err(Fault::new(FaultKind::Damaged, what).into());
         }
-        Ok(Self { stored, fold, logs, folder: dir.logs(), began: began.unwrap_or(0), last, run })
-    }
-
-    /// The living process that is at this run.
-    fn holder(&self, home: &Home) -> Option<lock::Who> {
-        lock::holder(&home.lock(&path_of(&self.stored))).filter(|who| who.run == Some(self.run))
+        let holder = lock::holder(&home.lock(&path_of(&stored))).filter(|who| who.run == Some(run));
+        Ok(Self { stored, fold, logs, folder: dir.logs(), began: began.unwrap_or(0), last, run, holder })
     }
 
     fn name(&self, instance: InstanceId) -> Arc<str> {
@@ -229,13 +227,17 @@ impl Story {
                 format!("{quoted} has no attempt {attempt} in run {run}"),
                 Some(format!("its last one is {last}")),
             ),
-            _ if state.is_at_work() && attempt == last => usage(
-                format!("{quoted} is still at work in run {run}"),
-                Some(format!(
-                    "its log can be shown when it has ended; what all tasks write is in `{}`",
-                    self.folder.display()
-                )),
-            ),
+            _ if state.is_at_work() => {
+                let (what, when) = match self.holder {
+                    Some(_) => ("is still at work in", "its log can be shown when it has ended"),
+                    None => ("was cut off with", "it runs again when the run goes on"),
+                };
+                let folder = self.folder.display();
+                usage(
+                    format!("{quoted} {what} run {run}"),
+                    Some(format!("{when}; what its tasks wrote is in `{folder}`")),
+                )
+            }
             State::Cached => usage(
                 format!("{quoted} was taken from the cache in run {run}, and the run that made it is not here"),
                 Some(format!("`flowrun explain {instance}` says where it was made")),
