@@ -44,7 +44,7 @@ fn duplicates_quote_both_places_also_in_two_files() {
         .also(span(&sources, one, "a"), "first here")
         .also(span(&sources, two, "y"), "and read here");
     assert_eq!(
-        render(&[d.clone()], &sources, false),
+        render(std::slice::from_ref(&d), &sources, false),
         "\
 error[E0108]: `c` stands twice
  --> one.toml:4:1

@@ -15,9 +15,10 @@ pub fn schema() -> Value {
         .filter(|table| *table != Table::File && available(*table).next().is_some())
         .map(|table| (definition(table), table_schema(table)))
         .collect();
-    let mut root = table_schema(Table::File);
-    root["$schema"] = json!("http://json-schema.org/draft-04/schema#");
-    root["title"] = json!("flowrun pipeline");
+    let mut root = json!({ "$schema": "http://json-schema.org/draft-04/schema#", "title": "flowrun pipeline" });
+    if let (Value::Object(root), Value::Object(file)) = (&mut root, table_schema(Table::File)) {
+        root.extend(file);
+    }
     root["definitions"] = Value::Object(definitions);
     root
 }

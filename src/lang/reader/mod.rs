@@ -18,7 +18,6 @@ use crate::diag::{self, Diagnostic, FileId, Span, Spanned, codes};
 use crate::lang::keys::{Status, Table};
 use crate::lang::model::{Datum, Model, Name, NodeDecl};
 use fields::Fields;
-pub use params::outside;
 use std::ops::Range;
 use toml::de::DeValue;
 
@@ -48,11 +47,8 @@ pub fn read(text: &str, file: FileId, file_stem: &str) -> (Model, Vec<Diagnostic
 /// Where the text itself is broken, what seems to be missing may be there, and what stands on a broken line is not
 /// what was meant.
 fn drop_consequences(diagnostics: &mut Vec<Diagnostic>, syntax: &[Diagnostic], text: &str) {
-    let line = |d: &Diagnostic| {
-        let at = d.primary.as_ref().map_or(0, |label| label.span.start as usize).min(text.len());
-        text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count()
-    };
-    let broken: Vec<usize> = syntax.iter().map(line).collect();
+    let line = syntax::lines(text);
+    let broken: std::collections::HashSet<usize> = syntax.iter().map(&line).collect();
     diagnostics.retain(|d| {
         let missing = [codes::MISSING_KEY, codes::RUN_FORM, codes::EMPTY_BODY].contains(&d.code);
         !missing && !broken.contains(&line(d))

@@ -140,9 +140,8 @@ impl Reader<'_> {
     }
 }
 
-/// What rules a value of the param's type out, and where that is written: "less than the least value, 1".
-/// For the values of the command line too.
-pub fn outside(param: &ParamDecl, value: &Value) -> Option<(String, Span)> {
+/// What rules a value of the param's type out, and where that is written.
+fn outside(param: &ParamDecl, value: &Value) -> Option<(String, Span)> {
     if let Some(min) = &param.min
         && number(value) < number(&min.value)
     {

@@ -4,6 +4,7 @@
 
 use crate::base::text::quote;
 use crate::diag::{Diagnostic, FileId, Span, codes};
+use std::collections::HashMap;
 use std::ops::Range;
 use toml::de::{DeTable, Error};
 use toml_parser::Source;
@@ -34,13 +35,19 @@ pub fn parse(text: &str, file: FileId) -> Parsed<'_> {
         }
     }
     // what else is wrong on the line of a mistake is mostly its consequence
-    let line = |d: &Diagnostic| {
-        let at = d.primary.as_ref().map_or(0, |label| label.span.start as usize).min(text.len());
-        text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count()
-    };
+    let line = lines(text);
     syntax.sort_by_key(|d: &Diagnostic| d.primary.as_ref().map(|label| label.span));
     syntax.dedup_by_key(|d| line(d));
     Parsed { table: table.into_inner(), syntax, duplicates }
+}
+
+/// Tells the line of a diagnostic, from 0.
+pub fn lines(text: &str) -> impl Fn(&Diagnostic) -> usize + use<> {
+    let newlines: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+    move |d| {
+        let at = d.primary.as_ref().map_or(0, |label| label.span.start as usize);
+        newlines.partition_point(|newline| *newline < at)
+    }
 }
 
 fn mistake(error: &Error, text: &str, range: Range<usize>, file: FileId) -> Diagnostic {
@@ -104,7 +111,18 @@ struct Declared {
     range: Range<usize>,
 }
 
-struct Index(Vec<Declared>);
+/// Every name of the file, in its order, and where to find it.
+struct Index {
+    declared: Vec<Declared>,
+    /// By the offset of the name.
+    at: HashMap<usize, usize>,
+    /// The first declaration of a path, those around headers left out.
+    first: HashMap<Vec<String>, usize>,
+    /// The first one that stands for the whole of its path: a header or a value.
+    whole: HashMap<Vec<String>, usize>,
+    /// Those that are headers.
+    headers: Vec<usize>,
+}
 
 impl Index {
     fn of(text: &str) -> Self {
@@ -118,21 +136,43 @@ impl Index {
         for event in &events {
             walk.event(event, source);
         }
-        Self(walk.declared)
+        let declared = walk.declared;
+        let mut index =
+            Self { at: HashMap::new(), first: HashMap::new(), whole: HashMap::new(), headers: Vec::new(), declared };
+        for (i, d) in index.declared.iter().enumerate() {
+            index.at.insert(d.range.start, i);
+            if d.form != Form::AroundHeader {
+                index.first.entry(d.path.clone()).or_insert(i);
+            }
+            if matches!(d.form, Form::Header | Form::Value) {
+                index.whole.entry(d.path.clone()).or_insert(i);
+            }
+            if d.form == Form::Header {
+                index.headers.push(i);
+            }
+        }
+        index
     }
 
     /// What a complaint about `range` speaks of: the declaration there, and the one that it collides with.
-    fn collision(&self, range: &Range<usize>) -> Option<(&Declared, &Declared)> {
-        let position = self.0.iter().position(|d| d.range == *range)?;
-        let (here, before) = (&self.0[position], &self.0[..position]);
-        let same = before.iter().find(|d| d.path == here.path && d.form != Form::AroundHeader);
+    fn collision(&self, range: &Range<usize>) -> Option<(usize, usize)> {
+        let here = *self.at.get(&range.start)?;
+        let path = &self.declared[here].path;
+        let earlier = |found: Option<&usize>| found.copied().filter(|first| *first < here);
         // a dotted key that reaches into a table which has a header or braces of its own
-        let around = || {
-            let reaches =
-                |d: &&Declared| matches!(d.form, Form::Header | Form::Value) && here.path.starts_with(&d.path);
-            before.iter().filter(reaches).max_by_key(|d| d.path.len())
-        };
-        Some((here, same.or_else(around)?))
+        let around = || (1..=path.len()).rev().find_map(|len| earlier(self.whole.get(&path[..len])));
+        Some((here, earlier(self.first.get(path)).or_else(around)?))
+    }
+
+    /// Whether a name stands in the second of two tables of one name: then only the tables are worth a word.
+    fn inside_duplicate(&self, here: usize) -> bool {
+        let above = self.headers.partition_point(|header| *header < here).checked_sub(1).map(|i| self.headers[i]);
+        above.is_some_and(|header| {
+            let (path, table) = (&self.declared[here].path, &self.declared[header].path);
+            path.len() > table.len()
+                && path.starts_with(table)
+                && self.first.get(table).is_some_and(|first| *first < header)
+        })
     }
 }
 
@@ -233,6 +273,7 @@ fn duplicate(index: &Index, range: Range<usize>, file: FileId) -> Option<Diagnos
     if index.inside_duplicate(here) {
         return None;
     }
+    let (here, first) = (&index.declared[here], &index.declared[first]);
     let whole = first.path.join(".");
     let name = quote(&whole);
     let same = first.path.len() == here.path.len();
@@ -277,20 +318,4 @@ fn one_way(path: &[String]) -> String {
     let (whole, Some((name, outer))) = (path.join("."), path.split_last()) else { return String::new() };
     let place = if outer.is_empty() { "at the top".to_owned() } else { format!("under `[{}]`", outer.join(".")) };
     format!("write all of it in one way: `{name}.NAME = …` {place}, or `NAME = …` under `[{whole}]`")
-}
-
-impl Index {
-    /// Whether a name stands in the second of two tables of one name: then only the tables are worth a word.
-    fn inside_duplicate(&self, here: &Declared) -> bool {
-        let before = |range: &Range<usize>| {
-            let at = range.start;
-            self.0.iter().take_while(move |d| d.range.start < at)
-        };
-        let header = before(&here.range).filter(|d| d.form == Form::Header).last();
-        header.is_some_and(|header| {
-            here.path.len() > header.path.len()
-                && here.path.starts_with(&header.path)
-                && before(&header.range).any(|d| d.path == header.path && d.form != Form::AroundHeader)
-        })
-    }
 }

@@ -289,3 +289,14 @@ fn check(text: &str) {
     }
     crate::diag::render(&diagnostics, &sources, false);
 }
+
+/// What an editor of another system may put before the first character.
+#[test]
+fn a_byte_order_mark_moves_no_place() {
+    let text = "\u{feff}[task.a]\ncommand = 'true {{ x }}'\nwibbles = 1\n";
+    let (model, diagnostics) = read(text, 0, "p");
+    assert_eq!(text.find("wibbles"), diagnostics[0].primary.as_ref().map(|label| label.span.start as usize));
+    let RunDecl::Command(command) = &task(&model.nodes[0]).run else { panic!() };
+    let place = command.span_of(8..9);
+    assert_eq!(&text[place.start as usize..place.end as usize], "x");
+}
