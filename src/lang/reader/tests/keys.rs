@@ -467,7 +467,7 @@ error[E0104]: a script needs `interpreter`
 }
 
 #[test]
-fn an_empty_file_and_an_empty_map() {
+fn a_map_without_a_body() {
     let text = r##"
 [map.m]
 over = [1, 2]
