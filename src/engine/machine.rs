@@ -351,7 +351,7 @@ impl Engine {
                 if let Some((name, asks, there)) = self.budget.beyond(&needs, |i| limit_name(&plan, i)) {
                     self.served(node);
                     out.effect(Effect::Drop { instance });
-                    let message = format!("it asks for {asks} of `{name}`, and there is {there}");
+                    let message = format!("it needs {asks} of `{name}`, and there are {there} in all");
                     self.refuse(instance, Failure { cause: Cause::Prepare, message: message.into(), help: None }, out);
                     return;
                 }

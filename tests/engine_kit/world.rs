@@ -165,7 +165,7 @@ impl Recipe {
         // A map with records: they hold what the first node of its body gave, and the item.
         if spec.flag
             && let NodeKind::Map(map) = &b.plan.nodes[node].kind
-            && spec.salt % 2 == 0
+            && spec.salt.is_multiple_of(2)
         {
             let first = b.plan.bodies[map.body].nodes[0];
             let reads = vec![output_of(b, first, 0, spec.salt), read("item", From::Item { up: 0 }, &[])];
@@ -201,7 +201,7 @@ fn output_of(b: &Build, node: NodeId, up: u32, salt: u8) -> Read {
     let mut at = node;
     let mut output = Some(0);
     while let NodeKind::Map(map) = &b.plan.nodes[at].kind {
-        if !map.outputs.is_empty() && salt % 3 == 0 {
+        if !map.outputs.is_empty() && salt.is_multiple_of(3) {
             output = if salt == 0 { None } else { Some(0) };
             break;
         }
