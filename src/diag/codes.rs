@@ -75,10 +75,9 @@ codes! {
     DUPLICATE_OUTPUT = "E0402", "two tasks that declare one output path";
     SAME_FOR_EVERY_ITEM = "E0403", "an output path in a map that does not name its item";
     CONSTANT_MAP = "E0404", "a map none of whose cached tasks reads the item or the index";
-    UNKNOWN_RESOURCE = "E0405", "a resource that nobody knows";
-    OVER_LIMIT = "E0406", "more of a limited resource than there is";
-    NOTHING_TO_CACHE = "E0407", "`cache = true` on a task without outputs (a warning)";
-    UNKNOWN_NODE = "E0408", "a selection that names no node";
+    OVER_LIMIT = "E0405", "more of a limited resource than there is";
+    NOTHING_TO_CACHE = "E0406", "`cache = true` on a task without outputs (a warning)";
+    UNKNOWN_NODE = "E0407", "a selection that names no node";
 
     // 05xx: params and the command line
     UNKNOWN_PARAM = "E0501", "a value for a param that the pipeline does not have";

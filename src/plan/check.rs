@@ -65,7 +65,9 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
     if let Some(order) = &order {
         vary::check(&world, &nodes, &traces, &order.points, &mut found);
     }
-    params::unused(model, &found.used_params, &mut found.diagnostics);
+    if found.broken.is_empty() {
+        params::unused(model, &found.used_params, &mut found.diagnostics);
+    }
     let diagnostics = sorted(found.diagnostics);
     let (Some(order), true) = (order, diagnostics.iter().all(|d| d.severity == Severity::Warning)) else {
         return (None, diagnostics);

@@ -189,9 +189,9 @@ impl<'m> World<'m> {
 
     /// `outer` is the body in which the map stands.
     fn check_item_name(&self, outer: BodyId, item: &Name, diagnostics: &mut Vec<Diagnostic>) {
-        self.check_new_name(outer, item, diagnostics);
-        if let Some(node) = self.bodies[outer].names.get(&*item.value) {
-            diagnostics.push(hides(item, "the node", self.nodes[*node].name.span));
+        match self.bodies[outer].names.get(&*item.value) {
+            Some(node) => diagnostics.push(hides(item, "the node", self.nodes[*node].name.span)),
+            None => self.check_new_name(outer, item, diagnostics),
         }
     }
 

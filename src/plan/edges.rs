@@ -259,6 +259,8 @@ fn edge(world: &World<'_>, consumer: &Consumer, producer: &Producer, sure: Match
     };
     let why = if sure == Match::Yes { Why::Path } else { Why::MaybePath };
     // a path that says exactly what the other makes is as good as a name; a pattern takes what there is
-    let exact = sure == Match::Yes && consumer.pattern.literal().is_some() && producer.pattern.literal().is_some();
+    let known = |pattern: &Pattern| pattern.literal().is_some();
+    let same = up == 0 && node == producer.node && consumer.pattern == producer.pattern;
+    let exact = sure == Match::Yes && (same || known(&consumer.pattern) && known(&producer.pattern));
     found.edges.push(Edge { reader, node, up, tolerates_skip: !exact, span: consumer.span, why });
 }

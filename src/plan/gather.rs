@@ -9,7 +9,7 @@ use crate::base::{NodeId, Value};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::lang::expr::{Names, PathRead, Template, Use};
 use crate::lang::model::{Datum, TaskDecl, Text};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 /// What the check of a whole file finds, beside the nodes themselves.
@@ -18,6 +18,8 @@ pub(super) struct Findings {
     pub diagnostics: Vec<Diagnostic>,
     pub used_params: Vec<bool>,
     pub edges: Vec<Edge>,
+    /// Nodes with a string that could not be understood: what they read is not fully known.
+    pub broken: FxHashSet<NodeId>,
 }
 
 /// One reason why a node waits for another.
@@ -98,6 +100,7 @@ impl<'w, 'm> Gather<'w, 'm> {
     pub fn template(&mut self, place: Place, usage: Use, text: &Text, found: &mut Findings) -> (Template, Seen) {
         let mut seen = Seen::default();
         let Some(template) = Template::compile(text, usage, &mut found.diagnostics) else {
+            found.broken.extend(self.site.node);
             return (blank(text), seen);
         };
         if template.as_literal().is_none() {
@@ -108,7 +111,10 @@ impl<'w, 'm> Gather<'w, 'm> {
                         types.push((read.path.clone(), meaning.ty.declared()));
                         self.read(place, text, &read, meaning, &mut seen, found);
                     }
-                    Err(diagnostic) => found.diagnostics.push(diagnostic),
+                    Err(diagnostic) => {
+                        found.broken.extend(self.site.node);
+                        found.diagnostics.push(diagnostic);
+                    }
                 }
             }
             let type_of = |path: &[Arc<str>]| types.iter().find(|(p, _)| p == path)?.1.clone();

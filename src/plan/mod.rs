@@ -13,11 +13,12 @@ mod paths;
 mod resolve;
 mod select;
 mod task;
-#[cfg(test)]
-mod tests;
 mod types;
 mod vary;
 mod words;
+
+#[cfg(test)]
+mod tests;
 
 pub use check::check;
 pub use model::*;

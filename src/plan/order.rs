@@ -227,6 +227,13 @@ fn report(world: &World<'_>, edges: &[Edge], waits: &[Vec<(u32, u32)>], members:
         (edge.span, text)
     });
     let (span, text) = labels.next().unwrap_or_else(|| (world.nodes[start].name.span, String::new()));
+    if let [edge] = steps.as_slice()
+        && edge.reader == edge.node
+    {
+        let message = format!("`{0}` waits for itself: {0} -> {0}", path[0]);
+        let d = Diagnostic::error(codes::CYCLE, span, message).label("its own body makes what this takes");
+        return d.help("let the body write elsewhere, or let the source leave that out");
+    }
     let message = format!("these nodes wait for each other: {}", path.join(" -> "));
     let mut d = Diagnostic::error(codes::CYCLE, span, message).label(text);
     for (span, text) in labels {

@@ -289,16 +289,8 @@ fn check_input(world: &World<'_>, site: &Site<'_>, name: &Name, datum: &Datum, f
 }
 
 fn check_resource(world: &World<'_>, site: &Site<'_>, name: &Name, datum: &Datum, found: &mut Findings) {
-    const KNOWN: [&str; 5] = ["cpus", "memory", "time", "gpus", "disk"];
-    let limits = || world.model.limits.iter().map(|(n, _)| &*n.value);
+    // names that are neither resources nor limits are the reader's business
     let limit = world.model.limits.iter().find(|(n, _)| n.value == name.value);
-    if !KNOWN.contains(&&*name.value) && limit.is_none() {
-        let message = format!("there is no resource {}", quote(&name.value));
-        let help = did_you_mean(&name.value, KNOWN.into_iter().chain(limits()));
-        let help = help.unwrap_or_else(|| format!("say how many there are: `[limits]` with `{} = …`", name.value));
-        found.diagnostics.push(Diagnostic::error(codes::UNKNOWN_RESOURCE, name.span, message).help(help));
-        return;
-    }
     let whole = limit.is_some() || matches!(&*name.value, "cpus" | "gpus");
     if !whole {
         return;

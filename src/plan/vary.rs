@@ -59,6 +59,11 @@ pub(super) fn check(
     for (id, decl) in world.nodes.iter() {
         let What::Task(task) = &decl.what else { continue };
         let Some(trace) = traces.tasks.get(&id) else { continue };
+        if found.broken.contains(&id) {
+            // it may have meant to read the item
+            world.outwards(decl.body).for_each(|body| cached[body.index()].1 |= Depths::MAX);
+            continue;
+        }
         if let NodeKind::Task(built) = &nodes[id].kind
             && built.cache
         {

@@ -1,5 +1,11 @@
-#![allow(clippy::unwrap_used)]
 //! Stories: a pipeline, and all that is said about it.
+#![allow(clippy::unwrap_used)]
+
+mod graph;
+mod names;
+mod params;
+mod plans;
+mod shapes;
 
 use super::*;
 use crate::diag::{Severity, Sources, render};
@@ -30,7 +36,7 @@ pub(super) fn said(text: &str, given: &Given) -> (Option<Plan>, String) {
 
 #[test]
 fn the_main_job_is_a_plan() {
-    let plan = plan(include_str!("../../pipelines/compute_data.toml"));
+    let plan = plan(include_str!("../../../pipelines/compute_data.toml"));
     let shown: Vec<String> = plan
         .nodes
         .iter()
