@@ -354,7 +354,7 @@ script = "print(1)"
 interpreter = ["python3", "-I"]
 "#,
     );
-    for (name, words) in [("t", vec!["python3"]), ("u", vec![]), ("v", vec![])] {
+    for (name, words) in [("u", vec!["./run.sh"]), ("v", vec!["python3", "-I"])] {
         let found: Vec<&str> = task(&plan, name).words.iter().map(|w| &**w).collect();
         assert_eq!(found, words, "{name}");
     }
