@@ -1,11 +1,27 @@
 //! Floor 6: the shell around the engine.
 
+mod dry;
+mod facts;
+mod glob;
 pub mod history;
 pub mod journal;
+mod list;
 mod load;
 pub mod memo;
+mod prepare;
+mod run;
 pub mod rundir;
+mod scene;
+mod session;
 pub mod settings;
 
+pub use dry::{explain, plan};
 pub use load::{Loaded, load, load_stored};
+pub use run::run;
 pub use settings::*;
+
+/// Milliseconds since the Unix epoch, by this machine's clock.
+pub fn now() -> crate::event::Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

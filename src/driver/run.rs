@@ -3,21 +3,25 @@
 
 use crate::base::Digest;
 use crate::diag::{Diagnostic, codes, render};
-use crate::driver::journal::{self, Journal};
+use crate::driver::load::{Loaded, load, load_stored};
 use crate::driver::memo::FileMemo;
+use crate::driver::now;
 use crate::driver::prepare::Workshop;
 use crate::driver::rundir::{Home, RunDir, StoredPlan};
 use crate::driver::session::{Closed, Session};
 use crate::driver::settings::{BackendAsk, End, Ended, Error, FailureItem, Settings};
-use crate::driver::{Loaded, load, load_stored, now};
 use crate::engine::{Capacity, Engine, Options};
-use crate::event::{Cause, Event, RunState};
-use crate::lang::expr::Frame;
-use crate::plan::{NodeKind, Plan};
+use crate::event::{Cause, Event, LogRange, RunState};
+use crate::lang::expr::{EvalError, Frame};
+use crate::plan::{Node, NodeKind, Plan, Shape};
 use crate::port::{Access, Entry, Made, Report, RunRow, Sink, Store};
 use crate::store::artifacts::Artifacts;
+use crate::sys::Fault;
 use crate::sys::lock::{Lock, NoLock, Who};
 use rustc_hash::FxHashMap;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Runs a pipeline, or continues a run, to its end.
@@ -26,266 +30,330 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Everything that keeps it from reaching an end, see [`Error`]. What had finished by then is kept.
 pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, Error> {
     let began = now();
-    let home = Home::of(&settings.pipeline)?;
     // The file is checked before anything is written, even the lock.
     let fresh = match settings.resume {
         Some(_) => None,
         None => Some(load(&settings.pipeline, &settings.params, true)?),
     };
-    home.create()?;
-    let mut lock = acquire(&home, settings.wait, &mut sinks)?;
-    let mut store = (settings.open_store)(home.state(), Access::Write).map_err(Error::Store)?;
-    let (loaded, selected, earlier) = match (settings.resume, fresh) {
-        (Some(which), _) => resumed(&home, store.as_mut(), which)?,
-        (None, fresh) => {
-            let loaded = match fresh {
-                Some(loaded) => loaded,
-                None => load(&settings.pipeline, &settings.params, true)?,
-            };
-            let selected = Selected::of(&settings);
-            let earlier = interrupted(&home, store.as_mut(), &loaded, &selected)?;
-            (loaded, selected, earlier)
+    let place = Place::of(&settings.pipeline)?;
+    if fresh.is_some() {
+        place.home.make()?;
+    }
+    let mut lock = acquire(&place, settings.wait, &mut sinks)?;
+    let mut store = (settings.open_store)(place.home.path(), Access::Write).map_err(Error::Store)?;
+    let (loaded, asked, earlier) = match fresh {
+        Some(loaded) => {
+            let asked = Asked::of(&settings);
+            let earlier = interrupted(&place, store.as_mut(), &loaded, &asked)?;
+            (loaded, asked, earlier)
         }
+        None => resumed(&place, store.as_mut(), settings.resume.flatten())?,
     };
     for warning in &loaded.warnings {
         let text = render(std::slice::from_ref(warning), &loaded.sources, false);
         sinks.iter_mut().for_each(|sink| sink.note(text.trim_end()));
     }
+    let stored = stored_plan(&loaded, &asked);
     let plan = Arc::new(loaded.plan);
-    let wanted = plan.select(&selected.nodes).map_err(|d| wrong(vec![d]))?;
-    let force = forced(&plan, &selected)?;
+    let wanted = wanted(&plan, &asked.select)?;
+    let force = forced(&plan, &asked)?;
     let limits: Vec<u32> = plan.limits.iter().map(|(_, n)| *n).collect();
-    let capacity = (settings.capacity)(settings.jobs, &limits).map_err(Error::Backend)?;
+    let capacity = (settings.measure)(settings.jobs, &limits).map_err(Error::Backend)?;
     let impossible = beyond(&plan, &wanted, &capacity);
     if !impossible.is_empty() {
         return Err(Error::Diagnostics { list: impossible, sources: loaded.sources });
     }
-
-    let identity = selected.identity(&loaded.stored);
+    let options = Options { keep_going: asked.keep_going, wanted: wanted.clone() };
     let row = RunRow {
-        run: earlier.as_ref().map_or(0, |e| e.run),
+        run: place.home.next_run()?,
         pipeline: plan.name.clone(),
-        file: home.file_name().into(),
-        identity,
+        file: place.file.as_str().into(),
+        identity: stored.identity,
         began,
         ended: None,
         state: None,
         counts: Default::default(),
     };
-    let (dir, journal, engine) = match earlier {
-        Some(earlier) => {
-            let dir = home.run(earlier.run);
-            let (journal, events) = Journal::reopen(&dir.journal()).map_err(|e| Error::Store(e.into()))?;
-            let options = Options { keep_going: settings.keep_going, wanted: wanted.clone() };
-            let lists = |digest: Digest| dir.read_list(digest).ok().map(Arc::new);
-            let events: Vec<Event> = events.into_iter().map(|(_, event)| event).collect();
-            let engine = Engine::restore(plan.clone(), capacity.clone(), options, events.iter().cloned(), lists);
-            absorb(&plan, &engine, &events, store.as_mut(), earlier.run).map_err(Error::Store)?;
-            (dir, journal, engine)
+    let (run, dir, journal, engine) = match earlier {
+        Some(run) => {
+            let dir = RunDir::open(&place.home, run)?;
+            let mut history = History::default();
+            let journal = dir.resume_journal(&mut |_, event, list| history.push(event, list))?;
+            let engine = history.engine(plan.clone(), capacity.clone(), options)?;
+            history.absorb(&plan, &engine, store.as_mut(), run).map_err(Error::Store)?;
+            (run, dir, journal, engine)
         }
         None => {
-            let run = store.begin_run(&RunRow { run: home.newest_run()? + 1, ..row.clone() }).map_err(Error::Store)?;
-            let dir = home.create_run(run, &loaded.stored, &selected.to_json())?;
-            let journal = Journal::create(&dir.journal()).map_err(|e| Error::Store(e.into()))?;
-            let options = Options { keep_going: settings.keep_going, wanted: wanted.clone() };
-            (dir, journal, Engine::new(plan.clone(), capacity.clone(), options))
+            let run = store.begin_run(&row).map_err(Error::Store)?;
+            let dir = RunDir::create(&place.home, run, &stored)?;
+            let journal = dir.resume_journal(&mut |_, _, _| {})?;
+            (run, dir, journal, Engine::new(plan.clone(), capacity.clone(), options))
         }
     };
-    lock.name_run(dir.number()).map_err(|e| Error::Store(e.into()))?;
-    let row = RunRow { run: dir.number(), ..row };
+    lock.name_run(run)?;
 
     let (reporter, reports) = crossbeam::channel::unbounded::<Report>();
-    let ask = BackendAsk { jobs: settings.jobs, limits, run_dir: dir.path().to_owned(), reports: reporter, lock: lock.as_raw_fd() };
+    let inherited = lock.as_fd().try_clone_to_owned().map_err(|e| Error::Backend(e.into()))?;
+    // What ran under a relative path must be found from any folder.
+    let run_dir = place.project.join(".flowrun/runs").join(run.to_string());
+    let ask = BackendAsk { jobs: settings.jobs, limits, run_dir: run_dir.clone(), reports: reporter, lock: Some(inherited) };
     let backend = (settings.open_backend)(ask).map_err(Error::Backend)?;
-    let signals = crate::sys::signals::listen().map_err(|e| Error::Backend(e.into()))?;
+    let signals = crate::sys::signals::signals().map_err(|e| Error::Backend(e.into()))?;
     let store = Arc::new(Mutex::new(store));
-    let memo = Arc::new(FileMemo::over(home.project(), store.clone()));
-    let artifacts = Arc::new(match &settings.artifacts {
+    let memo = Arc::new(memo_over(&place.project, &store));
+    let artifacts = match &settings.artifacts {
         Some(folder) => Artifacts::named(folder),
-        None => Artifacts::by_reflink(home.artifacts()),
-    });
+        None => Artifacts::by_reflink(place.home.artifacts()),
+    };
     let workshop = Arc::new(Workshop::new(
         plan.clone(),
-        home.project().to_owned(),
-        (dir.number(), dir.path().to_owned()),
+        place.project.clone(),
+        (run, run_dir),
         capacity,
         memo,
         store.clone(),
-        Some(artifacts),
+        Some(Arc::new(artifacts)),
         force,
         false,
     ));
     let me = Who::me(began);
     let by = format!("flowrun {}, process {} on {}", env!("CARGO_PKG_VERSION"), me.pid, me.host);
     let made = Made {
-        run: dir.number(),
+        run,
         host: me.host.as_str().into(),
         user: std::env::var("USER").unwrap_or_default().into(),
         version: env!("CARGO_PKG_VERSION").into(),
         ..Made::default()
     };
     let workers = crate::sys::cores().min(8) as usize;
-    let session = Session { plan: plan.clone(), engine, journal, dir: &dir, workshop, backend, reports, signals, sinks, made };
+    let session =
+        Session { plan: plan.clone(), engine, journal, dir: &dir, workshop, backend, reports, signals, sinks, made };
     let closed = session.drive(by.into(), workers)?;
 
-    let ended = conclude(&plan, &wanted, &dir, &closed, began);
+    let ended = conclude(&plan, &wanted, (run, &dir), &closed, began);
+    let mut trouble = closed.store_error;
     if let Some(state) = closed.state {
-        let row = RunRow { ended: Some(now()), state: Some(state), counts: ended.counts, ..row };
+        let row = RunRow { run, ended: Some(now()), state: Some(state), counts: ended.counts, ..row };
         let written = store.lock().unwrap_or_else(PoisonError::into_inner).end_run(&row);
-        if let Some(error) = closed.store_error.or(written.err()) {
-            return Err(Error::Store(error.context("the run has ended, and its results are in its journal")));
-        }
+        trouble = trouble.or(written.err());
     }
     lock.release();
-    Ok(ended)
+    match trouble {
+        Some(error) => Err(Error::Store(error.context("the run is over; its results are safe in its journal"))),
+        None => Ok(ended),
+    }
+}
+
+/// Where a pipeline file stands.
+pub struct Place {
+    /// Its folder, absolute.
+    pub project: PathBuf,
+    /// Its name there.
+    pub file: String,
+    /// The state folder beside it.
+    pub home: Home,
+}
+
+impl Place {
+    /// Of a pipeline file.
+    ///
+    /// # Errors
+    /// When its folder is not there.
+    pub fn of(pipeline: &Path) -> Result<Self, Error> {
+        let folder = pipeline.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let project = folder.canonicalize().map_err(|error| Fault::io("find the folder", folder, &error))?;
+        let file = pipeline.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Named as the user named it, for messages.
+        Ok(Self { home: Home::beside(pipeline), project, file })
+    }
+}
+
+/// The digests of files that earlier runs found.
+pub fn memo_over(project: &Path, store: &Arc<Mutex<Box<dyn Store>>>) -> FileMemo {
+    let store = store.clone();
+    FileMemo::new(
+        project,
+        Box::new(move || store.lock().unwrap_or_else(PoisonError::into_inner).files().unwrap_or_default()),
+    )
 }
 
 /// What a run was asked for beside its file and params.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-pub struct Selected {
+pub struct Asked {
     /// Nodes on the command line.
-    pub nodes: Vec<String>,
+    #[serde(skip)]
+    pub select: Vec<String>,
     /// `--force`
+    #[serde(default)]
     pub force: Vec<String>,
     /// `--no-cache`
+    #[serde(default)]
     pub no_cache: bool,
+    /// `--keep-going`
+    #[serde(default)]
+    pub keep_going: bool,
 }
 
-impl Selected {
+impl Asked {
     /// From the settings.
     pub fn of(settings: &Settings) -> Self {
-        Self { nodes: settings.select.clone(), force: settings.force.clone(), no_cache: settings.no_cache }
-    }
-    fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-    /// The same text of the file, values of params and selection make the same run.
-    fn identity(&self, stored: &StoredPlan) -> Digest {
-        let text = serde_json::to_vec(&(stored, self)).unwrap_or_default();
-        Digest::of(&text)
+        let (select, force) = (settings.select.clone(), settings.force.clone());
+        Self { select, force, no_cache: settings.no_cache, keep_going: settings.keep_going }
     }
 }
 
-/// A run that has not reached its end.
-struct Earlier {
-    run: u64,
+/// What the run's folder keeps, with the identity by which a plain `run` knows the run again.
+fn stored_plan(loaded: &Loaded, asked: &Asked) -> StoredPlan {
+    let stored = loaded.stored.clone();
+    let identity = serde_json::to_vec(&(&stored.identity, &asked.select, &asked.force, asked.no_cache));
+    let identity = Digest::of(&identity.unwrap_or_default());
+    let options = serde_json::to_value(asked).unwrap_or_default();
+    StoredPlan { identity, options, select: asked.select.clone(), ..stored }
 }
 
-fn acquire(home: &Home, wait: bool, sinks: &mut [Box<dyn Sink>]) -> Result<Lock, Error> {
-    let who = Who::me(now());
+fn acquire(place: &Place, wait: bool, sinks: &mut [Box<dyn Sink>]) -> Result<Lock, Error> {
+    let (path, who) = (place.home.lock(Path::new(&place.file)), Who::me(now()));
     let taken = if wait {
         let mut said = false;
-        Lock::acquire_waiting(&home.lock(), who, &mut |held| {
+        Lock::acquire_waiting(&path, who, &mut |held| {
             if !std::mem::replace(&mut said, true) {
                 sinks.iter_mut().for_each(|sink| sink.note(&format!("waiting for {held}")));
             }
             true
         })
     } else {
-        Lock::acquire(&home.lock(), who)
+        Lock::acquire(&path, who)
     };
     taken.map_err(|error| match error {
         NoLock::Held(held) => Error::Held { by: held.to_string() },
-        NoLock::Fault(fault) => Error::Store(fault.into()),
+        NoLock::Fault(fault) => Error::Fault(fault),
     })
 }
 
 /// The run that `resume` names, with the plan stored in it.
 fn resumed(
-    home: &Home,
+    place: &Place,
     store: &mut dyn Store,
     which: Option<u64>,
-) -> Result<(Loaded, Selected, Option<Earlier>), Error> {
-    let rows = store.runs(Some(home.file_name()), 1).map_err(Error::Store)?;
-    let run = match which.or_else(|| rows.first().map(|row| row.run)) {
-        Some(run) if home.run(run).path().is_dir() => run,
-        Some(run) => {
-            let message = format!("there is no run {run} of {}", home.file_name());
-            return Err(Error::Usage { message, help: Some("`flowrun runs` lists them".into()) });
-        }
-        None => {
-            let message = format!("{} has never been run", home.file_name());
-            return Err(Error::Usage { message, help: Some("begin with `flowrun run`".into()) });
-        }
+) -> Result<(Loaded, Asked, Option<u64>), Error> {
+    let rows = store.runs(Some(&place.file), 1).map_err(Error::Store)?;
+    let Some(run) = which.or_else(|| rows.first().map(|row| row.run)) else {
+        let message = format!("`{}` has never been run", place.file);
+        return Err(Error::Usage { message, help: Some("begin with `flowrun run`".into()) });
     };
-    let (stored, selected) = home.run(run).read_plan().map_err(|e| Error::Store(e.into()))?;
-    let selected = serde_json::from_str(&selected).unwrap_or_default();
-    let loaded = load_stored(home, stored)?;
-    Ok((loaded, selected, Some(Earlier { run })))
+    if !place.home.run(run).is_dir() {
+        let message = format!("there is no run {run} of `{}`", place.file);
+        return Err(Error::Usage { message, help: Some("`flowrun runs` lists them".into()) });
+    }
+    let stored = RunDir::open(&place.home, run)?.read_plan()?;
+    let asked: Asked = serde_json::from_value(stored.options.clone()).unwrap_or_default();
+    let asked = Asked { select: stored.select.clone(), ..asked };
+    let loaded = load_stored(&stored)?;
+    Ok((loaded, asked, Some(run)))
 }
 
-/// The newest run of the file, if it was interrupted and is the same; what an interrupted run of another file or other
-/// params had finished goes to the store.
-fn interrupted(
-    home: &Home,
-    store: &mut dyn Store,
-    loaded: &Loaded,
-    selected: &Selected,
-) -> Result<Option<Earlier>, Error> {
-    let rows = store.runs(Some(home.file_name()), 1).map_err(Error::Store)?;
+/// The newest run of the file, if it was interrupted and is the same. What an interrupted run of another text or other
+/// params had finished goes to the store, so that it is not lost.
+fn interrupted(place: &Place, store: &mut dyn Store, loaded: &Loaded, asked: &Asked) -> Result<Option<u64>, Error> {
+    let rows = store.runs(Some(&place.file), 1).map_err(Error::Store)?;
     let Some(row) = rows.first().filter(|row| row.ended.is_none()) else { return Ok(None) };
-    let dir = home.run(row.run);
-    if !dir.journal().is_file() {
+    if !place.home.run(row.run).join("journal").is_file() {
         return Ok(None);
     }
-    if row.identity == selected.identity(&loaded.stored) {
-        return Ok(Some(Earlier { run: row.run }));
+    if row.identity == stored_plan(loaded, asked).identity {
+        return Ok(Some(row.run));
     }
-    salvage(home, &dir, store).map_err(Error::Store)?;
+    let dir = RunDir::open(&place.home, row.run)?;
+    if let Err(error) = salvage(place, &dir, store, row.run) {
+        // It is a run that can still be continued by `resume`; a new one must not fail for it.
+        let what = format!("what run {} had finished could not be read: {error:#}", row.run);
+        return Err(Error::Store(anyhow::anyhow!(what)));
+    }
     Ok(None)
 }
 
-/// Writes what an interrupted run had finished to the store. A plan that cannot be read any more gives nothing.
-fn salvage(home: &Home, dir: &RunDir, store: &mut dyn Store) -> anyhow::Result<()> {
-    let Ok((stored, _)) = dir.read_plan() else { return Ok(()) };
-    let Ok(loaded) = load_stored(home, stored) else { return Ok(()) };
-    let events: Vec<Event> = journal::read(&dir.journal())?.into_iter().map(|(_, event)| event).collect();
+/// Writes what an interrupted run had finished to the store.
+fn salvage(place: &Place, dir: &RunDir, store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
+    let stored = dir.read_plan()?;
+    // A plan that this version refuses has nothing that a later run could take.
+    let Ok(loaded) = load_stored(&stored) else { return Ok(()) };
     let plan = Arc::new(loaded.plan);
     let nothing = Capacity { cpus: 0, memory: 0, gpus: Vec::new(), limits: Vec::new(), window: 1 };
-    let lists = |digest: Digest| dir.read_list(digest).ok().map(Arc::new);
-    let engine = Engine::restore(plan.clone(), nothing, Options::default(), events.iter().cloned(), lists);
-    absorb(&plan, &engine, &events, store, dir.number())
+    let mut history = History::default();
+    dir.read_journal(0, &mut |_, event, list| history.push(event, list))?;
+    let options = Options { keep_going: false, wanted: wanted(&plan, &stored.select)? };
+    let engine = history.engine(plan.clone(), nothing, options)?;
+    history.absorb(&plan, &engine, store, run)
 }
 
-/// Results that stand in the journal and did not reach the store, for its driver was killed in between.
-fn absorb(plan: &Plan, engine: &Engine, events: &[Event], store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
-    let mut keys = FxHashMap::default();
-    let mut ended = Vec::new();
-    for event in events {
-        match event {
-            Event::Submitted { instance, attempt, key: Some(key), .. } => {
-                keys.insert((*instance, *attempt), *key);
-            }
-            Event::Ended { instance, attempt, outcome } => {
-                if let (Some(key), Ok(results)) = (keys.get(&(*instance, *attempt)), &outcome.result) {
-                    ended.push((*instance, *key, results.clone(), outcome.usage.clone()));
-                }
-            }
-            _ => {}
+/// What a journal tells.
+#[derive(Default)]
+struct History {
+    events: Vec<Event>,
+    lists: FxHashMap<Digest, Arc<crate::engine::Items>>,
+}
+
+impl History {
+    fn push(&mut self, event: Event, list: Option<Arc<crate::engine::Items>>) {
+        if let Some(list) = list {
+            self.lists.insert(list.digest(), list);
         }
+        self.events.push(event);
     }
-    let asked: Vec<_> = ended.iter().map(|(_, key, ..)| *key).collect();
-    let known = store.lookup(&asked)?;
-    let lost = ended.into_iter().zip(known).filter(|(_, hit)| hit.is_none());
-    let entries: Vec<Entry> = lost
-        .map(|((instance, key, results, usage), _)| Entry {
-            key,
-            pipeline: plan.name.clone(),
-            node: plan.nodes[engine.place(instance).node].path.clone(),
-            instance: engine.name(instance).into(),
-            fixed: Arc::default(),
-            own: Vec::new(),
-            results,
-            made: Made { run, at: usage.began, wall_us: usage.wall_us, ..Made::default() },
-        })
-        .collect();
-    if entries.is_empty() { Ok(()) } else { store.record(&entries) }
+
+    fn engine(&self, plan: Arc<Plan>, capacity: Capacity, options: Options) -> Result<Engine, Error> {
+        let lists = |digest| self.lists.get(&digest).cloned();
+        Engine::restore(plan, capacity, options, self.events.iter().cloned(), lists)
+            .map_err(|error| Error::Store(anyhow::anyhow!("the journal of the run does not fit its plan: {error}")))
+    }
+
+    /// Results that did not reach the store, for their driver was killed before it wrote them.
+    fn absorb(&self, plan: &Plan, engine: &Engine, store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
+        let mut keys = FxHashMap::default();
+        let mut ended = Vec::new();
+        for event in &self.events {
+            match event {
+                Event::Submitted { instance, attempt, key: Some(key), .. } => {
+                    keys.insert((*instance, *attempt), *key);
+                }
+                Event::Ended { instance, attempt, outcome } => {
+                    if let (Some(key), Ok(results)) = (keys.get(&(*instance, *attempt)), &outcome.result) {
+                        ended.push((*instance, *key, results.clone(), outcome.usage.clone()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let asked: Vec<_> = ended.iter().map(|(_, key, ..)| *key).collect();
+        let known = store.lookup(&asked)?;
+        let lost = ended.into_iter().zip(known).filter(|(_, hit)| hit.is_none());
+        let entries: Vec<Entry> = lost
+            .map(|((instance, key, results, usage), _)| Entry {
+                key,
+                pipeline: plan.name.clone(),
+                node: plan.nodes[engine.place(instance).node].path.clone(),
+                instance: engine.name(instance).into(),
+                fixed: Arc::default(),
+                own: Vec::new(),
+                results,
+                made: Made { run, at: usage.began, wall_us: usage.wall_us, ..Made::default() },
+            })
+            .collect();
+        if entries.is_empty() { Ok(()) } else { store.record(&entries) }
+    }
+}
+
+/// Of each node of the root whether it runs, by the nodes that were named.
+pub fn wanted(plan: &Plan, names: &[String]) -> Result<Vec<bool>, Error> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    plan.select(&names)
+        .map_err(|diagnostic| Error::Diagnostics { list: vec![diagnostic], sources: Default::default() })
 }
 
 /// Of each node whether its earlier results are passed over.
-pub fn forced(plan: &Plan, selected: &Selected) -> Result<Vec<bool>, Error> {
-    let mut force = vec![selected.no_cache; plan.nodes.len()];
-    for name in &selected.force {
+pub fn forced(plan: &Plan, asked: &Asked) -> Result<Vec<bool>, Error> {
+    let mut force = vec![asked.no_cache; plan.nodes.len()];
+    for name in &asked.force {
         let prefix = format!("{name}.");
         let mut found = false;
         for (id, node) in plan.nodes.iter() {
@@ -343,7 +411,7 @@ pub fn beyond(plan: &Plan, wanted: &[bool], capacity: &Capacity) -> Vec<Diagnost
     list
 }
 
-fn is_wanted(plan: &Plan, wanted: &[bool], node: &crate::plan::Node) -> bool {
+fn is_wanted(plan: &Plan, wanted: &[bool], node: &Node) -> bool {
     let mut node = node;
     while let Some(owner) = plan.bodies[node.body].owner {
         node = &plan.nodes[owner];
@@ -351,15 +419,11 @@ fn is_wanted(plan: &Plan, wanted: &[bool], node: &crate::plan::Node) -> bool {
     wanted.get(node.slot as usize).copied().unwrap_or(true)
 }
 
-fn wrong(list: Vec<Diagnostic>) -> Error {
-    Error::Diagnostics { list, sources: Default::default() }
-}
-
 /// The pipeline's outputs, the failures with the ends of their logs, the counts.
-fn conclude(plan: &Plan, wanted: &[bool], dir: &RunDir, closed: &Closed, began: u64) -> Ended {
-    let mut failures: Vec<FailureItem> = closed.engine.failures().iter().map(|failed| {
+fn conclude(plan: &Plan, wanted: &[bool], (run, dir): (u64, &RunDir), closed: &Closed, began: u64) -> Ended {
+    let mut failures: Vec<FailureItem> = closed.engine.failures().map(|failed| {
         let (tail, has_log) = match failed.log {
-            Some(range) => dir.tail(range),
+            Some(range) => log_tail(dir, range),
             None => (Vec::new(), false),
         };
         FailureItem {
@@ -396,10 +460,10 @@ fn conclude(plan: &Plan, wanted: &[bool], dir: &RunDir, closed: &Closed, began: 
         }
     }
     let wall_ms = now().saturating_sub(began);
-    Ended { run: dir.number(), end, outputs, counts: closed.engine.counts(), wall_ms, failures }
+    Ended { run, end, outputs, counts: *closed.engine.counts(), wall_ms, failures }
 }
 
-fn reads_unwanted(plan: &Plan, wanted: &[bool], shape: &crate::plan::Shape) -> bool {
+fn reads_unwanted(plan: &Plan, wanted: &[bool], shape: &Shape) -> bool {
     let mut unwanted = false;
     shape.templates(&mut |template| {
         for read in template.reads() {
@@ -410,7 +474,7 @@ fn reads_unwanted(plan: &Plan, wanted: &[bool], shape: &crate::plan::Shape) -> b
     unwanted
 }
 
-fn output_failure(name: &str, error: crate::lang::expr::EvalError) -> FailureItem {
+fn output_failure(name: &str, error: EvalError) -> FailureItem {
     FailureItem {
         instance: format!("outputs.{name}").into(),
         attempt: 0,
@@ -423,4 +487,21 @@ fn output_failure(name: &str, error: crate::lang::expr::EvalError) -> FailureIte
         usage: Default::default(),
         host: None,
     }
+}
+
+/// The last bytes of an attempt's standard error, or of its standard output when that is empty, and whether it wrote
+/// anything.
+pub fn log_tail(dir: &RunDir, range: LogRange) -> (Vec<u8>, bool) {
+    const TAIL: u64 = 4096;
+    let read = |stream: &str, (first, length): (u64, u64)| -> std::io::Result<Vec<u8>> {
+        use std::os::unix::fs::FileExt;
+        let file = std::fs::File::open(dir.logs().join(format!("{}.{stream}", range.segment)))?;
+        let mut bytes = vec![0; length.min(TAIL) as usize];
+        file.read_exact_at(&mut bytes, first + length - bytes.len() as u64)?;
+        Ok(bytes)
+    };
+    let written = range.err.1 + range.out.1 > 0;
+    let (stream, place) = if range.err.1 > 0 { ("err", range.err) } else { ("out", range.out) };
+    // A log that is gone is no reason to lose the failure that it belongs to.
+    (read(stream, place).unwrap_or_default(), written)
 }

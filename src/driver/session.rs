@@ -186,7 +186,7 @@ impl Loop<'_> {
             self.turn()?;
         }
         self.flush();
-        self.session.journal.sync().map_err(|source| self.journal_error(source))?;
+        self.session.journal.sync()?;
         let counts = self.session.engine.counts();
         for sink in &mut self.session.sinks {
             sink.end(now(), &counts);
@@ -204,7 +204,7 @@ impl Loop<'_> {
         let (reports, signals) = (self.session.reports.clone(), self.session.signals.clone());
         let begin = now();
         let flush = self.entries_since.map(|since| since + FLUSH.1);
-        let due = [self.wake, flush, self.session.journal.sync_due()].into_iter().flatten().min();
+        let due = [self.wake, flush].into_iter().flatten().min();
         let timer = due.map_or_else(never, |due| after(Duration::from_millis(due.saturating_sub(begin))));
         select! {
             recv(reports) -> report => self.report(report.map_err(|_| backend_gone())?)?,
@@ -229,9 +229,6 @@ impl Loop<'_> {
         if self.entries.len() >= FLUSH.0 || self.entries_since.is_some_and(|since| since + FLUSH.1 <= now) {
             self.flush();
         }
-        if self.session.journal.sync_due().is_some_and(|due| due <= now) {
-            self.session.journal.sync().map_err(|source| self.journal_error(source))?;
-        }
         Ok(())
     }
 
@@ -244,7 +241,7 @@ impl Loop<'_> {
             Answer::Input(input) => {
                 // A map's list is kept before the journal speaks of it.
                 if let Input::Listed { answer: ListAnswer::Items(items), .. } = &input {
-                    self.session.dir.write_list(items).map_err(|e| Error::Store(e.into()))?;
+                    self.session.dir.write_list(items)?;
                 }
                 self.step(input);
                 Ok(())
@@ -333,7 +330,7 @@ impl Loop<'_> {
             let effects = std::mem::take(&mut self.effects);
             let time = now();
             if !events.is_empty() {
-                self.session.journal.append(time, &events).map_err(|source| self.journal_error(source))?;
+                self.session.journal.append(time, &events)?;
                 self.show(time, &events);
             }
             self.carry_out(effects)?;
@@ -424,7 +421,7 @@ impl Loop<'_> {
     fn flush(&mut self) {
         self.entries_since = None;
         let workshop = &self.session.workshop;
-        let (entries, taken, files) = (std::mem::take(&mut self.entries), workshop.taken(), workshop.memo.fresh());
+        let (entries, taken, files) = (std::mem::take(&mut self.entries), workshop.taken(), workshop.memo.take_fresh());
         let mut store = workshop.store.lock().unwrap_or_else(PoisonError::into_inner);
         let written = (|| {
             if !entries.is_empty() {
@@ -445,10 +442,6 @@ impl Loop<'_> {
             }
             self.store_error.get_or_insert(error);
         }
-    }
-
-    fn journal_error(&self, error: crate::sys::Fault) -> Error {
-        Error::Store(error.into())
     }
 }
 

@@ -123,21 +123,3 @@ pub enum Error {
     #[error("{0}")]
     Fault(#[from] Fault),
 }
-
-/// Until the driver is there.
-pub fn run(settings: Settings, sinks: Vec<Box<dyn crate::port::Sink>>) -> Result<Ended, Error> {
-    let _ = (settings, sinks);
-    todo!()
-}
-
-/// Until the driver is there.
-pub fn plan(settings: Settings) -> Result<Forecast, Error> {
-    let _ = settings;
-    todo!()
-}
-
-/// Until the driver is there.
-pub fn explain(settings: Settings) -> Result<Forecast, Error> {
-    let _ = settings;
-    todo!()
-}

@@ -1,0 +1,261 @@
+//! `plan` and `explain`: what a run would do and why. The same engine and the same `prepare` as a run, but whatever
+//! would start does not, and nothing is written.
+
+use crate::base::InstanceId;
+use crate::base::text::{count, quote};
+use crate::driver::list;
+use crate::driver::load::load;
+use crate::driver::prepare::Workshop;
+use crate::driver::run::{Asked, Place, beyond, forced, memo_over, wanted};
+use crate::driver::settings::{Action, Error, Forecast, Planned, Reason, Settings};
+use crate::engine::key::Change;
+use crate::engine::{Capacity, Effect, Engine, Input, Options, State, Why};
+use crate::event::Event;
+use crate::plan::NodeKind;
+use crate::port::{Access, Made};
+use crate::store::artifacts::Artifacts;
+use rustc_hash::FxHashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What would run, and why.
+///
+/// # Errors
+/// What keeps a run from beginning; what is wrong with one instance is told as its forecast.
+pub fn plan(settings: Settings) -> Result<Forecast, Error> {
+    forecast(&settings, &settings.select).map(|(forecast, _)| forecast)
+}
+
+/// The same for the nodes and instances that are named, with what their keys are made of and where results come from.
+///
+/// # Errors
+/// As [`plan`], and names that nothing has.
+pub fn explain(settings: Settings) -> Result<Forecast, Error> {
+    let (mut forecast, mut details) = forecast(&settings, &settings.select)?;
+    let named = |planned: &Planned, name: &String| {
+        let below = |whole: &str| whole.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(['[', '.']));
+        *planned.name == **name || *planned.node == **name || below(&planned.name) || below(&planned.node)
+    };
+    let before = forecast.instances.len();
+    if !settings.select.is_empty() {
+        for name in &settings.select {
+            if !forecast.instances.iter().any(|planned| named(planned, name)) {
+                let message = format!("there is no instance {} among the {}", quote(name), count(before as u64, "instance"));
+                return Err(Error::Usage { message, help: Some("`flowrun plan` lists them".to_owned()) });
+            }
+        }
+        forecast.instances.retain(|planned| settings.select.iter().any(|name| named(planned, name)));
+    }
+    for planned in &mut forecast.instances {
+        if let Some((components, made)) = details.remove(&planned.name) {
+            planned.components = components;
+            planned.made = made;
+        }
+    }
+    Ok(forecast)
+}
+
+/// By an instance's name: the components of its key, and where its result comes from.
+type Details = FxHashMap<Arc<str>, (Vec<crate::engine::key::Component>, Option<Made>)>;
+
+fn forecast(settings: &Settings, select: &[String]) -> Result<(Forecast, Details), Error> {
+    let loaded = load(&settings.pipeline, &settings.params, true)?;
+    let place = Place::of(&settings.pipeline)?;
+    let plan = Arc::new(loaded.plan);
+    let wanted = wanted(&plan, select)?;
+    let force = forced(&plan, &Asked::of(settings))?;
+    let limits: Vec<u32> = plan.limits.iter().map(|(_, n)| *n).collect();
+    let capacity = (settings.measure)(settings.jobs, &limits).map_err(Error::Backend)?;
+    let impossible = beyond(&plan, &wanted, &capacity);
+    if !impossible.is_empty() {
+        return Err(Error::Diagnostics { list: impossible, sources: loaded.sources });
+    }
+    let store = (settings.open_store)(place.home.path(), Access::Read).map_err(Error::Store)?;
+    let store = Arc::new(Mutex::new(store));
+    let artifacts = match &settings.artifacts {
+        Some(folder) => Artifacts::named(folder),
+        None => Artifacts::by_reflink(place.home.artifacts()),
+    };
+    let workshop = Workshop::new(
+        plan.clone(),
+        place.project.clone(),
+        (0, place.project.join(".flowrun/runs/0")),
+        capacity.clone(),
+        Arc::new(memo_over(&place.project, &store)),
+        store.clone(),
+        Some(Arc::new(artifacts)),
+        force,
+        true,
+    );
+    // Everything is prepared at once, for nothing ever starts.
+    let capacity = Capacity { window: u32::MAX, ..capacity };
+    let mut engine = Engine::new(plan, capacity, Options { keep_going: true, wanted });
+    let failures = settle(&mut engine, &workshop)?;
+    let mut told = tell(&engine, &workshop, &failures);
+    let names: Vec<(Arc<str>, Arc<str>)> = told
+        .0
+        .instances
+        .iter()
+        .filter(|planned| planned.action == Action::Cached)
+        .map(|planned| (planned.node.clone(), planned.name.clone()))
+        .collect();
+    origins(&workshop, &names, &mut told.1)?;
+    Ok(told)
+}
+
+/// Lets the engine go on until it waits for something that would have to run.
+fn settle(engine: &mut Engine, workshop: &Workshop) -> Result<FxHashMap<InstanceId, Arc<str>>, Error> {
+    let mut failures = FxHashMap::default();
+    let mut inputs = vec![Input::Begin { by: "plan".into() }];
+    while !inputs.is_empty() {
+        let (mut events, mut effects) = (Vec::new(), Vec::new());
+        for input in inputs.drain(..) {
+            engine.step(0, input, &mut events, &mut effects);
+        }
+        for event in events {
+            if let Event::Refused { instance, error } = event {
+                failures.insert(instance, error.message);
+            }
+        }
+        let (prepares, others): (Vec<Effect>, Vec<Effect>) =
+            effects.into_iter().partition(|effect| matches!(effect, Effect::Prepare { .. }));
+        for effect in others {
+            match effect {
+                Effect::List { instance, node, values } => {
+                    let node = &workshop.plan.nodes[node];
+                    if let NodeKind::Map(map) = &node.kind {
+                        let answer = list::list(map, node.when.as_ref(), &workshop.project, values);
+                        inputs.push(Input::Listed { instance, answer });
+                    }
+                }
+                Effect::Record { instance, node, rows } => {
+                    if let NodeKind::Map(map) = &workshop.plan.nodes[node].kind {
+                        inputs.push(Input::Recorded { instance, answer: list::record(map, rows) });
+                    }
+                }
+                _ => {}
+            }
+        }
+        inputs.extend(prepare(engine, workshop, prepares)?);
+    }
+    Ok(failures)
+}
+
+/// Carries out all `prepare` effects of a turn, on all cores.
+fn prepare(engine: &Engine, workshop: &Workshop, effects: Vec<Effect>) -> Result<Vec<Input>, Error> {
+    let mut work: Vec<_> = Vec::new();
+    for effect in effects {
+        if let Effect::Prepare { node, batch } = effect {
+            let names: Vec<Arc<str>> = batch.iter().map(|p| engine.name(p.instance).into()).collect();
+            work.push((node, batch, names));
+        }
+    }
+    let threads = (crate::sys::cores() as usize).min(work.len()).max(1);
+    let queue = Mutex::new(work.into_iter().enumerate());
+    let answers = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((at, (node, batch, names))) = next else { return };
+                    let answer = workshop.prepare(node, batch, &names);
+                    answers.lock().unwrap_or_else(PoisonError::into_inner).push((at, answer));
+                }
+            });
+        }
+    });
+    let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    answers.sort_by_key(|(at, _)| *at);
+    answers.into_iter().map(|(_, answer)| answer.map(Input::Prepared).map_err(Error::Store)).collect()
+}
+
+/// The engine's states as a forecast, in the order of the plan.
+fn tell(engine: &Engine, workshop: &Workshop, failures: &FxHashMap<InstanceId, Arc<str>>) -> (Forecast, Details) {
+    let mut forecast = Forecast::default();
+    let mut details = Details::default();
+    let mut instances: Vec<InstanceId> = engine.ledger().instances().collect();
+    instances.sort_by_key(|instance| {
+        let place = engine.place(*instance);
+        (place.node, place.scope, place.item)
+    });
+    let said = |text: String| vec![Reason { component: text.into(), old: None, new: None }];
+    for instance in instances {
+        let node = &workshop.plan.nodes[engine.place(instance).node];
+        let is_map = matches!(node.kind, NodeKind::Map(_));
+        let state = engine.state(instance);
+        let (action, reasons) = match state {
+            State::Cached => (Action::Cached, Vec::new()),
+            State::Failed | State::Ignored => match failures.get(&instance) {
+                Some(message) => (Action::Fail, said(message.to_string())),
+                None => continue,
+            },
+            State::Waiting { .. } | State::Preparing | State::Cancelled if !is_map || engine.ledger().is_unlisted(instance) => {
+                (Action::Unknown, said(waits(engine, instance)))
+            }
+            State::Ready | State::Submitted | State::Running | State::Delayed | State::Unknown if !is_map => {
+                match engine.why_waiting(instance) {
+                    Why::SameKey(other) => {
+                        (Action::Unknown, said(format!("has the key of `{}`, which runs", engine.name(other))))
+                    }
+                    _ => (Action::Run, Vec::new()),
+                }
+            }
+            _ => continue,
+        };
+        let name: Arc<str> = engine.name(instance).into();
+        let looked = workshop.looked(instance);
+        let reasons = match (&looked, action) {
+            (Some(looked), Action::Run) => looked.reasons.iter().map(reason).collect(),
+            _ => reasons,
+        };
+        if let Some(looked) = looked {
+            details.insert(name.clone(), (looked.components, None));
+        }
+        match action {
+            Action::Run => forecast.counts.run += 1,
+            Action::Cached => forecast.counts.cached += 1,
+            Action::Unknown => forecast.counts.unknown += 1,
+            Action::Fail => forecast.counts.fail += 1,
+        }
+        let node = node.path.clone();
+        forecast.instances.push(Planned { name, node, action, reasons, made: None, components: Vec::new() });
+    }
+    (forecast, details)
+}
+
+fn reason(change: &Change) -> Reason {
+    Reason { component: change.component.clone(), old: change.old.clone(), new: change.new.clone() }
+}
+
+/// What an instance waits for, in words.
+fn waits(engine: &Engine, instance: InstanceId) -> String {
+    match engine.why_waiting(instance) {
+        Why::Needs(needs) => match needs.as_slice() {
+            [] => "waits for something that runs".to_owned(),
+            [one] => format!("waits for `{}`", engine.name(*one)),
+            [one, rest @ ..] => format!("waits for `{}` and {} more", engine.name(*one), rest.len()),
+        },
+        _ => "needs something that cannot run".to_owned(),
+    }
+}
+
+/// Where the cached results of these instances come from.
+fn origins(workshop: &Workshop, names: &[(Arc<str>, Arc<str>)], details: &mut Details) -> Result<(), Error> {
+    let mut store = workshop.store.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut by_node: Vec<(Arc<str>, Vec<Arc<str>>)> = Vec::new();
+    for (node, name) in names {
+        match by_node.last_mut() {
+            Some((last, list)) if last == node => list.push(name.clone()),
+            _ => by_node.push((node.clone(), vec![name.clone()])),
+        }
+    }
+    for (node, names) in by_node {
+        let entries = store.latest(&workshop.plan.name, &node, &names).map_err(Error::Store)?;
+        for (name, entry) in names.iter().zip(entries) {
+            if let (Some(entry), Some((_, made))) = (entry, details.get_mut(name)) {
+                *made = Some(entry.made);
+            }
+        }
+    }
+    Ok(())
+}
