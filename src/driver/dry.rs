@@ -39,7 +39,8 @@ pub fn explain(settings: Settings) -> Result<Forecast, Error> {
     if !settings.select.is_empty() {
         for name in &settings.select {
             if !forecast.instances.iter().any(|planned| named(planned, name)) {
-                let message = format!("there is no instance {} among the {}", quote(name), count(before as u64, "instance"));
+                let message =
+                    format!("there is no instance {} among the {}", quote(name), count(before as u64, "instance"));
                 return Err(Error::Usage { message, help: Some("`flowrun plan` lists them".to_owned()) });
             }
         }
@@ -173,7 +174,7 @@ fn prepare(engine: &Engine, workshop: &Workshop, effects: Vec<Effect>) -> Result
 fn tell(engine: &Engine, workshop: &Workshop, failures: &FxHashMap<InstanceId, Arc<str>>) -> (Forecast, Details) {
     let mut forecast = Forecast::default();
     let mut details = Details::default();
-    let mut instances: Vec<InstanceId> = engine.ledger().instances().collect();
+    let mut instances: Vec<InstanceId> = (0..engine.ledger().space().instances()).map(InstanceId).collect();
     instances.sort_by_key(|instance| {
         let place = engine.place(*instance);
         (place.node, place.scope, place.item)
@@ -189,7 +190,9 @@ fn tell(engine: &Engine, workshop: &Workshop, failures: &FxHashMap<InstanceId, A
                 Some(message) => (Action::Fail, said(message.to_string())),
                 None => continue,
             },
-            State::Waiting { .. } | State::Preparing | State::Cancelled if !is_map || engine.ledger().is_unlisted(instance) => {
+            State::Waiting { .. } | State::Preparing | State::Cancelled
+                if !is_map || engine.ledger().space().scope_of(instance).is_none() =>
+            {
                 (Action::Unknown, said(waits(engine, instance)))
             }
             State::Ready | State::Submitted | State::Running | State::Delayed | State::Unknown if !is_map => {

@@ -5,6 +5,7 @@ use crate::base::{Digest, Value};
 use crate::driver::memo::FileMemo;
 use crate::engine::key::{Content, Fixed, Visitor};
 use crate::plan::{NodeKind, OutputKind, Plan, Run, Shape, Task, Workdir};
+use crate::sys::fault::Result;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component as Part, Path, PathBuf};
@@ -22,7 +23,7 @@ pub struct Facts {
 
 impl Facts {
     /// Looks at the scripts that the task's words name, and at the environment.
-    pub fn find(declared: &Declared, task: &Task, project: &Path, memo: &FileMemo) -> std::io::Result<Self> {
+    pub fn find(declared: &Declared, task: &Task, project: &Path, memo: &FileMemo) -> Result<Self> {
         let scripts = scripts(declared, task, project, memo)?;
         let environment: Vec<(Arc<str>, Value)> = task
             .names
@@ -149,12 +150,7 @@ fn normal(path: &Path) -> PathBuf {
 }
 
 /// The regular files of the project that words of the command name, with their digests.
-fn scripts(
-    declared: &Declared,
-    task: &Task,
-    project: &Path,
-    memo: &FileMemo,
-) -> std::io::Result<Vec<(Value, Option<Digest>)>> {
+fn scripts(declared: &Declared, task: &Task, project: &Path, memo: &FileMemo) -> Result<Vec<(Value, Option<Digest>)>> {
     let base = match &task.workdir {
         Workdir::Project => project.to_owned(),
         Workdir::Scratch => return Ok(Vec::new()),

@@ -26,22 +26,6 @@ pub fn expand(base: &Path, pattern: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     Ok(found)
 }
 
-/// The text as a pattern that matches nothing but itself.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '*' | '?' | '[' | ']' | '{' | '}' | '\\' => {
-                out.push('[');
-                out.push(c);
-                out.push(']');
-            }
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 enum Part {
     /// A name as it stands.
     Plain(String),
@@ -59,14 +43,32 @@ impl Part {
         if !part.contains(['*', '?', '[']) {
             return Ok(Part::Plain(part.to_owned()));
         }
-        // Braces are ordinary in a path; only `* ? [` are patterns.
-        let plain_braces = part.replace('{', "[{]").replace('}', "[}]");
-        let glob = GlobBuilder::new(if part.contains("[{]") { part } else { &plain_braces })
+        let glob = GlobBuilder::new(&plain_braces(part))
             .literal_separator(true)
+            .backslash_escape(false)
             .build()
             .map_err(|e| format!("`{part}` is no pattern: {}", e.kind()))?;
         Ok(Part::Names(glob.compile_matcher(), part.starts_with('.')))
     }
+}
+
+/// Braces are ordinary in a path; only `* ? [` begin a pattern.
+fn plain_braces(part: &str) -> String {
+    let mut out = String::with_capacity(part.len());
+    let mut in_class = false;
+    for c in part.chars() {
+        match c {
+            '{' | '}' if !in_class => out.extend(['[', c, ']']),
+            c => out.push(c),
+        }
+        // A `]` that comes first stands for itself.
+        in_class = match c {
+            '[' => true,
+            ']' => in_class && out.ends_with("[]"),
+            _ => in_class,
+        };
+    }
+    out
 }
 
 fn walk(base: &Path, at: PathBuf, parts: &[Part], found: &mut Vec<Vec<u8>>) -> Result<(), String> {
@@ -123,7 +125,11 @@ mod tests {
     use super::*;
 
     fn names(base: &Path, pattern: &str) -> Vec<String> {
-        expand(base, pattern.as_bytes()).unwrap().into_iter().map(|p| String::from_utf8_lossy(&p).into_owned()).collect()
+        expand(base, pattern.as_bytes())
+            .unwrap()
+            .into_iter()
+            .map(|p| String::from_utf8_lossy(&p).into_owned())
+            .collect()
     }
 
     #[test]
@@ -141,7 +147,7 @@ mod tests {
         assert_eq!(names(dir.path(), ".h*"), [".hidden.fq"]);
         assert_eq!(names(dir.path(), "x{1}*"), ["x{1}.fq"]);
         assert_eq!(names(dir.path(), "nowhere/*"), Vec::<String>::new());
-        assert_eq!(names(dir.path(), &format!("{}*", escape("odd[1]"))), ["odd[1].txt"]);
+        assert_eq!(names(dir.path(), "odd[[]1[]]*"), ["odd[1].txt"]);
         assert_eq!(expand(dir.path(), b"[a").unwrap_err(), "`[a` is no pattern: unclosed character class; missing ']'");
     }
 }

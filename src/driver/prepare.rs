@@ -10,7 +10,7 @@ use crate::engine::key::{Change, Component, Content, Visitor, changes, component
 use crate::engine::{Capacity, Prepared, Preparing, Values};
 use crate::event::{Failure, Produced};
 use crate::plan::{NodeKind, OutputKind, Plan, Run, Task};
-use crate::port::{Hit, Job, JobOutput, JobOutputKind, Store, Taken};
+use crate::port::{Hit, Job, JobOutput, JobOutputKind, Store};
 use crate::store::artifacts::Artifacts;
 use rustc_hash::FxHashMap;
 use std::ffi::OsStr;
@@ -60,7 +60,7 @@ struct Desk {
     ready: FxHashMap<InstanceId, Ready>,
     /// Which instance of this run gives a path, by the path's digest.
     claims: FxHashMap<[u8; 8], InstanceId>,
-    taken: Vec<Taken>,
+    taken: FxHashMap<NodeId, Vec<(Key, Arc<str>)>>,
     looked: FxHashMap<InstanceId, Looked>,
 }
 
@@ -84,8 +84,6 @@ pub struct Origin {
 
 /// What a dry run found out about an instance.
 pub struct Looked {
-    /// `None` for a task that is not cached.
-    pub key: Option<Key>,
     /// Why it would run; empty when the cache has it.
     pub reasons: Vec<Change>,
     /// All components of the key, in order.
@@ -131,8 +129,8 @@ impl Workshop {
         self.desk().ready.remove(&instance)
     }
 
-    /// Hits that stand under another instance's name, to be told to the store.
-    pub fn taken(&self) -> Vec<Taken> {
+    /// Hits that are not the newest entries of their instances, to be told to the store.
+    pub fn taken(&self) -> FxHashMap<NodeId, Vec<(Key, Arc<str>)>> {
         std::mem::take(&mut self.desk().taken)
     }
 
@@ -166,7 +164,8 @@ impl Workshop {
         let ids: Vec<(InstanceId, u32)> = batch.iter().map(|p| (p.instance, p.attempt)).collect();
         let mut answers: Vec<Option<Prepared>> = ids.iter().map(|_| None).collect();
         let facts = self.facts[node.0 as usize].get_or_init(|| {
-            Facts::find(&self.declared, task, &self.project, &self.memo).map_err(|e| format!("a script cannot be read: {e}"))
+            Facts::find(&self.declared, task, &self.project, &self.memo)
+                .map_err(|e| format!("a script cannot be read: {e}"))
         });
         let facts = match facts {
             Ok(facts) => facts,
@@ -184,16 +183,14 @@ impl Workshop {
                 Err(failure) => answers[at] = Some(Prepared::Failed(failure)),
             }
         }
-        let hits = self.look_up(node, &found, &ids)?;
+        let hits = self.look_up(node, &found, &ids, names)?;
         let mut missed = Vec::new();
         for (this, hit) in found.into_iter().zip(hits) {
             match (this.key, hit) {
                 (Some(key), Some(hit)) => match self.verify(task, &this, &hit) {
                     Ok(()) => {
-                        let instance = &names[this.at];
-                        if !self.dry && (!hit.newest || hit.instance != *instance) {
-                            let (pipeline, node) = (self.plan.name.clone(), self.plan.nodes[node].path.clone());
-                            self.desk().taken.push(Taken { key, pipeline, node, instance: instance.clone() });
+                        if !self.dry && !hit.newest {
+                            self.desk().taken.entry(node).or_default().push((key, names[this.at].clone()));
                         }
                         if self.dry {
                             self.look(facts, ids[this.at].0, &this, Vec::new());
@@ -285,7 +282,10 @@ impl Workshop {
             if before != instance {
                 let shown = String::from_utf8_lossy(path);
                 return Err(refused(
-                    format!("the output `{}` has the path `{shown}`, which another instance gives as well", output.name),
+                    format!(
+                        "the output `{}` has the path `{shown}`, which another instance gives as well",
+                        output.name
+                    ),
                     Some("name the item in the path: `{{ key }}`, `{{ index }}` or something of the item".into()),
                 ));
             }
@@ -294,14 +294,26 @@ impl Workshop {
     }
 
     /// What the store has under the keys, for those that may be taken from it.
-    fn look_up(&self, node: NodeId, found: &[Found<'_>], ids: &[(InstanceId, u32)]) -> anyhow::Result<Vec<Option<Hit>>> {
+    fn look_up(
+        &self,
+        node: NodeId,
+        found: &[Found<'_>],
+        ids: &[(InstanceId, u32)],
+        names: &[Arc<str>],
+    ) -> anyhow::Result<Vec<Option<Hit>>> {
         let asked = |this: &&Found<'_>| ids[this.at].1 == 1 && !self.force[node.0 as usize];
-        let keys: Vec<Key> = found.iter().filter(asked).filter_map(|this| this.key).collect();
+        let keys: Vec<(Key, Arc<str>)> =
+            found.iter().filter(asked).filter_map(|this| Some((this.key?, names[this.at].clone()))).collect();
         if keys.is_empty() {
             return Ok(found.iter().map(|_| None).collect());
         }
-        let mut hits = self.store.lock().unwrap_or_else(PoisonError::into_inner).lookup(&keys)?.into_iter();
-        Ok(found.iter().map(|this| if asked(&this) && this.key.is_some() { hits.next().flatten() } else { None }).collect())
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hits = store.lookup(&self.plan.name, &self.plan.nodes[node].path, &keys)?.into_iter();
+        drop(store);
+        Ok(found
+            .iter()
+            .map(|this| if asked(&this) && this.key.is_some() { hits.next().flatten() } else { None })
+            .collect())
     }
 
     /// Whether the outputs of a hit are there and whole; what is missing is restored where its bytes are kept.
@@ -318,7 +330,8 @@ impl Workshop {
                 continue;
             }
             if let Some(artifacts) = &self.artifacts {
-                let restored = if self.dry { artifacts.has(digest) } else { artifacts.restore(digest, &full).unwrap_or(false) };
+                let restored =
+                    if self.dry { artifacts.has(digest) } else { artifacts.restore(digest, &full).unwrap_or(false) };
                 if restored {
                     continue;
                 }
@@ -327,7 +340,9 @@ impl Workshop {
             return Err(Change {
                 component: format!("output {}", output.name).into(),
                 old: Some(format!("{shown} ({})", digest.short()).into()),
-                new: Some(there.map_or_else(|| format!("{shown} is missing"), |d| format!("{shown} ({})", d.short())).into()),
+                new: Some(
+                    there.map_or_else(|| format!("{shown} is missing"), |d| format!("{shown} ({})", d.short())).into(),
+                ),
             });
         }
         Ok(())
@@ -383,7 +398,7 @@ impl Workshop {
     fn look(&self, facts: &Facts, instance: InstanceId, this: &Found<'_>, reasons: Vec<Change>) {
         let own = components(|visitor| own_walk(this.scene.task(), this, visitor));
         let components = facts.fixed.components.iter().cloned().chain(own).collect();
-        self.desk().looked.insert(instance, Looked { key: this.key, reasons, components });
+        self.desk().looked.insert(instance, Looked { reasons, components });
     }
 
     /// The job of an instance.
@@ -497,7 +512,8 @@ fn command(task: &Task, scene: &Scene<'_>) -> Result<(Vec<Vec<u8>>, Option<Vec<u
 
 /// The reasons in a few words, for the line that says that an instance starts.
 fn summary(reasons: &[Change]) -> Option<Arc<str>> {
-    let changed: Vec<&str> = reasons.iter().filter(|c| c.old.is_some() || c.new.is_some()).map(|c| &*c.component).collect();
+    let changed: Vec<&str> =
+        reasons.iter().filter(|c| c.old.is_some() || c.new.is_some()).map(|c| &*c.component).collect();
     match (changed.as_slice(), reasons) {
         ([], []) => None,
         ([], [first, ..]) if &*first.component == "never run before" => None,

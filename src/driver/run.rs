@@ -1,8 +1,9 @@
 //! `run` and `resume`: from settings to an ended run. Decides whether an interrupted run is continued or a new one
 //! begins, and sees to it that nothing that had finished is lost on the way.
 
-use crate::base::Digest;
+use crate::base::{Digest, NodeId};
 use crate::diag::{Diagnostic, codes, render};
+use crate::driver::history::failure_item;
 use crate::driver::load::{Loaded, load, load_stored};
 use crate::driver::memo::FileMemo;
 use crate::driver::now;
@@ -11,7 +12,7 @@ use crate::driver::rundir::{Home, RunDir, StoredPlan};
 use crate::driver::session::{Closed, Session};
 use crate::driver::settings::{BackendAsk, End, Ended, Error, FailureItem, Settings};
 use crate::engine::{Capacity, Engine, Options};
-use crate::event::{Cause, Event, LogRange, RunState};
+use crate::event::{Cause, Event, RunState};
 use crate::lang::expr::{EvalError, Frame};
 use crate::plan::{Node, NodeKind, Plan, Shape};
 use crate::port::{Access, Entry, Made, Report, RunRow, Sink, Store};
@@ -20,7 +21,6 @@ use crate::sys::Fault;
 use crate::sys::lock::{Lock, NoLock, Who};
 use rustc_hash::FxHashMap;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -96,7 +96,8 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     let inherited = lock.as_fd().try_clone_to_owned().map_err(|e| Error::Backend(e.into()))?;
     // What ran under a relative path must be found from any folder.
     let run_dir = place.project.join(".flowrun/runs").join(run.to_string());
-    let ask = BackendAsk { jobs: settings.jobs, limits, run_dir: run_dir.clone(), reports: reporter, lock: Some(inherited) };
+    let ask =
+        BackendAsk { jobs: settings.jobs, limits, run_dir: run_dir.clone(), reports: reporter, lock: Some(inherited) };
     let backend = (settings.open_backend)(ask).map_err(Error::Backend)?;
     let signals = crate::sys::signals::signals().map_err(|e| Error::Backend(e.into()))?;
     let store = Arc::new(Mutex::new(store));
@@ -231,11 +232,7 @@ fn acquire(place: &Place, wait: bool, sinks: &mut [Box<dyn Sink>]) -> Result<Loc
 }
 
 /// The run that `resume` names, with the plan stored in it.
-fn resumed(
-    place: &Place,
-    store: &mut dyn Store,
-    which: Option<u64>,
-) -> Result<(Loaded, Asked, Option<u64>), Error> {
+fn resumed(place: &Place, store: &mut dyn Store, which: Option<u64>) -> Result<(Loaded, Asked, Option<u64>), Error> {
     let rows = store.runs(Some(&place.file), 1).map_err(Error::Store)?;
     let Some(run) = which.or_else(|| rows.first().map(|row| row.run)) else {
         let message = format!("`{}` has never been run", place.file);
@@ -264,7 +261,7 @@ fn interrupted(place: &Place, store: &mut dyn Store, loaded: &Loaded, asked: &As
         return Ok(Some(row.run));
     }
     let dir = RunDir::open(&place.home, row.run)?;
-    if let Err(error) = salvage(place, &dir, store, row.run) {
+    if let Err(error) = salvage(&dir, store, row.run) {
         // It is a run that can still be continued by `resume`; a new one must not fail for it.
         let what = format!("what run {} had finished could not be read: {error:#}", row.run);
         return Err(Error::Store(anyhow::anyhow!(what)));
@@ -273,7 +270,7 @@ fn interrupted(place: &Place, store: &mut dyn Store, loaded: &Loaded, asked: &As
 }
 
 /// Writes what an interrupted run had finished to the store.
-fn salvage(place: &Place, dir: &RunDir, store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
+fn salvage(dir: &RunDir, store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
     let stored = dir.read_plan()?;
     // A plan that this version refuses has nothing that a later run could take.
     let Ok(loaded) = load_stored(&stored) else { return Ok(()) };
@@ -310,7 +307,7 @@ impl History {
     /// Results that did not reach the store, for their driver was killed before it wrote them.
     fn absorb(&self, plan: &Plan, engine: &Engine, store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
         let mut keys = FxHashMap::default();
-        let mut ended = Vec::new();
+        let mut ended: FxHashMap<NodeId, Vec<Entry>> = FxHashMap::default();
         for event in &self.events {
             match event {
                 Event::Submitted { instance, attempt, key: Some(key), .. } => {
@@ -318,36 +315,40 @@ impl History {
                 }
                 Event::Ended { instance, attempt, outcome } => {
                     if let (Some(key), Ok(results)) = (keys.get(&(*instance, *attempt)), &outcome.result) {
-                        ended.push((*instance, *key, results.clone(), outcome.usage.clone()));
+                        let node = engine.place(*instance).node;
+                        let usage = &outcome.usage;
+                        ended.entry(node).or_default().push(Entry {
+                            key: *key,
+                            pipeline: plan.name.clone(),
+                            node: plan.nodes[node].path.clone(),
+                            instance: engine.name(*instance).into(),
+                            fixed: Arc::default(),
+                            own: Vec::new(),
+                            results: results.clone(),
+                            made: Made { run, at: usage.began, wall_us: usage.wall_us, ..Made::default() },
+                        });
                     }
                 }
                 _ => {}
             }
         }
-        let asked: Vec<_> = ended.iter().map(|(_, key, ..)| *key).collect();
-        let known = store.lookup(&asked)?;
-        let lost = ended.into_iter().zip(known).filter(|(_, hit)| hit.is_none());
-        let entries: Vec<Entry> = lost
-            .map(|((instance, key, results, usage), _)| Entry {
-                key,
-                pipeline: plan.name.clone(),
-                node: plan.nodes[engine.place(instance).node].path.clone(),
-                instance: engine.name(instance).into(),
-                fixed: Arc::default(),
-                own: Vec::new(),
-                results,
-                made: Made { run, at: usage.began, wall_us: usage.wall_us, ..Made::default() },
-            })
-            .collect();
-        if entries.is_empty() { Ok(()) } else { store.record(&entries) }
+        for (node, mut entries) in ended {
+            let asked: Vec<_> = entries.iter().map(|entry| (entry.key, entry.instance.clone())).collect();
+            let known = store.lookup(&plan.name, &plan.nodes[node].path, &asked)?;
+            let mut known = known.iter();
+            entries.retain(|_| known.next().is_some_and(Option::is_none));
+            if !entries.is_empty() {
+                store.record(&entries)?;
+            }
+        }
+        Ok(())
     }
 }
 
 /// Of each node of the root whether it runs, by the nodes that were named.
 pub fn wanted(plan: &Plan, names: &[String]) -> Result<Vec<bool>, Error> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    plan.select(&names)
-        .map_err(|diagnostic| Error::Diagnostics { list: vec![diagnostic], sources: Default::default() })
+    plan.select(&names).map_err(|diagnostic| Error::Diagnostics { list: vec![diagnostic], sources: Default::default() })
 }
 
 /// Of each node whether its earlier results are passed over.
@@ -421,24 +422,11 @@ fn is_wanted(plan: &Plan, wanted: &[bool], node: &Node) -> bool {
 
 /// The pipeline's outputs, the failures with the ends of their logs, the counts.
 fn conclude(plan: &Plan, wanted: &[bool], (run, dir): (u64, &RunDir), closed: &Closed, began: u64) -> Ended {
-    let mut failures: Vec<FailureItem> = closed.engine.failures().map(|failed| {
-        let (tail, has_log) = match failed.log {
-            Some(range) => log_tail(dir, range),
-            None => (Vec::new(), false),
-        };
-        FailureItem {
-            instance: closed.engine.name(failed.instance).into(),
-            attempt: failed.attempt,
-            cause: failed.failure.cause,
-            message: failed.failure.message.clone(),
-            help: failed.failure.help.clone(),
-            ignored: failed.ignored,
-            tail,
-            has_log,
-            usage: failed.usage.clone(),
-            host: failed.host.clone(),
-        }
-    }).collect();
+    let mut failures: Vec<FailureItem> = closed
+        .engine
+        .failures()
+        .map(|failed| failure_item(closed.engine.name(failed.instance).into(), &dir.logs(), failed))
+        .collect();
     let mut outputs = Vec::new();
     let mut end = match closed.state {
         Some(state) => End::Finished(state),
@@ -464,14 +452,15 @@ fn conclude(plan: &Plan, wanted: &[bool], (run, dir): (u64, &RunDir), closed: &C
 }
 
 fn reads_unwanted(plan: &Plan, wanted: &[bool], shape: &Shape) -> bool {
-    let mut unwanted = false;
-    shape.templates(&mut |template| {
-        for read in template.reads() {
-            let node = plan.nodes.iter().find(|(_, node)| node.body.0 == 0 && node.name == read.path[0]);
-            unwanted |= node.is_some_and(|(_, node)| !is_wanted(plan, wanted, node));
-        }
-    });
-    unwanted
+    let unwanted = |name: &Arc<str>| {
+        plan.nodes.iter().any(|(_, node)| node.body.0 == 0 && node.name == *name && !is_wanted(plan, wanted, node))
+    };
+    match shape {
+        Shape::Plain(_) => false,
+        Shape::Template(template) => template.reads().iter().any(|read| unwanted(&read.path[0])),
+        Shape::List(items) => items.iter().any(|item| reads_unwanted(plan, wanted, item)),
+        Shape::Map(entries) => entries.iter().any(|(_, item)| reads_unwanted(plan, wanted, item)),
+    }
 }
 
 fn output_failure(name: &str, error: EvalError) -> FailureItem {
@@ -487,21 +476,4 @@ fn output_failure(name: &str, error: EvalError) -> FailureItem {
         usage: Default::default(),
         host: None,
     }
-}
-
-/// The last bytes of an attempt's standard error, or of its standard output when that is empty, and whether it wrote
-/// anything.
-pub fn log_tail(dir: &RunDir, range: LogRange) -> (Vec<u8>, bool) {
-    const TAIL: u64 = 4096;
-    let read = |stream: &str, (first, length): (u64, u64)| -> std::io::Result<Vec<u8>> {
-        use std::os::unix::fs::FileExt;
-        let file = std::fs::File::open(dir.logs().join(format!("{}.{stream}", range.segment)))?;
-        let mut bytes = vec![0; length.min(TAIL) as usize];
-        file.read_exact_at(&mut bytes, first + length - bytes.len() as u64)?;
-        Ok(bytes)
-    };
-    let written = range.err.1 + range.out.1 > 0;
-    let (stream, place) = if range.err.1 > 0 { ("err", range.err) } else { ("out", range.out) };
-    // A log that is gone is no reason to lose the failure that it belongs to.
-    (read(stream, place).unwrap_or_default(), written)
 }

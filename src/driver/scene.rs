@@ -10,6 +10,7 @@ use crate::event::{Cause, Failure};
 use crate::lang::expr::{EvalError, Frame, Template};
 use crate::plan::{Local, OutputKind, Plan, Read, Run, Shape, Task, Ty, Workdir};
 use crate::port::{Stat, staged_path};
+use crate::sys::FaultKind;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -192,7 +193,11 @@ impl<'a> Scene<'a> {
             Value::Str(text) => text.trim().parse().ok(),
             _ => None,
         };
-        let whole = || whole().ok_or_else(|| refused(format!("`resources.{name}` must be a whole number, not {}", value.to_json()), None));
+        let whole = || {
+            whole().ok_or_else(|| {
+                refused(format!("`resources.{name}` must be a whole number, not {}", value.to_json()), None)
+            })
+        };
         let capacity = self.place.capacity;
         let granted = match &**name {
             "cpus" => {
@@ -207,7 +212,8 @@ impl<'a> Scene<'a> {
             "memory" => {
                 self.needs.memory = amount::bytes_of(&value).map_err(bad)?;
                 if self.needs.memory > capacity.memory {
-                    let (asked, held) = (amount::show_bytes(self.needs.memory), crate::base::text::size(capacity.memory));
+                    let (asked, held) =
+                        (amount::show_bytes(self.needs.memory), crate::base::text::size(capacity.memory));
                     return Err(refused(format!("it asks for {asked} of memory, and there are {held}"), None));
                 }
                 Value::Int(i64::try_from(self.needs.memory).unwrap_or(i64::MAX))
@@ -254,10 +260,8 @@ impl<'a> Scene<'a> {
                 self.watched.push((full, content.stat));
                 Ok(Some(content.digest))
             }
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-                Ok(None)
-            }
-            Err(error) => Err(refused(format!("cannot read {}: {error}", full.display()), None)),
+            Err(fault) if fault.kind == FaultKind::Missing => Ok(None),
+            Err(fault) => Err(refused(fault.what, fault.help)),
         }
     }
 
@@ -353,7 +357,9 @@ fn absolute(ty: &Ty, value: &Value, project: &Path) -> Value {
             let bytes = value.as_bytes().unwrap_or_default();
             Value::from_bytes(project.join(OsStr::from_bytes(bytes)).as_os_str().as_bytes())
         }
-        (Ty::List(of), Value::List(items)) => Value::list(items.iter().map(|item| absolute(of, item, project)).collect()),
+        (Ty::List(of), Value::List(items)) => {
+            Value::list(items.iter().map(|item| absolute(of, item, project)).collect())
+        }
         (Ty::Map(of), Value::Map(entries)) => {
             Value::map(entries.iter().map(|(name, v)| (name.clone(), absolute(of, v, project))).collect())
         }

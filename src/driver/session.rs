@@ -25,9 +25,21 @@ const FLUSH: (usize, u64) = (512, 250);
 
 /// What workers are asked.
 enum Work {
-    List { instance: InstanceId, node: NodeId, values: Values },
-    Record { instance: InstanceId, node: NodeId, rows: Vec<Option<Values>> },
-    Prepare { node: NodeId, batch: Vec<Preparing>, names: Vec<Arc<str>> },
+    List {
+        instance: InstanceId,
+        node: NodeId,
+        values: Values,
+    },
+    Record {
+        instance: InstanceId,
+        node: NodeId,
+        rows: Vec<Option<Values>>,
+    },
+    Prepare {
+        node: NodeId,
+        batch: Vec<Preparing>,
+        names: Vec<Arc<str>>,
+    },
     /// Keep the bytes of results in the artifact folder.
     Keep(crate::event::Results),
 }
@@ -116,7 +128,7 @@ impl Session<'_> {
                 });
             }
             drop((todo, answers));
-            let mut state = Loop {
+            let state = Loop {
                 session: self,
                 work,
                 origins: FxHashMap::default(),
@@ -137,11 +149,7 @@ impl Session<'_> {
 
 /// Carries out one piece of work.
 fn answer(plan: &Plan, workshop: &Workshop, work: Work) -> Option<Answer> {
-    let lost = || Failure {
-        cause: crate::event::Cause::Prepare,
-        message: "the node is no map".into(),
-        help: None,
-    };
+    let lost = || Failure { cause: crate::event::Cause::Prepare, message: "the node is no map".into(), help: None };
     match work {
         Work::List { instance, node, values } => {
             let answer = match &plan.nodes[node].kind {
@@ -169,9 +177,9 @@ fn answer(plan: &Plan, workshop: &Workshop, work: Work) -> Option<Answer> {
 fn keep(workshop: &Workshop, results: &[Produced]) -> anyhow::Result<()> {
     let Some(artifacts) = &workshop.artifacts else { return Ok(()) };
     for produced in results {
-        if let Produced::Artifact { path, digest, .. } = produced {
+        if let Produced::Artifact { path, digest, dir, .. } = produced {
             let path = workshop.project.join(OsStr::from_bytes(path.as_bytes().unwrap_or_default()));
-            artifacts.put(&path, digest)?;
+            artifacts.put(&path, digest, *dir)?;
         }
     }
     Ok(())
@@ -317,7 +325,7 @@ impl Loop<'_> {
     }
 
     fn signalled(&mut self, signal: i32) {
-        let name = crate::sys::signals::name(signal);
+        let name = signal_name(signal);
         let stop = if self.signal.is_none() { Stop::Soft(name.into()) } else { Stop::Hard(name.into()) };
         self.signal.get_or_insert(signal);
         self.step(Input::Stop(stop));
@@ -427,8 +435,8 @@ impl Loop<'_> {
             if !entries.is_empty() {
                 store.record(&entries)?;
             }
-            if !taken.is_empty() {
-                store.take(&taken, now())?;
+            for (node, taken) in &taken {
+                store.take(&self.session.plan.name, &self.session.plan.nodes[*node].path, taken)?;
             }
             if !files.is_empty() {
                 store.remember(&files)?;
@@ -438,10 +446,20 @@ impl Loop<'_> {
         drop(store);
         if let Err(error) = written {
             if self.store_error.is_none() {
-                self.note(&format!("results could not be written to the store, and are kept in the journal: {error:#}"));
+                self.note(&format!(
+                    "results could not be written to the store, and are kept in the journal: {error:#}"
+                ));
             }
             self.store_error.get_or_insert(error);
         }
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        libc::SIGINT => "SIGINT",
+        libc::SIGTERM => "SIGTERM",
+        _ => "SIGHUP",
     }
 }
 
@@ -452,4 +470,3 @@ fn backend_gone() -> Error {
 fn workers_gone() -> Error {
     Error::Backend(anyhow::anyhow!("a worker thread ended before its time"))
 }
-

@@ -1,6 +1,7 @@
 //! What the end of a process meant, for people.
 
-use super::Cause;
+use super::{Cause, Event};
+use crate::base::InstanceId;
 
 impl Cause {
     /// The word for it: `exit`, `signal`, `timeout`, … as `retry.on` has it.
@@ -54,4 +55,21 @@ fn signal(number: i32) -> Option<&'static str> {
         31 => "a system call that is not allowed",
         _ => return None,
     })
+}
+
+impl Event {
+    /// The instance that it speaks of (the first one of a range); `None`: of the run.
+    pub fn instance(&self) -> Option<InstanceId> {
+        match self {
+            Event::Listed { instance, .. }
+            | Event::Submitted { instance, .. }
+            | Event::Started { instance, .. }
+            | Event::Ended { instance, .. }
+            | Event::Delayed { instance, .. }
+            | Event::MapEnded { instance, .. }
+            | Event::Refused { instance, .. } => Some(*instance),
+            Event::Cached { from, .. } | Event::Skipped { from, .. } | Event::Cancelled { from, .. } => Some(*from),
+            Event::Begun { .. } | Event::Resumed { .. } | Event::Stopping { .. } | Event::Finished { .. } => None,
+        }
+    }
 }

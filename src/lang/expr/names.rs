@@ -145,6 +145,14 @@ impl Frame {
         }
     }
 
+    /// The value of a leaf, if it has been set.
+    pub fn get(&self, path: &[&str]) -> Option<&Value> {
+        match self.names.find(path.iter().copied()) {
+            Found::Slot { slot, used } if used == path.len() => self.values[slot].as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether some expression asks for this path (or a beginning of it), so that its value must be found.
     pub fn wants(&self, path: &[&str]) -> bool {
         matches!(self.names.find(path.iter().copied()), Found::Slot { .. })

@@ -252,6 +252,30 @@ impl Template {
         Ok(out)
     }
 
+    /// A glob pattern: as [`Template::eval_text`], but what a hole gives matches only itself.
+    pub fn eval_pattern(&self, frame: &Frame) -> Result<Vec<u8>, EvalError> {
+        let mut out = Vec::with_capacity(self.text.value.len() + 32);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(range) => out.extend_from_slice(&self.text.value.as_bytes()[range.clone()]),
+                Piece::Comment => {}
+                Piece::Hole(hole) => {
+                    let value = hole.expression.eval(frame, &hole.range)?;
+                    if let Value::List(_) = value {
+                        return Err(self.refuse(hole, Refusal::list("and here it becomes text")));
+                    }
+                    for byte in shell::text(&value).map_err(|refusal| self.refuse(hole, refusal))?.iter() {
+                        match byte {
+                            b'*' | b'?' | b'[' | b']' => out.extend_from_slice(&[b'[', *byte, b']']),
+                            byte => out.push(*byte),
+                        }
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
     /// Arguments: a single hole with a list gives one argument an element, anything else one argument.
     pub fn eval_words(&self, frame: &Frame) -> Result<Vec<Vec<u8>>, EvalError> {
         let Some(hole) = self.single() else { return Ok(vec![self.eval_text(frame)?]) };
