@@ -52,6 +52,8 @@ fn prepare_writing(connection: &mut Connection, path: &Path) -> std::result::Res
     let level = if mode == "wal" { "NORMAL" } else { "FULL" };
     connection.pragma_update(None, "synchronous", level)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Keys are random: their index must stay in memory while a large run is recorded. In KiB.
+    connection.pragma_update(None, "cache_size", -32 * 1024)?;
     if version < current() {
         migrate(connection, path, current())?;
     }

@@ -333,10 +333,10 @@ fn state_text(state: RunState) -> &'static str {
     }
 }
 
-/// Row ids that a batch has asked for already.
+/// Row ids that a batch has asked for already. Neighbours mostly have the same node and origin.
 #[derive(Default)]
 struct Ids {
-    nodes: FxHashMap<(Arc<str>, Arc<str>), i64>,
+    node: Option<(Box<str>, Box<str>, i64)>,
     /// By address: the entries of a batch keep their lists alive.
     parts: FxHashMap<*const Vec<Component>, i64>,
     origin: Option<(Made, i64)>,
@@ -344,10 +344,10 @@ struct Ids {
 
 impl Ids {
     fn node(&mut self, tx: &Transaction<'_>, pipeline: &str, node: &str) -> Result<i64, Bad> {
-        // The last one is nearly always the one asked for, and costs no allocation.
-        let key = (Arc::from(pipeline), Arc::from(node));
-        if let Some(&id) = self.nodes.get(&key) {
-            return Ok(id);
+        if let Some((last_pipeline, last_node, id)) = &self.node
+            && (&**last_pipeline, &**last_node) == (pipeline, node)
+        {
+            return Ok(*id);
         }
         let id = match node_id(tx, pipeline, node)? {
             Some(id) => id,
@@ -356,7 +356,7 @@ impl Ids {
                 tx.last_insert_rowid()
             }
         };
-        self.nodes.insert(key, id);
+        self.node = Some((pipeline.into(), node.into(), id));
         Ok(id)
     }
 
