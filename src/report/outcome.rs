@@ -18,6 +18,8 @@ use std::sync::Arc;
 const TAIL_LINES: usize = 8;
 /// Failures that are told in full; the rest is counted.
 const GROUPS: usize = 5;
+/// Characters of a log's last line that the verdict repeats.
+const LAST_WIDTH: usize = 120;
 /// Characters of an output's value that are shown.
 const VALUE_WIDTH: usize = 400;
 
@@ -64,7 +66,12 @@ fn verdict(ended: &Ended, pipeline: &str, paint: Paint) -> String {
         }
         End::Finished(RunState::Failed) => {
             let what = match first(ended) {
-                Some(item) => format!("`{}`: {}", human::plain(&item.instance), sentence(item)),
+                Some(item) => {
+                    let last = tail_lines(item).pop().filter(|line| !line.trim().is_empty());
+                    let last =
+                        last.map(|line| format!(": {}", human::cut(line.trim(), LAST_WIDTH))).unwrap_or_default();
+                    format!("{}: {}{last}", human::plain(&item.instance), sentence(item))
+                }
                 None => "see above".to_owned(),
             };
             format!("{} {counts} in {time}\n{} {what}", paint.dim(format_args!("{run}:")), paint.red("failed"))
@@ -365,7 +372,7 @@ failed align[s0], align[s1], align[s2] and 3 more
   log: flowrun log p.toml 'align[s0]' --run 7
 
 run 7: 7 failed, 5 succeeded, 4 cached in 124 ms
-failed `align[s0]`: exit status 137: a process in it was ended by SIGKILL: most often for lack of memory
+failed align[s0]: exit status 137: a process in it was ended by SIGKILL: most often for lack of memory: Killed
 "
         );
     }
