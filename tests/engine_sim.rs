@@ -62,6 +62,8 @@ struct World<'a> {
     engine: Engine,
     fold: Fold,
     disk: &'a mut Disk,
+    events: Vec<Event>,
+    effects: Vec<Effect>,
     owed: Vec<Owed>,
     jobs: BTreeMap<InstanceId, Job>,
     ends: HashMap<InstanceId, u32>,
@@ -110,6 +112,8 @@ impl<'a> World<'a> {
             engine,
             fold,
             disk,
+            events: Vec::new(),
+            effects: Vec::new(),
             owed: Vec::new(),
             jobs: BTreeMap::new(),
             ends: HashMap::new(),
@@ -122,17 +126,20 @@ impl<'a> World<'a> {
     }
 
     fn step(&mut self, input: Input) {
-        let (mut events, mut effects) = (Vec::new(), Vec::new());
-        self.engine.step(7, input, &mut events, &mut effects);
+        self.engine.step(7, input, &mut self.events, &mut self.effects);
         if let Err(sentence) = self.engine.check() {
             panic!("{sentence}");
         }
-        for event in events {
+    }
+
+    /// As a driver does: the events of some steps into the journal, then their effects.
+    fn turn(&mut self) {
+        for event in std::mem::take(&mut self.events) {
             self.take_event(&event);
             self.disk.journal.push(event);
         }
         self.compare();
-        for effect in effects {
+        for effect in std::mem::take(&mut self.effects) {
             self.take_effect(effect);
         }
         self.check_budget();
@@ -349,6 +356,9 @@ impl<'a> World<'a> {
             }
         };
         self.step(input.clone());
+        if dice.roll(3) > 0 || self.owed.is_empty() {
+            self.turn();
+        }
         if dice.roll(8) == 0 {
             self.repeat(input, dice);
         }
@@ -372,7 +382,6 @@ impl<'a> World<'a> {
         let (mut events, mut effects) = (Vec::new(), Vec::new());
         self.engine.step(7, late, &mut events, &mut effects);
         assert!(events.is_empty() && effects.is_empty(), "a late report had consequences: {events:?}");
-        self.compare();
     }
 
     fn list(&mut self, node: NodeId, values: &[Value]) -> ListAnswer {
@@ -410,6 +419,7 @@ impl<'a> World<'a> {
     /// Runs until the end, or until `steps` are done; whether the end was reached.
     fn go(&mut self, dice: &mut Dice, steps: usize) -> bool {
         self.step(Input::Begin { by: "sim".into() });
+        self.turn();
         for _ in 0..steps {
             if self.over.is_some() {
                 return true;
@@ -427,6 +437,7 @@ impl<'a> World<'a> {
         while self.over.is_none() {
             if dice.roll(5) == 0 {
                 self.step(Input::Stop(Stop::Hard("SIGINT".into())));
+                self.turn();
             } else {
                 self.answer(dice);
             }
@@ -555,7 +566,9 @@ fn a_stopped_run_is_continued() {
             let mut world = World::new(plan, truth, &mut disk);
             let steps = dice.roll(40);
             if !world.go(dice, steps) {
+                world.turn();
                 world.step(Input::Stop(Stop::Soft("SIGINT".into())));
+                world.turn();
                 world.finish_stop(dice);
             }
         }

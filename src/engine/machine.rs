@@ -171,7 +171,6 @@ pub(super) struct Out<'a> {
     pub(super) now: Time,
     events: &'a mut Vec<Event>,
     pub(super) effects: &'a mut Vec<Effect>,
-    from: usize,
 }
 
 impl Out<'_> {
@@ -181,21 +180,19 @@ impl Out<'_> {
     pub(super) fn effect(&mut self, effect: Effect) {
         self.effects.push(effect);
     }
-    /// One instance went to a state that is told in ranges.
+    /// One instance went to a state that is told in ranges: the last event grows where it can.
     pub(super) fn ended(&mut self, instance: InstanceId, state: State) {
-        if self.events.len() > self.from {
-            let (from, count) = match (self.events.last_mut(), state) {
-                (Some(Event::Cached { from, count }), State::Cached) => (from, count),
-                (Some(Event::Skipped { from, count }), State::Skipped) => (from, count),
-                (Some(Event::Cancelled { from, count }), State::Cancelled) => (from, count),
-                _ => return self.event(one(instance, state)),
-            };
-            if from.0 + *count == instance.0 {
-                *count += 1;
-                return;
-            }
+        let (from, count) = match (self.events.last_mut(), state) {
+            (Some(Event::Cached { from, count }), State::Cached) => (from, count),
+            (Some(Event::Skipped { from, count }), State::Skipped) => (from, count),
+            (Some(Event::Cancelled { from, count }), State::Cancelled) => (from, count),
+            _ => return self.event(one(instance, state)),
+        };
+        if from.0 + *count == instance.0 {
+            *count += 1;
+        } else {
+            self.event(one(instance, state));
         }
-        self.event(one(instance, state));
     }
 }
 
@@ -246,8 +243,10 @@ impl Engine {
     }
 
     /// Takes one input; appends what changed and what is to be done. `now` is the driver's clock.
+    ///
+    /// `events` may hold what earlier steps of the same turn of the driver appended; a range at its end may grow.
     pub fn step(&mut self, now: Time, input: Input, events: &mut Vec<Event>, effects: &mut Vec<Effect>) {
-        let out = &mut Out { now, from: events.len(), events, effects };
+        let out = &mut Out { now, events, effects };
         match input {
             Input::Begin { by } => self.begin(by, out),
             Input::Listed { instance, answer } => self.listed(instance, answer, out),
