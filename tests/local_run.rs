@@ -1,6 +1,6 @@
 //! The local backend with real processes: ends, values, logs, what is handed over, what is measured.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod local;
 
@@ -21,6 +21,8 @@ fn values_come_back() {
     assert_eq!(end.values(), r#"42 "a b=c" "hello""#);
     assert_eq!((end.out.as_slice(), end.err.as_slice()), (&b"hello\n"[..], &b"no\n"[..]));
     assert_eq!(local::names(&bench.dir.path().join("run/work")), "kept", "nothing of the attempt is left");
+    bench.local = None;
+    assert_eq!(local::names(&bench.dir.path().join("run")), "logs");
 }
 
 #[test]
@@ -306,4 +308,39 @@ fn an_input_that_changes_meanwhile_is_not_trusted() {
     reads.watched = vec![(bench.path("in"), stat(&bench))];
     reads.argv[4] = b"rm in".to_vec();
     assert!(!bench.run(reads).trusted);
+}
+
+/// Not a test: what `killed_for_lack_of_memory_is_said` runs inside a control group of 96 MiB.
+#[test]
+#[ignore = "a part of another test"]
+fn inside_a_small_group() {
+    let mut bench = Bench::new();
+    let out_of_memory =
+        "Oom: killed for lack of memory\ngive it more with `resources.memory`, or run fewer at once with `-j`";
+    assert_eq!(bench.run(shell("kill -9 $$")).failure(), "Signal(9): killed by SIGKILL (signal 9)\n");
+    assert_eq!(bench.run(job(&["python3", "-c", "x = bytearray(300 << 20)"])).failure(), out_of_memory);
+    assert_eq!(bench.run(shell("python3 -c 'x = bytearray(300 << 20)'; true")).failure(), out_of_memory);
+    assert_eq!(bench.run(shell("kill -9 $$")).failure(), "Signal(9): killed by SIGKILL (signal 9)\n");
+    assert_eq!(flowrun::sys::memory(), 96 << 20);
+}
+
+#[test]
+fn killed_for_lack_of_memory_is_said() {
+    let Some(folders) = flowrun::sys::cgroup::folders("memory") else { return };
+    let group = folders.list[0].join(format!("flowrun-test-{}", std::process::id()));
+    let limit = if folders.unified { "memory.max" } else { "memory.limit_in_bytes" };
+    let made = std::fs::create_dir(&group).and_then(|()| std::fs::write(group.join(limit), "100663296"));
+    if made.is_err() {
+        let _ = std::fs::remove_dir(&group);
+        eprintln!("left out: it needs the right to make a control group");
+        return;
+    }
+    let output = std::process::Command::new("sh")
+        .args(["-c", r#"echo $$ > "$1/cgroup.procs" && exec "$2" --ignored --exact inside_a_small_group"#, "sh"])
+        .arg(&group)
+        .arg(std::env::current_exe().unwrap())
+        .output()
+        .unwrap();
+    std::fs::remove_dir(&group).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

@@ -23,7 +23,7 @@ pub fn program(name: &OsStr, path: &OsStr, dir: &Path) -> Result<PathBuf, NotFou
         return judge(dir.join(name)).unwrap_or(Err(NotFound::Nowhere));
     }
     let mut worse = NotFound::Nowhere;
-    if !name.is_empty() {
+    if !name.is_empty() && !path.is_empty() {
         for entry in std::env::split_paths(path) {
             match judge(dir.join(entry).join(name)) {
                 Some(Ok(found)) => return Ok(found),

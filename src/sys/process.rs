@@ -180,7 +180,7 @@ pub fn wait_all(handles: &[Handle], until: Instant) -> bool {
 
 /// Kills every descendant of this process, those that come up meanwhile too, and returns when none is left.
 ///
-/// The process must be a subreaper and must start nothing any more.
+/// The process must be a subreaper; no other thread of it may start or reap anything any more.
 pub fn kill_descendants() {
     loop {
         for pid in children() {

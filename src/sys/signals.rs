@@ -26,3 +26,20 @@ fn ignored() -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use rustix::process::{Signal, getpid, kill_process};
+    use std::time::Duration;
+
+    #[test]
+    fn a_signal_becomes_a_message() {
+        let signals = signals().unwrap();
+        kill_process(getpid(), Signal::TERM).unwrap();
+        assert_eq!(signals.recv_timeout(Duration::from_secs(60)).unwrap(), SIGTERM);
+        kill_process(getpid(), Signal::HUP).unwrap();
+        assert_eq!(signals.recv_timeout(Duration::from_secs(60)).unwrap(), SIGHUP);
+    }
+}

@@ -112,7 +112,8 @@ impl Slot {
     /// A segment that a living descendant may write to is not used again.
     fn check_orphans(&mut self) {
         // A kernel that does not tell about orphans leaves one segment to a slot.
-        let Some(living) = self.world.orphans.living() else { return };
+        let living = self.world.gate.pass().map(|_open| self.world.orphans.living());
+        let Some(living) = living.unwrap_or_else(|| self.world.gate.wait_for_the_end()) else { return };
         if living.iter().any(|pid| !self.orphans.contains(pid)) {
             self.segment = None;
         }
@@ -183,7 +184,9 @@ fn run(
     usage.wall_us = micros(began.elapsed());
     let why = running.ended(&world.gate);
     (usage.read_bytes, usage.written_bytes) = io.read();
-    let Some((end, used)) = spawn::reap(pid) else { world.gate.wait_for_the_end() };
+    // The end of the executor learns of deaths by reaping, so nobody else may then.
+    let reaped = world.gate.pass().and_then(|_open| spawn::reap(pid));
+    let Some((end, used)) = reaped else { world.gate.wait_for_the_end() };
     usage.user_us = used.user_us;
     usage.system_us = used.system_us;
     usage.peak_bytes = used.peak_bytes;

@@ -9,6 +9,9 @@ pub const OUTPUT: &str = "FLOWRUN_OUTPUT";
 /// Where a task finds its values.
 pub const VARS: &str = "FLOWRUN_VARS";
 
+/// Where programs are looked for when nobody says.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 /// The inherited environment, ready to be handed on.
 pub struct Environment {
     entries: Vec<CString>,
@@ -19,7 +22,7 @@ pub struct Environment {
 impl Environment {
     /// This process's, without what an outer flowrun has set for us.
     pub fn inherited() -> Self {
-        let mut all = Self { entries: Vec::new(), places: HashMap::new(), path: OsString::new() };
+        let mut all = Self { entries: Vec::new(), places: HashMap::new(), path: DEFAULT_PATH.into() };
         for (name, value) in std::env::vars_os() {
             if name == OUTPUT || name == VARS {
                 continue;

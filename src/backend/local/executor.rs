@@ -55,7 +55,7 @@ pub struct World {
     timer_thread: OnceLock<()>,
 }
 
-type Task = (Job, Arc<Running>);
+type Task = (Box<Job>, Arc<Running>);
 
 /// The hidden subcommand: standard input is the socket to the driver, standard output the pipeline's lock.
 ///
@@ -86,6 +86,11 @@ fn serve() -> anyhow::Result<()> {
     let served = world.take_orders(&mut frames, &sender, &receiver);
     world.gate.close();
     process::kill_descendants();
+    if world.running().is_empty() {
+        // Nothing was cut off: there is nothing to put back.
+        let _ = std::fs::remove_file(world.work.join("kept"));
+        let _ = std::fs::remove_dir(&world.work);
+    }
     served
 }
 
@@ -166,7 +171,7 @@ impl World {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(self: &Arc<Self>, job: Job, sender: &Sender<Task>, receiver: &Receiver<Task>) {
+    fn start(self: &Arc<Self>, job: Box<Job>, sender: &Sender<Task>, receiver: &Receiver<Task>) {
         let running = Running::new(Duration::from_millis(job.grace_ms));
         self.running().insert(job.instance, running.clone());
         if self.idle.fetch_sub(1, Ordering::AcqRel) <= 0 {

@@ -123,10 +123,10 @@ pub fn ended(end: End, errors: &[u8], path: &OsStr) -> Failure {
 }
 
 fn looked_in(path: &OsStr, dir: &Path) -> String {
-    let folders: Vec<String> = std::env::split_paths(path).map(|p| quote(&dir.join(p).to_string_lossy())).collect();
-    if folders.is_empty() {
+    if path.is_empty() {
         return "`PATH` is empty".to_owned();
     }
+    let folders: Vec<String> = std::env::split_paths(path).map(|p| quote(&dir.join(p).to_string_lossy())).collect();
     format!("looked in {}", folders.join(", "))
 }
 

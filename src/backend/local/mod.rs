@@ -179,7 +179,7 @@ impl Backend for Local {
     }
 
     fn submit(&mut self, jobs: Vec<Job>) -> anyhow::Result<()> {
-        let orders: Vec<Order> = jobs.into_iter().map(Order::Start).collect();
+        let orders: Vec<Order> = jobs.into_iter().map(|job| Order::Start(Box::new(job))).collect();
         self.link()?.send(&orders);
         Ok(())
     }

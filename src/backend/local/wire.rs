@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::{self, BufReader, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the driver asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub enum Order {
     /// The first one.
     Setup(Setup),
     /// Execute an attempt.
-    Start(Job),
+    Start(Box<Job>),
     /// Stop attempts.
     Cancel {
         /// Whose.
@@ -35,7 +35,7 @@ pub struct Setup {
     pub run_dir: PathBuf,
 }
 
-fn path_to<S: serde::Serializer>(path: &PathBuf, s: S) -> Result<S::Ok, S::Error> {
+fn path_to<S: serde::Serializer>(path: &Path, s: S) -> Result<S::Ok, S::Error> {
     path.as_os_str().as_bytes().serialize(s)
 }
 
@@ -129,7 +129,7 @@ mod tests {
         };
         let orders = [
             Order::Setup(Setup { run_dir: odd() }),
-            Order::Start(job),
+            Order::Start(Box::new(job)),
             Order::Cancel { instances: vec![InstanceId(0)], hard: true },
         ];
         let values = Value::list(vec![
