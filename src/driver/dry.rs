@@ -5,7 +5,7 @@ use crate::base::InstanceId;
 use crate::base::text::{count, quote};
 use crate::driver::list;
 use crate::driver::load::load;
-use crate::driver::prepare::Workshop;
+use crate::driver::prepare::{Dry, Workshop};
 use crate::driver::run::{Asked, Place, beyond, forced, memo_over, wanted};
 use crate::driver::settings::{Action, Error, Forecast, Planned, Reason, Settings};
 use crate::engine::key::Change;
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// # Errors
 /// What keeps a run from beginning; what is wrong with one instance is told as its forecast.
 pub fn plan(settings: Settings) -> Result<Forecast, Error> {
-    forecast(&settings, &settings.select).map(|(forecast, _)| forecast)
+    forecast(&settings, &settings.select, Dry::Reasons).map(|(forecast, _)| forecast)
 }
 
 /// The same for the nodes and instances that are named, with what their keys are made of and where results come from.
@@ -30,7 +30,7 @@ pub fn plan(settings: Settings) -> Result<Forecast, Error> {
 /// # Errors
 /// As [`plan`], and names that nothing has.
 pub fn explain(settings: Settings) -> Result<Forecast, Error> {
-    let (mut forecast, mut details) = forecast(&settings, &settings.select)?;
+    let (mut forecast, mut details) = forecast(&settings, &[], Dry::Components)?;
     let named = |planned: &Planned, name: &String| {
         let below = |whole: &str| whole.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(['[', '.']));
         *planned.name == **name || *planned.node == **name || below(&planned.name) || below(&planned.node)
@@ -58,7 +58,7 @@ pub fn explain(settings: Settings) -> Result<Forecast, Error> {
 /// By an instance's name: the components of its key, and where its result comes from.
 type Details = FxHashMap<Arc<str>, (Vec<crate::engine::key::Component>, Option<Made>)>;
 
-fn forecast(settings: &Settings, select: &[String]) -> Result<(Forecast, Details), Error> {
+fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<(Forecast, Details), Error> {
     let loaded = load(&settings.pipeline, &settings.params, true)?;
     let place = Place::of(&settings.pipeline)?;
     let plan = Arc::new(loaded.plan);
@@ -85,7 +85,7 @@ fn forecast(settings: &Settings, select: &[String]) -> Result<(Forecast, Details
         store.clone(),
         Some(Arc::new(artifacts)),
         force,
-        true,
+        Some(keep),
     );
     // Everything is prepared at once, for nothing ever starts.
     let capacity = Capacity { window: u32::MAX, ..capacity };

@@ -47,11 +47,20 @@ pub struct Workshop {
     pub artifacts: Option<Arc<Artifacts>>,
     /// Nodes whose results are not looked up, by id.
     pub force: Vec<bool>,
-    /// Only look: nothing is restored, no job is rendered, and every miss is explained.
-    pub dry: bool,
+    /// Only look: nothing is restored, and no job is rendered.
+    pub dry: Option<Dry>,
     facts: Vec<OnceLock<Result<Facts, String>>>,
     declared: Declared,
     desk: Mutex<Desk>,
+}
+
+/// How much a dry run keeps of what it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dry {
+    /// Why instances would run.
+    Reasons,
+    /// And the components of every key.
+    Components,
 }
 
 /// What is prepared and not yet started or recorded.
@@ -111,7 +120,7 @@ impl Workshop {
         store: Arc<Mutex<Box<dyn Store>>>,
         artifacts: Option<Arc<Artifacts>>,
         force: Vec<bool>,
-        dry: bool,
+        dry: Option<Dry>,
     ) -> Self {
         let facts = (0..plan.nodes.len()).map(|_| OnceLock::new()).collect();
         let declared = Declared::of(&plan);
@@ -189,10 +198,10 @@ impl Workshop {
             match (this.key, hit) {
                 (Some(key), Some(hit)) => match self.verify(task, &this, &hit) {
                     Ok(()) => {
-                        if !self.dry && !hit.newest {
+                        if self.dry.is_none() && !hit.newest {
                             self.desk().taken.entry(node).or_default().push((key, names[this.at].clone()));
                         }
-                        if self.dry {
+                        if self.dry == Some(Dry::Components) {
                             self.look(facts, ids[this.at].0, &this, Vec::new());
                         }
                         answers[this.at] = Some(Prepared::Hit { key, results: hit.results });
@@ -208,7 +217,7 @@ impl Workshop {
             let why = summary(&reasons);
             let needs = this.scene.needs.clone();
             let key = this.key;
-            answers[at] = Some(if self.dry {
+            answers[at] = Some(if self.dry.is_some() {
                 self.look(facts, instance, &this, reasons);
                 Prepared::Run { key, needs, why }
             } else {
@@ -330,8 +339,11 @@ impl Workshop {
                 continue;
             }
             if let Some(artifacts) = &self.artifacts {
-                let restored =
-                    if self.dry { artifacts.has(digest) } else { artifacts.restore(digest, &full).unwrap_or(false) };
+                let restored = if self.dry.is_some() {
+                    artifacts.has(digest)
+                } else {
+                    artifacts.restore(digest, &full).unwrap_or(false)
+                };
                 if restored {
                     continue;
                 }
@@ -396,8 +408,13 @@ impl Workshop {
     }
 
     fn look(&self, facts: &Facts, instance: InstanceId, this: &Found<'_>, reasons: Vec<Change>) {
-        let own = components(|visitor| own_walk(this.scene.task(), this, visitor));
-        let components = facts.fixed.components.iter().cloned().chain(own).collect();
+        let components = match self.dry {
+            Some(Dry::Components) => {
+                let own = components(|visitor| own_walk(this.scene.task(), this, visitor));
+                facts.fixed.components.iter().cloned().chain(own).collect()
+            }
+            _ => Vec::new(),
+        };
         self.desk().looked.insert(instance, Looked { reasons, components });
     }
 

@@ -115,7 +115,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
         store.clone(),
         Some(Arc::new(artifacts)),
         force,
-        false,
+        None,
     ));
     let me = Who::me(began);
     let by = format!("flowrun {}, process {} on {}", env!("CARGO_PKG_VERSION"), me.pid, me.host);
