@@ -6,7 +6,7 @@ use super::{EvalError, Frame, PathRead, Use};
 use crate::base::Value;
 use crate::diag::{Diagnostic, codes};
 use crate::lang::model::Text;
-use crate::lang::shell::{self, Doc, Lists, Place, Refusal, Spot};
+use crate::lang::shell::{self, Demand, Doc, Lists, Place, Refusal, Spot};
 use crate::lang::types::Type;
 use std::ops::Range;
 use std::sync::Arc;
@@ -197,8 +197,9 @@ impl Template {
             let Some(read) = hole.expression.as_path() else { continue };
             let Some(ty) = type_of(&read.path) else { continue };
             let lists = match &hole.spot {
-                Some(Spot { integer: Some(_), .. }) => {
-                    if !matches!(ty, Type::Int | Type::Json) {
+                Some(Spot { demand: Some(demand), .. }) => {
+                    let fits = matches!(ty, Type::Int | Type::Json) || (*demand == Demand::Number && ty == Type::Float);
+                    if !fits {
                         report.not_an_integer(hole.range.clone(), &ty);
                     }
                     continue;
@@ -315,16 +316,7 @@ impl Template {
             }
         }
         for (hole, doc, filled) in in_docs {
-            let start = out[..filled.start].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-            let end = out[filled.end..].iter().position(|b| *b == b'\n').map_or(out.len(), |i| filled.end + i);
-            let doc = &self.docs[doc];
-            if out[start..end].split(|b| *b == b'\n').any(|line| doc.ends_at(line)) {
-                let what = format!(
-                    "makes a line that could be `{}`, the end of the here-document",
-                    String::from_utf8_lossy(&doc.delimiter)
-                );
-                return Err(self.refuse(hole, Refusal::new(what, "choose another delimiter, a longer one")));
-            }
+            shell::check_doc(&self.docs[doc], &out, filled).map_err(|refusal| self.refuse(hole, refusal))?;
         }
         Ok(out)
     }

@@ -4,10 +4,12 @@
 //! The rule of this house: no value ever becomes syntax. Where the reader is not certain, or where two shells read
 //! one text differently, a hole is refused at check. Knows nothing of expressions, files or runs.
 
+mod commands;
+mod programs;
 mod quote;
 mod reader;
 
-pub use quote::{Refusal, fill, text};
+pub use quote::{Refusal, check_doc, fill, text};
 pub use reader::read;
 
 use std::ops::Range;
@@ -31,8 +33,8 @@ pub struct Reading {
 pub struct Spot {
     /// The quotes around it.
     pub place: Place,
-    /// Whether only an integer may stand there, for the shell computes with it.
-    pub integer: Option<Negative>,
+    /// Whether only a number may stand there, for the shell computes with it.
+    pub demand: Option<Demand>,
     /// What a list may become.
     pub lists: Lists,
     /// Whether it stands in backticks, which take away one level of backslashes.
@@ -58,13 +60,15 @@ pub enum Place {
     Comment,
 }
 
-/// How a negative integer is written where the shell computes.
+/// A number that must stand somewhere, for the shell computes with whatever stands there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Negative {
-    /// `(-5)`, so that no sign before it changes its meaning.
-    Parentheses,
-    /// `-5`: an operand of `[`.
-    Plain,
+pub enum Demand {
+    /// An integer; a negative one is `(-5)`, so that no sign before it changes its meaning.
+    Integer,
+    /// An integer; a negative one is `-5`: an operand of `[`, an argument of `exit`.
+    PlainInteger,
+    /// An integer or a fraction: an argument of `printf '%f'`.
+    Number,
 }
 
 /// What a list may become.
@@ -85,6 +89,8 @@ pub struct Doc {
     pub delimiter: Vec<u8>,
     /// Whether the delimiter was quoted, so that the shell leaves the body alone.
     pub quoted: bool,
+    /// Whether the shell takes tabs away from the beginning of its lines (`<<-`).
+    pub strips_tabs: bool,
 }
 
 /// Why no value can be put at a hole.

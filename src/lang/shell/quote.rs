@@ -1,8 +1,9 @@
 //! A value as shell text, for the place where it stands.
 
-use super::{Doc, Lists, Negative, Place, Spot};
+use super::{Demand, Doc, Lists, Place, Spot};
 use crate::base::Value;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Why a value cannot be put somewhere: a sentence that goes on after "the value", and the way out.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,9 +62,9 @@ fn fill_plain(spot: &Spot, docs: &[Doc], value: &Value, out: &mut Vec<u8>) -> Re
         return Ok(());
     }
     let number;
-    let bytes = match (spot.integer, value) {
-        (Some(negative), value) => {
-            number = integer(value, negative)?;
+    let bytes = match (spot.demand, value) {
+        (Some(demand), value) => {
+            number = demanded(value, demand)?;
             Cow::Borrowed(number.as_bytes())
         }
         (None, Value::List(items)) => match spot.lists {
@@ -114,22 +115,24 @@ fn fill_words(items: &[Value], out: &mut Vec<u8>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn integer(value: &Value, negative: Negative) -> Result<String, Refusal> {
-    let Value::Int(i) = value else {
-        return Err(match value {
-            Value::Null => Refusal::null(),
-            value => Refusal::new(
-                format!("is {}, and where the shell computes only an integer may stand", shown(value)),
+fn demanded(value: &Value, demand: Demand) -> Result<String, Refusal> {
+    let i = match (value, demand) {
+        (Value::Int(i), _) => *i,
+        (Value::Float(_), Demand::Number) => return Ok(value.to_json()),
+        (Value::Null, _) => return Err(Refusal::null()),
+        (value, demand) => {
+            let wanted = if demand == Demand::Number { "a number" } else { "an integer" };
+            return Err(Refusal::new(
+                format!("is {}, and where the shell computes only {wanted} may stand", shown(value)),
                 "turn it into a number with `| int`, or compute inside the braces: `{{ a + b }}`",
-            ),
-        });
+            ));
+        }
     };
-    Ok(match negative {
-        _ if *i >= 0 => i.to_string(),
-        Negative::Plain => i.to_string(),
+    Ok(match demand {
         // The number without its sign does not fit the shell's integers.
-        Negative::Parentheses if *i == i64::MIN => format!("({}-1)", i64::MIN + 1),
-        Negative::Parentheses => format!("({i})"),
+        Demand::Integer if i == i64::MIN => format!("({}-1)", i64::MIN + 1),
+        Demand::Integer if i < 0 => format!("({i})"),
+        _ => i.to_string(),
     })
 }
 
@@ -169,12 +172,34 @@ fn escape(bytes: &[u8], special: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-impl Doc {
-    /// Whether a line of the body could be taken for the delimiter. Blanks around it count as nothing, and so does what
-    /// follows a `)` behind it: shells differ there.
-    pub fn ends_at(&self, line: &[u8]) -> bool {
-        let line = line.trim_ascii_start();
-        let line = line.split(|b| *b == b')').next().unwrap_or(line);
-        line.trim_ascii_end() == self.delimiter.trim_ascii()
+/// Whether what was filled into a here-document, the range of the rendered command, stays what it is: no line that could
+/// be taken for the delimiter, no tab that the shell takes away.
+pub fn check_doc(doc: &Doc, command: &[u8], filled: Range<usize>) -> Result<(), Refusal> {
+    let start = command[..filled.start].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+    let end = command[filled.end..].iter().position(|b| *b == b'\n').map_or(command.len(), |i| filled.end + i);
+    let mut at = start;
+    for line in command[start..end].split(|b| *b == b'\n') {
+        if could_be_delimiter(line, &doc.delimiter) {
+            let delimiter = String::from_utf8_lossy(&doc.delimiter);
+            return Err(Refusal::new(
+                format!("makes a line that could be `{delimiter}`, the end of the here-document"),
+                "choose another, longer delimiter",
+            ));
+        }
+        let tabs = line.iter().take_while(|b| **b == b'\t').count();
+        if doc.strips_tabs && at + tabs > filled.start.max(at) && at < filled.end {
+            return Err(Refusal::new(
+                "has a line that begins with a tab, and `<<-` takes such tabs away",
+                "write `<<` in the place of `<<-`",
+            ));
+        }
+        at += line.len() + 1;
     }
+    Ok(())
+}
+
+/// Blanks around the delimiter count as nothing, and so does a `)` with what follows it: shells differ there.
+fn could_be_delimiter(line: &[u8], delimiter: &[u8]) -> bool {
+    let line = line.split(|b| *b == b')').next().unwrap_or(line);
+    line.trim_ascii() == delimiter.trim_ascii()
 }
