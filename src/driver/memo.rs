@@ -27,12 +27,15 @@ pub struct FileMemo {
     project: PathBuf,
     clock: fn() -> i64,
     load: Mutex<Option<Load>>,
-    known: OnceLock<RwLock<FxHashMap<Vec<u8>, (Stat, Digest)>>>,
+    known: OnceLock<RwLock<Known>>,
     fresh: Mutex<Vec<Row>>,
     /// Files that are being read: who comes second waits, and does not read.
     flights: Mutex<FxHashMap<Vec<u8>, Arc<Flight>>>,
     read: AtomicU64,
 }
+
+/// By path.
+type Known = FxHashMap<Vec<u8>, (Stat, Digest)>;
 
 /// The result of a read, once there is one.
 type Flight = Mutex<Option<(Digest, Stat)>>;
@@ -114,7 +117,7 @@ impl FileMemo {
         known.get(key).filter(|(remembered, _)| *remembered == stat).map(|(_, digest)| *digest)
     }
 
-    fn known(&self) -> &RwLock<FxHashMap<Vec<u8>, (Stat, Digest)>> {
+    fn known(&self) -> &RwLock<Known> {
         self.known.get_or_init(|| {
             let rows = lock(&self.load).take().map_or_else(Vec::new, |load| load());
             RwLock::new(rows.into_iter().map(|(path, stat, digest)| (path, (stat, digest))).collect())
@@ -211,7 +214,11 @@ mod tests {
         let memo = FileMemo::with_clock(dir.path(), nothing(), later);
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| paths.iter().for_each(|path| drop(memo.digest_of(path).unwrap())));
+                scope.spawn(|| {
+                    for path in &paths {
+                        memo.digest_of(path).unwrap();
+                    }
+                });
             }
         });
         assert_eq!((memo.files_read(), memo.take_fresh().len()), (20, 20));

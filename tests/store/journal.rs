@@ -280,7 +280,7 @@ fn child_appends_to_the_limit() {
         assert_eq!(fault.kind, FaultKind::Full);
         assert_eq!(fault.to_string(), format!("cannot write `{}`: file too large", path.display()));
         assert_eq!(std::fs::metadata(&path).unwrap().len(), before);
-        assert!(turn > 0 && before % 512 != 0);
+        assert!(turn > 0 && !before.is_multiple_of(512));
         journal.append(9999, &[Event::Resumed { by: "h".into() }]).unwrap();
         return;
     }

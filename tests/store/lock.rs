@@ -131,7 +131,8 @@ fn child_hands_the_lock_to_an_executor() {
     let script = "while ! [ -e \"$0/end\" ]; do sleep 0.01; done";
     command.arg("-c").arg(script).arg(&folder).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null());
-    lock.while_inheritable(|| command.spawn().unwrap()).unwrap();
+    // It outlives this process, and nobody waits for it.
+    drop(lock.while_inheritable(|| command.spawn()).unwrap().unwrap());
     // What is spawned later does not have it.
     let later = Command::new("sh").args(["-c", &format!("test -e /proc/self/fd/{}", lock.raw_fd())]).status().unwrap();
     assert!(!later.success());

@@ -112,7 +112,7 @@ fn a_list_that_a_power_cut_took_ends_the_journal_before_its_event() {
         assert!(run.read_list(&list.digest()).is_err());
         let mut seen = Vec::new();
         drop(run.resume_journal(&mut |_, event, _| seen.push(event)).unwrap());
-        assert_eq!(seen, [begun.clone()]);
+        assert_eq!(seen, std::slice::from_ref(&begun));
     }
     assert_eq!(std::fs::read_to_string(run.journal()).unwrap(), "{\"t\":1,\"e\":\"begun\",\"by\":\"h\"}\n");
 }
