@@ -6,7 +6,7 @@
 
 use crate::event::{Event, Time};
 use crate::sys::fault::Result;
-use crate::sys::{At, Fault, FaultKind};
+use crate::sys::{At, Fault, FaultKind, durable};
 use serde::Deserialize;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
@@ -183,7 +183,7 @@ impl Shared {
         first.sort();
         first.dedup();
         for path in first {
-            match File::open(&path).and_then(|file| file.sync_all()) {
+            match durable::flush(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }

@@ -63,8 +63,8 @@ impl FileMemo {
         content::digest_path_with(path, &mut |file| self.file(file))
     }
 
-    /// Takes in what was found elsewhere right after a file was written. For later runs it counts only if the file had
-    /// been at rest by then.
+    /// Takes in what was found elsewhere right after a file was put in place, for this run alone: it has changed too
+    /// short a time ago to be remembered for later ones.
     pub fn learn(&self, path: &Path, stat: Stat, digest: Digest) {
         let key = path.strip_prefix(&self.project).unwrap_or(path).as_os_str().as_bytes().to_vec();
         self.known().write().unwrap_or_else(PoisonError::into_inner).insert(key, (stat, digest));

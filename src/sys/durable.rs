@@ -45,14 +45,18 @@ pub fn make_folders(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).at("make the folder", path)
 }
 
-/// Flushes a file's bytes and its size to the disk.
-pub fn sync_file(path: &Path) -> Result<()> {
-    File::open(path).and_then(|file| file.sync_all()).at("flush", path)
+/// Flushes a file or a folder to the disk. Some file systems cannot flush folders; there nothing can be done.
+pub fn flush(path: &Path) -> std::io::Result<()> {
+    let file = File::open(path)?;
+    match file.sync_all() {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput && file.metadata()?.is_dir() => Ok(()),
+        done => done,
+    }
 }
 
 /// Flushes the names in a folder to the disk: what was made, renamed or removed in it.
 pub fn sync_folder(path: &Path) -> Result<()> {
-    File::open(path).and_then(|file| file.sync_all()).at("flush the folder", path)
+    flush(path).at("flush the folder", path)
 }
 
 /// Renames; nothing but an empty folder may stand under the new name when a folder is renamed.

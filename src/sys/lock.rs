@@ -10,7 +10,7 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -166,21 +166,6 @@ impl Lock {
         let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
     }
 
-    /// The descriptor, closed on `exec` outside of [`Lock::while_inheritable`].
-    pub fn raw_fd(&self) -> RawFd {
-        self.file.as_raw_fd()
-    }
-
-    /// Runs `spawn` while children inherit the descriptor. No other thread may spawn meanwhile, and the child must set
-    /// its copy to close on `exec`, else tasks inherit it as well and a daemon left by one holds the lock.
-    pub fn while_inheritable<T>(&self, spawn: impl FnOnce() -> T) -> Result<T> {
-        use rustix::io::{FdFlags, fcntl_setfd};
-        fcntl_setfd(&self.file, FdFlags::empty()).at("hand on the lock", &self.path)?;
-        let result = spawn();
-        fcntl_setfd(&self.file, FdFlags::CLOEXEC).at("hand on the lock", &self.path)?;
-        Ok(result)
-    }
-
     fn describe(&self) -> Result<()> {
         let mut text = serde_json::to_vec(&self.who).unwrap_or_default();
         text.push(b'\n');
@@ -190,6 +175,8 @@ impl Lock {
     }
 }
 
+/// A copy of the descriptor, given to a child as one of its streams, makes the child hold the lock too. The child must
+/// set it to close on `exec`, else a daemon that a task leaves behind holds the lock for ever.
 impl AsFd for Lock {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.file.as_fd()

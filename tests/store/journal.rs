@@ -224,6 +224,34 @@ proptest! {
 }
 
 #[test]
+fn what_was_written_reaches_the_disk_without_being_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let unflushed = Unflushed::default();
+    let mut journal = Journal::create(&dir.path().join("journal"), unflushed.clone()).unwrap();
+    for turn in 0..3 {
+        // Lists are flushed before the lines that speak of them; one that is gone again holds nobody up.
+        unflushed.lock().unwrap().extend([dir.path().to_owned(), dir.path().join("gone")]);
+        journal.append(turn, &[Event::Begun { by: "h".into() }]).unwrap();
+        wait_until(|| unflushed.lock().unwrap().is_empty());
+    }
+    // `sync` does it at once, and says what goes wrong.
+    unflushed.lock().unwrap().push("/proc/self/stat".into());
+    let fault = journal.sync().unwrap_err();
+    let path = dir.path().join("journal");
+    assert_eq!(fault.to_string(), format!("cannot flush `{}`: invalid argument", path.display()));
+    // What goes wrong behind the scenes is said by the next turn.
+    unflushed.lock().unwrap().push("/proc/self/stat".into());
+    journal.append(3, &[Event::Begun { by: "h".into() }]).unwrap();
+    wait_until(|| unflushed.lock().unwrap().is_empty());
+    let mut said = None;
+    wait_until(|| {
+        said = journal.append(4, &[]).err();
+        said.is_some()
+    });
+    assert_eq!(said.unwrap().to_string(), format!("cannot flush `{}`: invalid argument", path.display()));
+}
+
+#[test]
 fn what_was_told_survives_kill_9() {
     for round in 1..6 {
         let dir = tempfile::tempdir().unwrap();
