@@ -72,7 +72,7 @@ pub(super) fn find(world: &World<'_>, found: &mut Findings) -> Option<Order> {
     if cyclic {
         return None;
     }
-    let weight = |v: u32| u32::from(v % 2 == 0);
+    let weight = |v: u32| u32::from(v.is_multiple_of(2));
     let mut heights: Vec<u32> = (0..waits.len() as u32).map(weight).collect();
     for v in components.iter().rev().map(|c| c[0]) {
         for (to, _) in &waits[v as usize] {
@@ -192,8 +192,7 @@ fn report(world: &World<'_>, edges: &[Edge], waits: &[Vec<(u32, u32)>], members:
     // walked backwards from the first point, the reasons come in the order in which things would have to run
     let mut steps: Vec<&Edge> = Vec::new();
     let mut at = first;
-    loop {
-        let Some((from, why)) = came.get(&at).copied() else { break };
+    while let Some((from, why)) = came.get(&at).copied() {
         if why != CONTAINED {
             steps.push(&edges[why as usize]);
         }

@@ -1,6 +1,8 @@
 //! Stories: a pipeline, and all that is said about it.
 #![allow(clippy::unwrap_used)]
 
+mod export;
+mod good;
 mod graph;
 mod names;
 mod params;
