@@ -30,7 +30,7 @@ fn drive(settings: Settings, target: &Target, watch: &WatchArgs, screen: Screen)
     let sinks = views(watch, screen)?;
     let ended = driver::run(settings::watched(settings, watch), sinks)?;
     let words = target.words();
-    if !ended.failures.is_empty() {
+    if screen.live && !ended.failures.is_empty() {
         // Between what was told while it ran and the digest.
         complain("\n");
     }

@@ -110,7 +110,7 @@ pub fn counts(counts: &Counts) -> String {
         (counts.waiting, "waiting"),
     ];
     let parts: Vec<_> = all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() { "no task ran".to_owned() } else { parts.join(", ") }
 }
 
 /// The failure's sentence and what its status means.
@@ -372,7 +372,7 @@ failed align[s0], align[s1], align[s2] and 3 more
   log: flowrun log p.toml 'align[s0]' --run 7
 
 run 7: 7 failed, 5 succeeded, 4 cached in 124 ms
-failed align[s0]: exit status 137: a process in it was ended by SIGKILL: most often for lack of memory: Killed
+failed align[s0]: exit status 137: a process in it was ended by SIGKILL: most often for lack of memory
 "
         );
     }

@@ -4,14 +4,13 @@ use crate::base::human;
 use crate::event::{Event, Failure};
 use crate::port::Named;
 
-/// The failure's sentence, what its status means, and the way out.
+/// The failure's sentence and what its status means. The way out stands in the digest at the end.
 pub fn failure(failure: &Failure) -> String {
-    let mut text = human::plain(&failure.message).into_owned();
-    for more in [failure.cause.meaning(), failure.help.as_deref()].into_iter().flatten() {
-        text.push_str(": ");
-        text.push_str(&human::plain(more));
+    let text = human::plain(&failure.message);
+    match failure.cause.meaning() {
+        Some(meaning) => format!("{text}: {meaning}"),
+        None => text.into_owned(),
     }
-    text
 }
 
 /// Whether the failed attempt at `at` is followed by another one, as the rest of the turn says.
