@@ -44,13 +44,9 @@ fn a_task_that_ends_well_without_its_output() {
 #[test]
 fn an_output_of_the_wrong_type() {
     story("command = 'echo \"n=many\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.n = \"int\"\n").1.shows(str![[r#""#]]);
-    story(
-        "command = 'echo \"n=[1, \\\"two\\\"]\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.n = \"list<int>\"\n"
-            .replace('\\', "\\\\")
-            .as_str(),
-    )
-    .1
-    .shows(str![[r#""#]]);
+    story("command = 'echo \"n=[1, true]\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.n = \"list<int>\"\n")
+        .1
+        .shows(str![[r#""#]]);
     story("command = 'echo \"m=1\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.n = \"int\"\n").1.shows(str![[r#""#]]);
     story("command = 'mkdir {{ outputs.f }}'\noutputs.f = { file = \"out.txt\" }\n").1.shows(str![[r#""#]]);
 }
