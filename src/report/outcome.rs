@@ -67,10 +67,12 @@ fn verdict(ended: &Ended, pipeline: &str, paint: Paint) -> String {
         End::Finished(RunState::Failed) => {
             let what = match first(ended) {
                 Some(item) => {
-                    let last = tail_lines(item).pop().filter(|line| !line.trim().is_empty());
+                    let sentence = sentence(item);
+                    // A bare status says nothing; what the task said last most often does.
                     let last =
-                        last.map(|line| format!(": {}", human::cut(line.trim(), LAST_WIDTH))).unwrap_or_default();
-                    format!("{}: {}{last}", human::plain(&item.instance), sentence(item))
+                        tail_lines(item).pop().filter(|line| !sentence.contains(": ") && !line.trim().is_empty());
+                    let last = last.map(|line| format!(": {}", human::cut(line.trim(), LAST_WIDTH)));
+                    format!("{}: {sentence}{}", human::plain(&item.instance), last.unwrap_or_default())
                 }
                 None => "see above".to_owned(),
             };
