@@ -129,7 +129,7 @@ fn a_hard_request_kills_at_once_also_during_the_grace_period() {
 #[test]
 fn a_request_to_stop_is_heard_whenever_it_comes() {
     let mut bench = Bench::new();
-    let mut job = shell("touch ran");
+    let mut job = shell("sleep 1000");
     job.grace_ms = 1;
     job.instance = flowrun::base::InstanceId(7);
     (job.project, job.workdir) = (bench.project(), Some(bench.project()));

@@ -78,18 +78,53 @@ fn pids(text: &[u8]) -> impl Iterator<Item = Pid> {
         .filter_map(Pid::from_raw)
 }
 
-/// A process as `/proc/PID/stat` shows it.
-#[derive(Clone, Copy, Debug)]
+/// Every process of the machine (of our pid namespace), as `/proc` shows them at about one time.
+pub struct Table(Vec<Entry>);
+
+#[derive(Clone, Copy)]
 struct Entry {
     pid: Pid,
     parent: i32,
+    group: i32,
     session: i32,
 }
 
-/// Every process of the machine (of our pid namespace).
-fn all() -> Vec<Entry> {
-    let Ok(folder) = std::fs::read_dir("/proc") else { return Vec::new() };
-    folder.flatten().filter_map(|e| entry(e.file_name().to_str()?)).collect()
+impl Table {
+    /// Now.
+    pub fn read() -> Self {
+        let Ok(folder) = std::fs::read_dir("/proc") else { return Self(Vec::new()) };
+        Self(folder.flatten().filter_map(|e| entry(e.file_name().to_str()?)).collect())
+    }
+    fn children(&self, parent: Pid) -> impl Iterator<Item = &Entry> {
+        let parent = number(parent);
+        self.0.iter().filter(move |e| e.parent == parent)
+    }
+    fn descendants(&self, roots: &[Pid]) -> Vec<Entry> {
+        let mut found: Vec<Entry> = roots.iter().flat_map(|&root| self.children(root)).copied().collect();
+        let mut next = 0;
+        while next < found.len() {
+            let parent = found[next].pid;
+            found.extend(self.children(parent));
+            next += 1;
+        }
+        found
+    }
+    /// What descends from `roots`, and whatever else of this process's descendants is in one of the `groups`.
+    pub fn family(&self, roots: &[Pid], groups: &[Pid]) -> Vec<Handle> {
+        let mut found = self.descendants(roots);
+        let ours = self.descendants(&[rustix::process::getpid()]);
+        let new = |e: &Entry, found: &[Entry]| !found.iter().any(|f| f.pid == e.pid);
+        for entry in ours.into_iter().filter(|e| groups.iter().any(|&g| number(g) == e.group)) {
+            if new(&entry, &found) && !roots.contains(&entry.pid) {
+                found.push(entry);
+            }
+        }
+        found.into_iter().filter_map(Handle::of).collect()
+    }
+}
+
+fn number(pid: Pid) -> i32 {
+    pid.as_raw_nonzero().get()
 }
 
 fn entry(pid: &str) -> Option<Entry> {
@@ -97,48 +132,37 @@ fn entry(pid: &str) -> Option<Entry> {
     let stat = std::fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     // The name in brackets may hold anything, so count from the last bracket: state, parent, group, session.
     let rest = &stat[stat.iter().rposition(|&b| b == b')')? + 1..];
-    let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace().skip(1);
-    let parent = fields.next()?.parse().ok()?;
-    let session = fields.nth(1)?.parse().ok()?;
-    Some(Entry { pid, parent, session })
-}
-
-/// All living descendants of `roots`, without themselves.
-pub fn descendants(roots: &[Pid]) -> Vec<Pid> {
-    let all = all();
-    let mut found: Vec<Pid> = roots.to_vec();
-    let mut next = 0;
-    while next < found.len() {
-        let parent = found[next].as_raw_nonzero().get();
-        found.extend(all.iter().filter(|e| e.parent == parent).map(|e| e.pid));
-        next += 1;
-    }
-    found.split_off(roots.len())
-}
-
-/// The children of this process, of all its threads.
-pub fn children() -> Vec<Pid> {
-    let me = rustix::process::getpid().as_raw_nonzero().get();
-    all().into_iter().filter(|e| e.parent == me).map(|e| e.pid).collect()
+    let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace().skip(1).map(str::parse);
+    let mut field = || fields.next()?.ok();
+    Some(Entry { pid, parent: field()?, group: field()?, session: field()? })
 }
 
 /// The processes of a session.
 pub fn session(leader: Pid) -> Vec<Handle> {
-    let leader = leader.as_raw_nonzero().get();
-    all().into_iter().filter(|e| e.session == leader).filter_map(|e| Handle::open(e.pid)).collect()
+    let table = Table::read();
+    table.0.into_iter().filter(|e| e.session == number(leader)).filter_map(Handle::of).collect()
 }
 
 /// A process that cannot be mistaken for a later one with its number.
 #[derive(Debug)]
 pub struct Handle {
     pid: Pid,
+    group: Pid,
     fd: OwnedFd,
 }
 
 impl Handle {
-    /// `None`: it has ended, or the kernel has no such handles.
+    /// Of a child of ours. `None`: the kernel has no such handles.
     pub fn open(pid: Pid) -> Option<Self> {
-        Some(Self { pid, fd: pidfd_open(pid, PidfdFlags::empty()).ok()? })
+        Some(Self { pid, group: pid, fd: pidfd_open(pid, PidfdFlags::empty()).ok()? })
+    }
+    fn of(entry: Entry) -> Option<Self> {
+        let fd = pidfd_open(entry.pid, PidfdFlags::empty()).ok()?;
+        Some(Self { pid: entry.pid, group: Pid::from_raw(entry.group)?, fd })
+    }
+    /// Another handle of the same process.
+    pub fn try_clone(&self) -> Option<Self> {
+        Some(Self { fd: self.fd.try_clone().ok()?, ..*self })
     }
     /// Its number, its own while it is alive.
     pub fn pid(&self) -> Pid {
@@ -148,9 +172,9 @@ impl Handle {
     pub fn is_alive(&self) -> bool {
         !wait_all(std::slice::from_ref(self), Instant::now())
     }
-    /// Its process group; `None`: it is gone.
-    pub fn group(&self) -> Option<Pid> {
-        rustix::process::getpgid(Some(self.pid)).ok()
+    /// Its process group when it was looked at.
+    pub fn group(&self) -> Pid {
+        self.group
     }
     /// Sends a signal; one that has ended does not mind.
     pub fn signal(&self, signal: Signal) {
@@ -183,9 +207,9 @@ pub fn wait_all(handles: &[Handle], until: Instant) -> bool {
 /// The process must be a subreaper; no other thread of it may start or reap anything any more.
 pub fn kill_descendants() {
     loop {
-        for pid in children() {
+        for child in Table::read().children(rustix::process::getpid()) {
             // A child of ours cannot be reaped by anybody else, so the number is still its own.
-            let _ = rustix::process::kill_process(pid, Signal::KILL);
+            let _ = rustix::process::kill_process(child.pid, Signal::KILL);
         }
         let mut wait = WaitIdOptions::EXITED;
         loop {

@@ -3,7 +3,7 @@
 use super::attempt::Slot;
 use super::environment::Environment;
 use super::logs::Logs;
-use super::running::{Gate, Running, Timer, Why};
+use super::running::{Gate, Running, Snapshot, Timer, Why};
 use super::staging::Notes;
 use super::wire::{Frames, Order, Setup, encode};
 use crate::base::InstanceId;
@@ -155,10 +155,11 @@ impl World {
                 Order::Setup(_) => {}
                 Order::Start(job) => self.start(job, sender, receiver),
                 Order::Cancel { instances, hard } => {
+                    let table = Snapshot::new(process::Table::read);
                     for instance in instances {
                         let running = self.running().get(&instance).cloned();
                         if let Some(running) = running {
-                            running.stop(Why::Asked, hard, &self.gate, &self.timer);
+                            running.stop(Why::Asked, hard, &self.gate, &self.timer, &table);
                         }
                     }
                 }

@@ -3,8 +3,9 @@
 //! One rule keeps signals from going astray: a bare number is signalled only while its process, living or dead, has not
 //! been reaped, and that is decided under the attempt's own lock. What has left the group is held by a handle.
 
-use crate::sys::process::{self, Handle};
+use crate::sys::process::{self, Handle, Table};
 use rustix::process::{Pid, Signal};
+use std::cell::LazyCell;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicUsize, Ordering as Memory};
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// How long what was killed may take to be gone before we go on.
 const DYING: Duration = Duration::from_secs(2);
+
+/// The processes of the machine, read when the first one asks.
+pub type Snapshot = LazyCell<Table>;
 
 /// Why an attempt is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +102,7 @@ impl Running {
     }
 
     /// Asks it to end (or kills it, `hard`); what does not end by itself is killed after the grace period.
-    pub fn stop(self: &Arc<Self>, why: Why, hard: bool, gate: &Gate, timer: &Timer) {
+    pub fn stop(self: &Arc<Self>, why: Why, hard: bool, gate: &Gate, timer: &Timer, table: &Snapshot) {
         let Some(_open) = gate.pass() else { return };
         let mut inner = self.lock();
         let phase = inner.phase;
@@ -108,13 +112,13 @@ impl Running {
         stop.kill_at = stop.kill_at.min(kill_at);
         let Phase::Alive(pid) = phase else { return };
         if hard {
-            let strays = tree(pid, &stop.strays);
+            let strays = family(table, pid, &stop.strays);
             kill(pid, &strays);
             stop.strays = Arc::new(strays);
         } else if first {
-            let strays = tree(pid, &[]);
+            let strays = family(table, pid, &[]);
             let _ = rustix::process::kill_process_group(pid, Signal::TERM);
-            for stray in strays.iter().filter(|s| s.group() != Some(pid)) {
+            for stray in strays.iter().filter(|s| s.group() != pid) {
                 stray.signal(Signal::TERM);
             }
             // One that was stopped would not hear it.
@@ -141,27 +145,39 @@ impl Running {
             if !all_gone && inner.stop.as_ref().is_some_and(|s| s.kill_at != until) {
                 continue;
             }
-            if let Phase::Alive(pid) = inner.phase {
-                kill(pid, &strays);
-                inner.phase = Phase::Over;
-            }
+            let Phase::Alive(pid) = inner.phase else { return Some(why) };
+            // Also what was born since they were looked at.
+            let last = family(&Table::read(), pid, &strays);
+            kill(pid, &last);
+            inner.phase = Phase::Over;
             drop(inner);
-            process::wait_all(&strays, Instant::now() + DYING);
+            process::wait_all(&last, Instant::now() + DYING);
             return Some(why);
         }
     }
 }
 
-/// What descends from a process, and from those of `before` that still live, and `before` itself.
-fn tree(pid: Pid, before: &[Handle]) -> Vec<Handle> {
-    let roots: Vec<Pid> = std::iter::once(pid).chain(before.iter().filter(|h| h.is_alive()).map(Handle::pid)).collect();
-    let mut pids = process::descendants(&roots);
-    pids.extend_from_slice(&roots[1..]);
-    pids.into_iter().filter_map(Handle::open).collect()
+/// What descends from a process or is in its group, the same of those of `before`, and `before` itself, all as far as
+/// they live.
+fn family(table: &Table, pid: Pid, before: &[Handle]) -> Vec<Handle> {
+    let mut roots = vec![pid];
+    roots.extend(before.iter().filter(|h| h.is_alive()).map(Handle::pid));
+    let mut groups = vec![pid];
+    groups.extend(before.iter().map(Handle::group));
+    let mut all = table.family(&roots, &groups);
+    all.extend(before.iter().filter(|h| h.is_alive()).filter_map(|h| h.try_clone()));
+    all
 }
 
+/// Kills a group and the strays with their groups: a child that is being born dies with its group.
 fn kill(group: Pid, strays: &[Handle]) {
     let _ = rustix::process::kill_process_group(group, Signal::KILL);
+    let mut groups: Vec<Pid> = strays.iter().filter(|s| s.is_alive()).map(Handle::group).collect();
+    groups.sort_unstable_by_key(|g| g.as_raw_nonzero());
+    groups.dedup();
+    for other in groups.into_iter().filter(|&g| g != group && g != rustix::process::getpgrp()) {
+        let _ = rustix::process::kill_process_group(other, Signal::KILL);
+    }
     for stray in strays {
         stray.signal(Signal::KILL);
     }
@@ -231,11 +247,18 @@ impl Timer {
         let mut heap = self.heap.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let now = Instant::now();
+            let mut due = Vec::new();
             while heap.peek().is_some_and(|d| d.at <= now || d.whose.strong_count() == 0) {
-                let Some((then, Some(running))) = heap.pop().map(|d| (d.then, d.whose.upgrade())) else { continue };
+                due.extend(heap.pop().and_then(|d| Some((d.then, d.whose.upgrade()?))));
+            }
+            if !due.is_empty() {
                 drop(heap);
-                running.stop(Why::Time, then == Then::Kill, gate, self);
+                let table = Snapshot::new(Table::read);
+                for (then, running) in due {
+                    running.stop(Why::Time, then == Then::Kill, gate, self, &table);
+                }
                 heap = self.heap.lock().unwrap_or_else(PoisonError::into_inner);
+                continue;
             }
             heap = match heap.peek().map(|d| d.at.saturating_duration_since(Instant::now())) {
                 Some(left) => self.changed.wait_timeout(heap, left).map_or_else(|e| e.into_inner().0, |(heap, _)| heap),
