@@ -2,7 +2,7 @@
 //! would start does not, and nothing is written.
 
 use crate::base::InstanceId;
-use crate::base::text::{count, quote};
+use crate::base::text::{and, count, quote};
 use crate::driver::list;
 use crate::driver::load::load;
 use crate::driver::prepare::{Dry, Workshop};
@@ -230,15 +230,22 @@ fn reason(change: &Change) -> Reason {
     Reason { component: change.component.clone(), old: change.old.clone(), new: change.new.clone() }
 }
 
-/// What an instance waits for, in words.
+/// What an instance waits for, in words: by node, so that the items of a map say the same.
 fn waits(engine: &Engine, instance: InstanceId) -> String {
-    match engine.why_waiting(instance) {
-        Why::Needs(needs) => match needs.as_slice() {
-            [] => "waits for something that runs".to_owned(),
-            [one] => format!("waits for `{}`", engine.name(*one)),
-            [one, rest @ ..] => format!("waits for `{}` and {} more", engine.name(*one), rest.len()),
-        },
-        _ => "needs something that cannot run".to_owned(),
+    let Why::Needs(needs) = engine.why_waiting(instance) else {
+        return "needs something that cannot run".to_owned();
+    };
+    let plan = engine.ledger().space().plan();
+    let mut paths: Vec<&str> = Vec::new();
+    for need in needs {
+        let path = &*plan.nodes[engine.place(need).node].path;
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    match paths.as_slice() {
+        [] => "waits for something that runs".to_owned(),
+        paths => format!("waits for {}", and(paths.iter().copied())),
     }
 }
 
