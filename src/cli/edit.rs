@@ -5,11 +5,11 @@ use super::args::{CheckArgs, ExplainArgs, FreshArgs, GraphArgs, GraphForm, Outpu
 use super::exit;
 use super::screen::{Screen, complain, print};
 use super::settings::{self, Target};
-use crate::base::paint::Paint;
 use crate::base::text;
 use crate::diag;
 use crate::driver::{self, Params};
 
+use crate::plan::{Plan, graph};
 use crate::report::{forecast, json};
 
 /// `flowrun check`
@@ -69,7 +69,7 @@ pub fn explain(args: &ExplainArgs, screen: Screen) -> Result<u8, Failed> {
 }
 
 /// `flowrun graph`
-pub fn graph(args: &GraphArgs) -> Result<u8, Failed> {
+pub fn graph_of(args: &GraphArgs) -> Result<u8, Failed> {
     let target = Target::only_pipeline(&args.words, "graph")?;
     let loaded = driver::load(&target.pipeline, &Params::default(), false)?;
     let by_ending = args.out.as_deref().and_then(|path| path.extension()).and_then(|end| match end.to_str()? {
@@ -81,15 +81,23 @@ pub fn graph(args: &GraphArgs) -> Result<u8, Failed> {
     let drawn = draw(&loaded.plan, args.format.or(by_ending).unwrap_or(GraphForm::Dot));
     match &args.out {
         None => print(drawn)?,
-        Some(path) => std::fs::write(path, drawn)
-            .map_err(|error| Failed::usage(format!("cannot write `{}`: {error}", path.display()), None))?,
+        Some(path) => std::fs::write(path, drawn).map_err(|error| Failed::file(path, &error))?,
     }
     Ok(exit::OK)
 }
 
-fn draw(plan: &crate::plan::Plan, form: GraphForm) -> String {
-    let _ = (plan, form, Paint::OFF);
-    todo!()
+fn draw(plan: &Plan, form: GraphForm) -> String {
+    let drawn = match form {
+        GraphForm::Dot => graph::dot(plan),
+        GraphForm::Mermaid => graph::mermaid(plan),
+        GraphForm::Svg => graph::svg(plan),
+        // Written anew, so that it looks like every other document.
+        GraphForm::Json => match serde_json::from_str::<serde_json::Value>(&graph::json(plan)) {
+            Ok(document) => json::line(&document),
+            Err(_) => graph::json(plan),
+        },
+    };
+    if drawn.ends_with('\n') { drawn } else { drawn + "\n" }
 }
 
 /// `flowrun schema`

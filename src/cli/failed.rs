@@ -8,6 +8,7 @@ use crate::diag::{self, Diagnostic, Sources};
 use crate::driver::Error;
 use crate::report::json;
 use crate::sys::Fault;
+use std::path::Path;
 
 /// Why a command ends here, with its exit code.
 #[derive(Debug)]
@@ -29,6 +30,11 @@ impl Failed {
     /// What was typed is wrong.
     pub fn usage(message: impl Into<String>, help: Option<String>) -> Self {
         Self::new(exit::USAGE, message, help)
+    }
+    /// A file that the user named cannot be written.
+    pub fn file(path: &Path, error: &std::io::Error) -> Self {
+        let fault = Fault::io("write", path, error);
+        Self::usage(fault.what, fault.help)
     }
     /// The store or the backend, or the machine under them, cannot be used.
     pub fn machine(message: impl Into<String>, help: Option<String>) -> Self {

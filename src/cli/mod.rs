@@ -63,7 +63,7 @@ fn command(command: Command, screen: Screen) -> Result<u8, Failed> {
         Command::Check(args) => edit::check(&args, screen),
         Command::Plan(args) => edit::plan(&args, screen),
         Command::Explain(args) => edit::explain(&args, screen),
-        Command::Graph(args) => edit::graph(&args),
+        Command::Graph(args) => edit::graph_of(&args),
         Command::Status(args) => read::status(&args, screen),
         Command::Runs(args) => read::runs(&args, screen),
         Command::Log(args) => read::log(&args),

@@ -53,8 +53,7 @@ fn views(watch: &WatchArgs, screen: Screen) -> Result<Vec<Box<dyn Sink>>, Failed
     }
     if let Some(path) = &watch.events {
         let shown = path.display().to_string();
-        let file = File::create(path)
-            .map_err(|error| Failed::usage(format!("cannot write the events to `{shown}`: {error}"), None))?;
+        let file = File::create(path).map_err(|error| Failed::file(path, &error))?;
         sinks.push(Box::new(JsonLines::new(file, move |error| {
             complain(format!("warning: the events in `{shown}` are not complete: {error}\n"));
         })));
