@@ -170,6 +170,25 @@ fn what_was_moved_aside_is_put_back_when_the_run_is_opened_again() {
 }
 
 #[test]
+fn a_new_run_puts_back_what_an_earlier_one_left_but_not_what_a_living_one_has_moved() {
+    let mut bench = Bench::new();
+    let run = |number: &str| bench.dir.path().join("runs").join(number);
+    for (number, name) in [("3", "dead"), ("4", "alive")] {
+        std::fs::create_dir_all(run(number).join("work")).unwrap();
+        let path = bench.path(name).into_os_string().into_encoded_bytes();
+        std::fs::write(run(number).join("work/kept"), [path.as_slice(), b"\0"].concat()).unwrap();
+    }
+    bench.write(".kept.dead", "old");
+    bench.write("dead", "half");
+    bench.write(".kept.alive", "old");
+    let living = std::fs::File::open(run("4").join("work/kept")).unwrap();
+    rustix::fs::flock(&living, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let dir = run("5");
+    bench.open(&dir);
+    assert_eq!((bench.names().as_str(), bench.read("dead").as_str()), (".kept.alive dead", "old"));
+}
+
+#[test]
 fn a_path_that_cannot_be_made_is_named() {
     let mut bench = Bench::new();
     bench.write("plain", "");

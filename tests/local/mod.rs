@@ -26,11 +26,8 @@ impl Bench {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("project")).unwrap();
-        let (sender, reports) = unbounded();
-        let mut options = Options::new(dir.path().join("run"));
-        options.program = env!("CARGO_BIN_EXE_flowrun").into();
-        let local = Some(Local::open(options, sender).unwrap());
-        Self { dir, local, reports, next: 0, mounts: Vec::new() }
+        let (local, reports) = open(&dir.path().join("run"));
+        Self { dir, local: Some(local), reports, next: 0, mounts: Vec::new() }
     }
 
     pub fn project(&self) -> PathBuf {
@@ -95,6 +92,13 @@ impl Bench {
         };
         (read("out", log.out), read("err", log.err))
     }
+}
+
+fn open(run_dir: &Path) -> (Local, Receiver<Report>) {
+    let (sender, reports) = unbounded();
+    let mut options = Options::new(run_dir);
+    options.program = env!("CARGO_BIN_EXE_flowrun").into();
+    (Local::open(options, sender).unwrap(), reports)
 }
 
 pub fn names(folder: &Path) -> String {
@@ -184,11 +188,14 @@ impl Bench {
 
     /// A later process goes on with the run.
     pub fn reopen(&mut self) {
+        self.open(&self.dir.path().join("run"));
+    }
+
+    /// A later process begins or goes on with a run.
+    pub fn open(&mut self, run_dir: &Path) {
         self.local = None;
-        let (sender, reports) = unbounded();
-        let mut options = Options::new(self.dir.path().join("run"));
-        options.program = env!("CARGO_BIN_EXE_flowrun").into();
-        self.local = Some(Local::open(options, sender).unwrap());
+        let (local, reports) = open(run_dir);
+        self.local = Some(local);
         self.reports = reports;
     }
 

@@ -22,7 +22,6 @@ mod staging;
 mod wire;
 
 pub use executor::executor_main;
-pub use staging::recover;
 
 use crate::base::InstanceId;
 use crate::engine::Capacity;
@@ -99,10 +98,10 @@ pub fn capacity(jobs: Option<u32>, limits: &[u32]) -> Capacity {
 }
 
 impl Local {
-    /// Puts back what an earlier, killed executor of this run had moved aside. The executor itself is started with the
+    /// Puts back what earlier, killed executors had moved aside. The executor itself is started with the
     /// first attempt, for a run in which nothing runs needs none.
     pub fn open(options: Options, reports: ReportSink) -> anyhow::Result<Self> {
-        recover(&options.run_dir)?;
+        staging::recover(&options.run_dir)?;
         let capacity = capacity(options.jobs, &options.limits);
         Ok(Self { options, capacity, reports, link: None })
     }

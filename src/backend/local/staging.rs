@@ -19,43 +19,66 @@ use crate::event::{Cause, Failure, Produced};
 use crate::port::{Job, JobOutputKind, kept_path, staged_path};
 use crate::sys::content::{Content, digest_path, stat_path};
 use crate::sys::fault::{At, Fault, Result};
+use rustix::fs::FlockOperation;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The longest name that leaves room for `.part.`.
 const LONGEST_NAME: usize = 255 - 6;
 
-/// Notes of what is moved aside, so that a later process can put it back: `work/kept`, paths that end with NUL.
+/// Notes of what is moved aside, so that a later process can put it back: `work/kept`, paths that end with NUL. They
+/// are locked as long as the executor that writes them lives.
 pub struct Notes(File, PathBuf);
 
 impl Notes {
     /// In the run's `work` folder.
     pub fn open(work: &Path) -> Result<Self> {
         let path = work.join("kept");
-        Ok(Self(File::options().append(true).create(true).open(&path).at("write", &path)?, path))
+        let file = File::options().append(true).create(true).open(&path).at("write", &path)?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive).at("lock", &path)?;
+        Ok(Self(file, path))
     }
     fn add(&self, last: &Path) -> Result<()> {
         (&self.0).write_all(&[last.as_os_str().as_bytes(), b"\0"].concat()).at("write", &self.1)
     }
 }
 
-/// Puts back what attempts of a run that was cut off had moved aside. Does nothing where all is well; to be called with
-/// the pipeline's lock held, before outputs are looked at.
+/// Puts back what a run that was cut off had moved aside, of this run and of those beside it: the one that continues
+/// is another one when the pipeline file has changed. Runs that live are left alone. To be called before outputs are
+/// looked at.
 pub fn recover(run_dir: &Path) -> Result<()> {
+    recover_run(run_dir)?;
+    let is_run = |path: &Path| path.file_name().is_some_and(|n| n.as_bytes().iter().all(u8::is_ascii_digit));
+    let beside = run_dir.parent().filter(|_| is_run(run_dir)).map(fs::read_dir);
+    let Some(Ok(beside)) = beside else { return Ok(()) };
+    beside
+        .flatten()
+        .map(|e| e.path())
+        .filter(|path| is_run(path) && path != run_dir)
+        .try_for_each(|path| recover_run(&path))
+}
+
+fn recover_run(run_dir: &Path) -> Result<()> {
     let notes = run_dir.join("work").join("kept");
-    let text = match fs::read(&notes) {
-        Ok(text) => text,
+    let mut file = match File::open(&notes) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Fault::io("read", &notes, &error)),
     };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(()),
+        other => other.at("lock", &notes)?,
+    }
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).at("read", &notes)?;
     for path in text.split(|&b| b == 0).filter(|path| !path.is_empty()) {
         let kept = kept_path(path);
         put_back(Path::new(OsStr::from_bytes(&kept)), Path::new(OsStr::from_bytes(path)))?;
     }
-    fs::remove_file(&notes).at("remove", &notes)
+    remove(&notes)
 }
 
 /// One declared file or directory of an attempt.
