@@ -112,20 +112,22 @@ fn node_of_plan(text: &mut String, node: &str, instances: &[&Planned], paint: Pa
         .collect();
     let _ = writeln!(text, "{}: {}", paint.bold(node), parts.join(" · "));
 
-    let mut kinds: Vec<(Action, &[Reason], Vec<&str>)> = Vec::new();
-    let mut places: rustc_hash::FxHashMap<(bool, &[Reason]), usize> = Default::default();
+    let mut kinds: Vec<(Vec<Reason>, Vec<&Planned>)> = Vec::new();
+    let mut places: rustc_hash::FxHashMap<(u8, Vec<Reason>), usize> = Default::default();
     for planned in instances.iter().filter(|planned| !planned.reasons.is_empty()) {
-        let at = *places.entry((planned.action == Action::Run, &planned.reasons)).or_insert_with(|| {
-            kinds.push((planned.action, &planned.reasons, Vec::new()));
+        let why = without_item(planned);
+        let at = *places.entry((planned.action as u8, why)).or_insert_with_key(|(_, why)| {
+            kinds.push((why.clone(), Vec::new()));
             kinds.len() - 1
         });
-        kinds[at].2.push(&planned.name);
+        kinds[at].1.push(planned);
     }
-    for (_, why, names) in kinds.iter().take(KINDS) {
-        let all = names.len() == instances.len();
-        if !all || (names.len() == 1 && *names[0] != *node) {
-            let shown: Vec<_> = names.iter().take(NAMES).map(|name| human::plain(name)).collect();
-            let rest = names.len() - shown.len();
+    for (why, of) in kinds.iter().take(KINDS) {
+        let why = if of.len() == 1 { &of[0].reasons } else { why };
+        let all = of.len() == instances.len();
+        if !all || (of.len() == 1 && *of[0].name != *node) {
+            let shown: Vec<_> = of.iter().take(NAMES).map(|planned| human::plain(&planned.name)).collect();
+            let rest = of.len() - shown.len();
             let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
             let _ = writeln!(text, "  {}{more}", shown.join(", "));
             reasons(text, why, "    ", paint);
@@ -134,10 +136,25 @@ fn node_of_plan(text: &mut String, node: &str, instances: &[&Planned], paint: Pa
         }
     }
     if kinds.len() > KINDS {
-        let rest: usize = kinds[KINDS..].iter().map(|(_, _, names)| names.len()).sum();
+        let rest: usize = kinds[KINDS..].iter().map(|(_, of)| of.len()).sum();
         let _ =
             writeln!(text, "  and {} with other reasons: see `flowrun explain`", text::count(rest as u64, "instance"));
     }
+}
+
+/// The reasons with `…` in place of the instance's own item, so that "waits for `a[1].x`" of `a[1].y` and the same of
+/// `a[2].y` are one reason.
+fn without_item(planned: &Planned) -> Vec<Reason> {
+    let name = &*planned.name;
+    let Some(items) = name.rfind(']').map(|end| &name[..=end]) else { return planned.reasons.clone() };
+    let masked = |reason: &Reason| match reason.old.is_none() && reason.new.is_none() {
+        true => {
+            let general = format!("{}[…]", human::node_of(items));
+            Reason { component: reason.component.replace(items, &general).into(), ..reason.clone() }
+        }
+        false => reason.clone(),
+    };
+    planned.reasons.iter().map(masked).collect()
 }
 
 fn reasons(text: &mut String, list: &[Reason], indent: &str, paint: Paint) {
@@ -150,11 +167,11 @@ fn reasons(text: &mut String, list: &[Reason], indent: &str, paint: Paint) {
                 }
                 continue;
             }
-            (None, Some(new)) => ("(was not there)", flat(new)),
-            (Some(old), None) => (&*flat(old), "(is gone)".to_owned()),
-            (Some(old), Some(new)) => (&*flat(old), flat(new)),
+            (None, Some(new)) => ("(was not there)".to_owned(), flat(new)),
+            (Some(old), None) => (flat(old), "(is gone)".to_owned()),
+            (Some(old), Some(new)) => (flat(old), flat(new)),
         };
-        let (old, new) = differing(old, &new);
+        let (old, new) = differing(unnamed(&old, &component), unnamed(&new, &component));
         let line = format!("{indent}{component}: {old} → {new}");
         if line.chars().count() <= WIDTH {
             let _ = writeln!(text, "{indent}{}: {old} {} {new}", paint.cyan(&component), paint.dim("→"));
@@ -164,6 +181,17 @@ fn reasons(text: &mut String, list: &[Reason], indent: &str, paint: Paint) {
             let _ = writeln!(text, "{indent}  {} {}", paint.red("-"), human::cut(&old, room));
             let _ = writeln!(text, "{indent}  {} {}", paint.green("+"), human::cut(&new, room));
         }
+    }
+}
+
+/// Of `"scripts/a.py" (44a081c81899)` for `file scripts/a.py` what the name does not say already.
+fn unnamed<'a>(text: &'a str, component: &str) -> &'a str {
+    let named = text.strip_prefix('"').and_then(|text| text.split_once("\" "));
+    match named {
+        Some((name, rest)) if component.ends_with(name) => {
+            rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(rest)
+        }
+        _ => text,
     }
 }
 
@@ -194,6 +222,7 @@ fn value(text: &mut String, value: &str, used: usize, indent: usize) {
             let _ = writeln!(text, "{}", human::cut(&human::plain(one), WIDTH.saturating_sub(used).max(20)));
         }
         many => {
+            text.truncate(text.trim_end().len());
             text.push('\n');
             for line in many.iter().take(12) {
                 let _ = writeln!(text, "{:indent$}{}", "", human::cut(&human::plain(line), WIDTH - indent));
@@ -243,7 +272,7 @@ mod tests {
     #[test]
     fn a_plan_is_read_by_node() {
         let changed: &[(&str, Option<&str>, Option<&str>)] =
-            &[("file scripts/a.py", Some("1a2b3c4d5e6f (120 B)"), Some("6f5e4d3c2b1a (121 B)"))];
+            &[("file scripts/a.py", Some("\"scripts/a.py\" (1a2b3c4d5e6f)"), Some("\"scripts/a.py\" (6f5e4d3c2b1a)"))];
         let long_old = format!("{} --threads 4 --sort {}", "bwa mem".repeat(8), "x".repeat(30));
         let long_new = format!("{} --threads 8 --sort {}", "bwa mem".repeat(8), "x".repeat(30));
         let forecast = forecast(vec![
@@ -254,6 +283,8 @@ mod tests {
             planned("sort[a]", Action::Run, &[("command", Some(&long_old), Some(&long_new))]),
             planned("fresh", Action::Run, &[("never run before", None, None)]),
             planned("env", Action::Run, &[("env LANG", None, Some("C")), ("value params.x", Some("1"), None)]),
+            planned("last[a].x", Action::Unknown, &[("waits for `last[a].w`", None, None)]),
+            planned("last[b].x", Action::Unknown, &[("waits for `last[b].w`", None, None)]),
             planned("report", Action::Unknown, &[("waits for `align`", None, None)]),
         ]);
         assert_eq!(
@@ -262,7 +293,7 @@ mod tests {
 gen: cached
 align: run 2 · cached 1
   align[a], align[b]
-    file scripts/a.py: 1a2b3c4d5e6f (120 B) → 6f5e4d3c2b1a (121 B)
+    file scripts/a.py: 1a2b3c4d5e6f → 6f5e4d3c2b1a
 sort: run
   sort[a]
     command:
@@ -273,14 +304,16 @@ fresh: run
 env: run
   env LANG: (was not there) → C
   value params.x: 1 → (is gone)
+last.x: unknown 2
+  waits for `last[…].w`
 report: unknown
   waits for `align`
 
-run 5 · cached 2 · unknown 1
+run 5 · cached 2 · unknown 3
 "
         );
-        assert_eq!(human(&forecast, true, Paint::OFF), "run 5 · cached 2 · unknown 1\n");
-        assert_eq!(json(&forecast, true), "{\"counts\": {\"run\": 5, \"cached\": 2, \"unknown\": 1}}\n");
+        assert_eq!(human(&forecast, true, Paint::OFF), "run 5 · cached 2 · unknown 3\n");
+        assert_eq!(json(&forecast, true), "{\"counts\": {\"run\": 5, \"cached\": 2, \"unknown\": 3}}\n");
     }
 
     #[test]
@@ -319,7 +352,7 @@ run 5 · cached 2 · unknown 1
 align[a]: cached
   made by run 3 at 2023-11-14 22:13:20 UTC on node1 in 1.2 s
   its key is made of
-    command: 
+    command:
       set -e
       bwa mem
     value params.x: 3
