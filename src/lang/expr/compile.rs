@@ -86,8 +86,13 @@ pub(super) fn compile(source: &str, offset: usize, mistakes: &mut Vec<Mistake>) 
         }
     };
     let before = walk.mistakes.len();
-    walk.expression(&tree, false);
-    let raw = matches!(&tree, ast::Expr::Filter(filter) if filter.name == "raw");
+    // `raw` is no filter like the others: at the end of a hole it says how the value is put in, elsewhere it says nothing.
+    let raw = match &tree {
+        ast::Expr::Filter(filter) if filter.name == "raw" && filter.args.is_empty() => filter.expr.as_ref(),
+        _ => None,
+    };
+    walk.expression(raw.unwrap_or(&tree), false);
+    let raw = raw.is_some();
     let Walk { mut reads, asked, mistakes, .. } = walk;
     if mistakes.len() > before {
         return None;
@@ -247,7 +252,12 @@ impl Walk<'_, '_> {
         if let Some(expr) = &filter.expr {
             self.expression(expr, tolerant);
         }
-        if !FILTERS.contains(&filter.name) {
+        if filter.name == "raw" {
+            let message =
+                "`raw` turns quoting off for a whole hole, so that it must be the last filter, without arguments";
+            let help = "write it at the end: `{{ … | raw }}`";
+            self.mistake(codes::RAW_MISPLACED, at..at + 3, message.to_owned(), Some(help.to_owned()));
+        } else if !FILTERS.contains(&filter.name) {
             let help = match filter.name {
                 "quote" | "shquote" | "shell_quote" | "shellescape" | "escape" | "e" | "safe" | "q" => {
                     "leave it out: a value in a command is quoted by itself, for the place where it stands".to_owned()

@@ -7,6 +7,9 @@ mod compile;
 mod convert;
 mod functions;
 mod names;
+mod report;
+#[cfg(test)]
+mod said;
 mod split;
 mod template;
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! A string with `{{ expression }}` in it: split and compiled when the file is checked, filled when values are known.
 
-use super::compile::{Compiled, Mistake, compile};
-use super::split::{Part, SplitError, split};
+use super::compile::{Compiled, compile};
+use super::report::Report;
+use super::split::{Part, split};
 use super::{EvalError, Frame, PathRead, Use};
 use crate::base::Value;
-use crate::diag::{Diagnostic, codes};
+use crate::diag::Diagnostic;
 use crate::lang::model::Text;
 use crate::lang::shell::{self, Demand, Doc, Lists, Place, Refusal, Spot};
 use crate::lang::types::Type;
@@ -57,7 +58,7 @@ impl Template {
     /// Splits and compiles; mistakes go to `diagnostics` and give `None`.
     pub fn compile(text: &Text, usage: Use, diagnostics: &mut Vec<Diagnostic>) -> Option<Self> {
         let (parts, errors) = split(&text.value);
-        let mut report = Report { text, diagnostics, failed: false };
+        let mut report = Report::new(text, diagnostics);
         errors.iter().for_each(|error| report.braces(error));
         let holes: Vec<Range<usize>> = parts
             .iter()
@@ -115,8 +116,7 @@ impl Template {
             };
             pieces.push(Piece::Hole(Box::new(Hole { range, expression, spot })));
         }
-        let failed = report.failed;
-        (!failed).then(|| Self { pieces, text: text.clone(), words: reading.words, docs: reading.docs })
+        (!report.failed()).then(|| Self { pieces, text: text.clone(), words: reading.words, docs: reading.docs })
     }
 
     fn holes(&self) -> impl Iterator<Item = &Hole> {
@@ -192,7 +192,7 @@ impl Template {
     /// text. `type_of` gives the type of a path's value where it is known.
     pub fn check_types(&self, type_of: &dyn Fn(&[Arc<str>]) -> Option<Type>, diagnostics: &mut Vec<Diagnostic>) {
         let single = self.is_single();
-        let mut report = Report { text: &self.text, diagnostics, failed: false };
+        let mut report = Report::new(&self.text, diagnostics);
         for hole in self.holes() {
             let Some(read) = hole.expression.as_path() else { continue };
             let Some(ty) = type_of(&read.path) else { continue };
@@ -200,7 +200,7 @@ impl Template {
                 Some(Spot { demand: Some(demand), .. }) => {
                     let fits = matches!(ty, Type::Int | Type::Json) || (*demand == Demand::Number && ty == Type::Float);
                     if !fits {
-                        report.not_an_integer(hole.range.clone(), &ty);
+                        report.not_a_number(*demand, hole.range.clone(), &ty);
                     }
                     continue;
                 }
@@ -336,131 +336,4 @@ fn foreign_words(text: &str, holes: &[Range<usize>]) -> Vec<Arc<str>> {
         }
     }
     words
-}
-
-/// Collects the mistakes of one string.
-struct Report<'a> {
-    text: &'a Text,
-    diagnostics: &'a mut Vec<Diagnostic>,
-    failed: bool,
-}
-
-impl Report<'_> {
-    fn error(
-        &mut self,
-        code: &'static str,
-        range: Range<usize>,
-        message: String,
-        label: &str,
-        help: impl Into<String>,
-    ) {
-        self.failed = true;
-        let diagnostic = Diagnostic::error(code, self.text.span_of(range), message).label(label).help(help);
-        self.diagnostics.push(diagnostic);
-    }
-
-    fn braces(&mut self, error: &SplitError) {
-        match error {
-            SplitError::Unterminated(range) => self.error(
-                codes::OPEN_BRACES,
-                range.clone(),
-                "`{{` is never closed".to_owned(),
-                "opened here",
-                "close it with `}}`; a literal `{{` is written `{{ '{{' }}`",
-            ),
-            SplitError::Statement(word, range) => {
-                let help = match word.as_str() {
-                    "if" => "write `{{ a if condition else b }}`",
-                    "for" => {
-                        "write the list with a filter: `{{ items | map(attribute='x') | join(' ') }}`, or use a `map`"
-                    }
-                    "set" => "name the expression under `vars`",
-                    "raw" => "text needs no `raw`; a literal `{{` is written `{{ '{{' }}`",
-                    _ => "templates hold expressions only: `{{ … }}`",
-                };
-                let message = format!("`{{% {word} %}}` is a statement, and templates hold expressions only");
-                self.error(codes::STATEMENT, range.clone(), message, "", help);
-            }
-        }
-    }
-
-    fn mistake(&mut self, mistake: Mistake) {
-        self.failed = true;
-        let mut diagnostic = Diagnostic::error(mistake.code, self.text.span_of(mistake.range), mistake.message);
-        diagnostic.help = mistake.help;
-        self.diagnostics.push(diagnostic);
-    }
-
-    fn raw(&mut self, range: &Range<usize>) {
-        self.error(
-            codes::RAW_MISPLACED,
-            range.clone(),
-            "`| raw` turns shell quoting off, and this is no command".to_owned(),
-            "nothing is quoted here",
-            "leave `| raw` out",
-        );
-    }
-
-    fn foreign(&mut self, range: &Range<usize>, source: &str) {
-        self.error(
-            codes::SHELL_FOREIGN,
-            range.clone(),
-            "a value cannot be quoted for this shell".to_owned(),
-            "",
-            format!(
-                "{}; values are quoted for `sh`, `dash`, `bash`, `ksh` and `zsh`; `| raw` puts the text in as it is",
-                way_out(source)
-            ),
-        );
-    }
-
-    fn uncertain(&mut self, problem: &shell::Problem, range: &Range<usize>, source: &str) {
-        let _ = problem;
-        self.error(
-            codes::SHELL_UNCERTAIN,
-            range.clone(),
-            "a value cannot be put here safely".to_owned(),
-            "",
-            way_out(source),
-        );
-    }
-
-    fn handed_on(&mut self, interpreter: &str, range: &Range<usize>, source: &str) {
-        let _ = source;
-        let message = format!("the value becomes part of a program for `{interpreter}`, which may read it as code");
-        let diagnostic = Diagnostic::error(codes::HANDED_ON, self.text.span_of(range.clone()), message).warning();
-        self.diagnostics.push(diagnostic.help("hand it over as an argument or a variable of the environment"));
-    }
-
-    fn not_an_integer(&mut self, range: Range<usize>, ty: &Type) {
-        self.error(
-            codes::SHELL_INTEGER,
-            range,
-            "where the shell computes, only an integer may stand".to_owned(),
-            &format!("this is `{ty}`"),
-            "turn it into a number with `| int`, or compute inside the braces: `{{ a + b }}`",
-        );
-    }
-
-    fn list_in_text(&mut self, range: Range<usize>, ty: &Type) {
-        self.error(
-            codes::SHELL_LIST,
-            range,
-            "a list cannot be part of a text or of a single word".to_owned(),
-            &format!("this is `{ty}`"),
-            "make it one text with `| join(',')`, or let it stand alone",
-        );
-    }
-}
-
-/// The way out that always works: through the environment.
-fn way_out(source: &str) -> String {
-    let source = source.trim();
-    let name: String = source
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
-        .collect::<String>();
-    let plain = source.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
-    let name = if plain && name.len() <= 32 { name } else { "X".to_owned() };
-    format!("give the task `env.{name} = \"{{{{ {source} }}}}\"` and write `\"${name}\"` here")
 }

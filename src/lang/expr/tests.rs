@@ -3,7 +3,7 @@
 
 use super::{Frame, Names, Template, Use};
 use crate::base::Value;
-use crate::diag::{Diagnostic, Sources, Span};
+use crate::diag::{Diagnostic, Span};
 use crate::lang::model::Text;
 use std::sync::Arc;
 
@@ -191,8 +191,4 @@ fn the_pattern_of_a_path() {
     assert_eq!(template("").as_literal(), Some(""));
     assert_eq!(template("{{ a }}").as_literal(), None);
     assert_eq!(template("{{ a.b }}").as_path().unwrap().path.join("."), "a.b");
-}
-
-fn _sources(source: &str) -> Sources {
-    Sources { files: vec![("pipeline.toml".to_owned(), format!("x = \"{source}\"\n").into())] }
 }

@@ -202,7 +202,8 @@ impl Reader<'_> {
             State::Command => self.command_word(command, word, cases),
             State::Argument => {
                 let number = matches!(self.byte(0), Some(b'<' | b'>')) && is_descriptor(&word);
-                if !number {
+                let separates = command.compound && command.words.is_empty() && word.keyword() == Some(b"in");
+                if !number && !separates {
                     self.settle(&word, Lists::Words);
                     command.words.push(word);
                 }

@@ -5,9 +5,13 @@
 //! one text differently, a hole is refused at check. Knows nothing of expressions, files or runs.
 
 mod commands;
+mod document;
+mod expansion;
 mod programs;
 mod quote;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 pub use quote::{Refusal, check_doc, fill, text};
 pub use reader::read;
@@ -146,19 +150,4 @@ fn name_of(path: &str) -> &str {
 /// The literal words of a command that might name a file of the project, as [`Reading::words`].
 pub fn words(text: &str) -> Vec<Arc<str>> {
     read(text, &[]).words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shells_are_known_by_name() {
-        assert!(is_bourne(&["bash", "-euo", "pipefail", "-c"]));
-        assert!(is_bourne(&["/usr/bin/env", "-i", "A=b", "zsh", "-c"]));
-        assert!(is_bourne(&["/bin/sh", "-c"]));
-        assert!(!is_bourne(&["fish", "-c"]));
-        assert!(!is_bourne(&["python3", "-c"]));
-        assert!(!is_bourne::<&str>(&[]));
-    }
 }

@@ -179,7 +179,7 @@ fn others(words: &[Word], from: usize, valued: &str) -> Vec<usize> {
 
 fn interpreted(interpreter: &Interpreter, name: &str, words: &[Word], verdicts: &mut Vec<Verdict>) {
     let name: Arc<str> = name.into();
-    let mut program = false;
+    let (mut program, mut from_stdin) = (false, false);
     let mut i = 1;
     let mut hand_on = |word: &Word| {
         verdicts.extend(word.holes.iter().map(|hole| Verdict::HandsOn(*hole, name.clone())));
@@ -203,6 +203,7 @@ fn interpreted(interpreter: &Interpreter, name: &str, words: &[Word], verdicts: 
             }
             break;
         };
+        from_stdin |= interpreter.names == SHELLS && option == "s";
         let letters = option.bytes().take_while(u8::is_ascii_alphabetic).count();
         if let Some(at) = option[..letters].find(|c| interpreter.program.contains(c)) {
             program = true;
@@ -225,7 +226,7 @@ fn interpreted(interpreter: &Interpreter, name: &str, words: &[Word], verdicts: 
     }
     match rest {
         Some(word) if interpreter.first => hand_on(word),
-        Some(word) if text(word) != Some("-") => {}
+        Some(word) if text(word) != Some("-") && !from_stdin => {}
         _ if interpreter.stdin => verdicts.push(Verdict::ReadsProgram(name)),
         _ => {}
     }
