@@ -19,6 +19,8 @@ pub(super) struct World<'m> {
     /// Found types by the string that has them, and how deep the search for a type is.
     pub types: RefCell<FxHashMap<*const Text, Ty>>,
     pub depth: Cell<u32>,
+    /// How often near names were looked for.
+    pub hints: Cell<u32>,
 }
 
 /// A node as declared.
@@ -71,6 +73,7 @@ impl<'m> World<'m> {
             params,
             types: RefCell::default(),
             depth: Cell::new(0),
+            hints: Cell::new(0),
         };
         let root = world.bodies.push(Room { owner: None, depth: 0, nodes: Vec::new(), names: FxHashMap::default() });
         world.fill(root, &model.nodes, "", diagnostics);

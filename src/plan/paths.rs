@@ -1,6 +1,8 @@
 //! Paths before they are known: patterns made of text and holes, whether two of them can name one file, and an index
 //! that finds those that can without asking every pair.
 
+use crate::lang::expr::{Known, Template, Use};
+use crate::lang::model::Text;
 use rustc_hash::FxHashMap;
 
 /// What is known of a path: text with holes, relative to the project where it lies in it.
@@ -149,9 +151,14 @@ impl Pattern {
     }
 }
 
-/// Whether a text's own characters make it a glob. Holes do not count.
-pub(super) fn is_glob(literal: &str) -> bool {
-    literal.contains(['*', '?', '['])
+/// Whether the file's own text makes it a glob: what stands in holes does not count.
+pub(super) fn is_glob(text: &Text) -> bool {
+    let wild = |literal: &str| literal.contains(['*', '?', '[']);
+    if !wild(&text.value) || !text.value.contains("{{") {
+        return wild(&text.value);
+    }
+    let template = Template::compile(text, Use::Value, &mut Vec::new());
+    template.is_some_and(|template| template.parts().any(|part| matches!(part, Known::Text(literal) if wild(literal))))
 }
 
 /// Whether two patterns have a path in common: walks both at once over all pairs of positions.

@@ -209,8 +209,11 @@ impl<'m> World<'m> {
             let nodes = self.bodies[body].nodes.iter().map(|n| &*self.nodes[*n].name.value);
             nodes.chain(item)
         });
-        // sorted names would be a surprise: the nearest name in file order wins
-        let help = self.elsewhere_or_param(site, name).or_else(|| did_you_mean(name, visible));
+        // a file of ten thousand mistakes is not worth a look at every pair of names
+        const MOST: u32 = 100;
+        self.hints.set(self.hints.get() + 1);
+        let near = || (self.hints.get() <= MOST).then(|| did_you_mean(name, visible)).flatten();
+        let help = self.elsewhere_or_param(site, name).or_else(near);
         match help.or_else(|| did_you_mean(name, crate::lang::keys::SCOPE_NAMES.iter().copied())) {
             Some(help) => found.help(help),
             None => {
@@ -261,6 +264,13 @@ impl<'m> World<'m> {
     /// An output of a node that is in scope, through the maps that it consists of.
     fn node(&self, site: &Site<'m>, at: &At, node: NodeId, up: u32) -> Result<Found, Diagnostic> {
         let name = at.part(0);
+        if let What::Map(MapView { form: Form::Shorthand(_), .. }) = self.nodes[node].what
+            && self.is_around(node, site.body)
+        {
+            return Err(at
+                .error(codes::READS_ITSELF, 0, format!("`{name}` reads itself"))
+                .help("the staged paths of a task's own outputs are `outputs.NAME`"));
+        }
         if self.is_around(node, site.body) || (site.place == Place::MapOutputs && site.node == Some(node)) {
             let inner = at.read.path.get(1).map_or_else(|| "x".to_owned(), |n| n.to_string());
             return Err(at

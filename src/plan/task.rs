@@ -92,7 +92,7 @@ pub(super) fn build<'m>(
     for (name, datum) in &task.inputs {
         let site = g.site(Place::Inputs);
         let (value, seen) = g.shape(Place::Inputs, datum, found);
-        let glob = datum.texts().iter().any(|text| super::paths::is_glob(&text.value));
+        let glob = datum.texts().iter().any(|text| super::paths::is_glob(text));
         check_input(world, &site, name, datum, found);
         inputs.push(Input { name: name.value.clone(), value, glob, span: name.span });
         trace.inputs.push(seen);

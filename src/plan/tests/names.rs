@@ -475,6 +475,10 @@ after = ["m"]
 command = "echo {{ item }}"
 outputs.n = "int"
 after = ["t", "m"]
+[task.short]
+over = [1, 2]
+command = "echo {{ item }} {{ short.n }}"
+outputs.n = "int"
 "#;
     assert_eq!(
         said(text, &given()).1,
@@ -517,6 +521,14 @@ error[E0310]: inside the map `m` nothing can wait for `m`: it ends after its bod
    |               ^^^
    |
    = help: leave `m` out
+
+error[E0310]: `short` reads itself
+  --> p.toml:15:31
+   |
+15 | command = "echo {{ item }} {{ short.n }}"
+   |                               ^^^^^
+   |
+   = help: the staged paths of a task's own outputs are `outputs.NAME`
 "#
     );
 }

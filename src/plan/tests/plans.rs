@@ -341,6 +341,24 @@ command = "echo {{ item }}"
 }
 
 #[test]
+fn only_the_text_of_the_file_makes_a_glob() {
+    let plan = plan(
+        r#"
+[params.files]
+type = "list<path>"
+default = ["a*.txt"]
+[task.t]
+command = "true"
+inputs.a = "{{ params.files[0] }}"
+inputs.b = "{{ params.files[0] }}/*"
+inputs.c = ["x", "[ab].txt"]
+"#,
+    );
+    let globs: Vec<bool> = task(&plan, "t").inputs.iter().map(|input| input.glob).collect();
+    assert_eq!(globs, [false, true, true]);
+}
+
+#[test]
 fn words_that_may_be_scripts() {
     let plan = plan(
         r#"
@@ -354,7 +372,8 @@ script = "print(1)"
 interpreter = ["python3", "-I"]
 "#,
     );
-    for (name, words) in [("u", vec!["./run.sh"]), ("v", vec!["python3", "-I"])] {
+    for (name, words) in [("t", vec!["python3", "scripts/x.py"]), ("u", vec!["./run.sh"]), ("v", vec!["python3", "-I"])]
+    {
         let found: Vec<&str> = task(&plan, name).words.iter().map(|w| &**w).collect();
         assert_eq!(found, words, "{name}");
     }

@@ -253,7 +253,7 @@ licences = 2
 [map.a]
 over = { range = [0, "{{ params.x }}"] }
 [map.a.task.t]
-command = "echo {{ params.x }} {{ item }}"
+command = "echo $(( {{ params.x }} + 1 )) {{ item }}"
 resources.cpus = "{{ params.x }}"
 resources.licences = 3
 "#;
@@ -266,6 +266,14 @@ resources.licences = 3
   |                      ^^^^^^^^^^^^^^^^
   |
   = help: write a number, or one single expression that gives one
+
+error[E0208]: where the shell computes, only an integer may stand
+  --> p.toml:10:21
+   |
+10 | command = "echo $(( {{ params.x }} + 1 )) {{ item }}"
+   |                     ^^^^^^^^^^^^^^ this is `float`
+   |
+   = help: turn it into a number with `| int`, or compute inside the braces: `{{ a + b }}`
 
 error[E0316]: `cpus` is a float, not a whole number
   --> p.toml:11:18
