@@ -3,10 +3,10 @@
 
 use crate::base::InstanceId;
 use crate::base::text::{and, count, quote};
+use crate::driver::asked::{Asked, Place, beyond, forced, memo_over, wanted};
 use crate::driver::list;
 use crate::driver::load::load;
 use crate::driver::prepare::{Dry, Workshop};
-use crate::driver::run::{Asked, Place, beyond, forced, memo_over, wanted};
 use crate::driver::settings::{Action, Error, Forecast, Planned, Reason, Settings};
 use crate::engine::key::Change;
 use crate::engine::{Capacity, Effect, Engine, Input, Options, State, Why};

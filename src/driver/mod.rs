@@ -1,6 +1,8 @@
 //! Floor 6: the shell around the engine.
 
+mod asked;
 mod dry;
+mod earlier;
 mod facts;
 mod glob;
 pub mod history;
@@ -8,6 +10,7 @@ pub mod journal;
 mod list;
 mod load;
 pub mod memo;
+mod outcome;
 mod prepare;
 mod run;
 pub mod rundir;

@@ -14,6 +14,7 @@ use crossbeam::channel::{Receiver, Sender, after, never, select};
 use rustc_hash::FxHashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -97,7 +98,9 @@ struct Loop<'a> {
     entries_since: Option<Time>,
     store_error: Option<anyhow::Error>,
     wake: Option<Time>,
+    /// The first signal, and how many there were.
     signal: Option<i32>,
+    signals: u32,
     done: Option<Option<RunState>>,
     events: Vec<Event>,
     effects: Vec<Effect>,
@@ -117,7 +120,9 @@ impl Session<'_> {
                 let (todo, answers, workshop, plan) = (todo.clone(), answers.clone(), &workshop, &plan);
                 scope.spawn(move || {
                     for work in todo {
-                        let answer = answer(plan, workshop, work);
+                        // A panic is told by its hook; here it must not leave the loop waiting for ever.
+                        let answer = std::panic::catch_unwind(AssertUnwindSafe(|| answer(plan, workshop, work)))
+                            .unwrap_or_else(|_| Some(Answer::Broken(anyhow::anyhow!("a worker thread panicked"))));
                         // The loop is gone when the run ended in an error: nobody wants the answer.
                         if let Some(answer) = answer
                             && answers.send(answer).is_err()
@@ -137,6 +142,7 @@ impl Session<'_> {
                 store_error: None,
                 wake: None,
                 signal: None,
+                signals: 0,
                 done: None,
                 events: Vec::new(),
                 effects: Vec::new(),
@@ -187,6 +193,21 @@ fn keep(workshop: &Workshop, results: &[Produced]) -> anyhow::Result<()> {
 
 impl Loop<'_> {
     fn run(mut self, by: Arc<str>, answered: &Receiver<Answer>) -> Result<Closed, Error> {
+        let driven = self.to_the_end(by, answered);
+        let counts = self.session.engine.counts();
+        for sink in &mut self.session.sinks {
+            sink.end(now(), &counts);
+        }
+        driven?;
+        Ok(Closed {
+            engine: self.session.engine,
+            state: self.done.flatten(),
+            signal: self.signal,
+            store_error: self.store_error,
+        })
+    }
+
+    fn to_the_end(&mut self, by: Arc<str>, answered: &Receiver<Answer>) -> Result<(), Error> {
         self.step(Input::Begin { by });
         self.turn()?;
         while self.done.is_none() {
@@ -194,17 +215,7 @@ impl Loop<'_> {
             self.turn()?;
         }
         self.flush();
-        self.session.journal.sync()?;
-        let counts = self.session.engine.counts();
-        for sink in &mut self.session.sinks {
-            sink.end(now(), &counts);
-        }
-        Ok(Closed {
-            engine: self.session.engine,
-            state: self.done.flatten(),
-            signal: self.signal,
-            store_error: self.store_error,
-        })
+        Ok(self.session.journal.sync()?)
     }
 
     /// Waits for something to happen, and takes all that has happened, up to the size of a turn.
@@ -324,11 +335,19 @@ impl Loop<'_> {
         });
     }
 
+    /// The ladder: nothing new starts; what runs is killed; nothing more is waited for (the executor ends with us and
+    /// takes its tasks along).
     fn signalled(&mut self, signal: i32) {
         let name = signal_name(signal);
-        let stop = if self.signal.is_none() { Stop::Soft(name.into()) } else { Stop::Hard(name.into()) };
-        self.signal.get_or_insert(signal);
-        self.step(Input::Stop(stop));
+        self.signals += 1;
+        match self.signals {
+            1 => {
+                self.signal = Some(signal);
+                self.step(Input::Stop(Stop::Soft(name.into())));
+            }
+            2 => self.step(Input::Stop(Stop::Hard(name.into()))),
+            _ => self.done = Some(None),
+        }
     }
 
     /// The journal first, then the views, then the effects.

@@ -1,0 +1,153 @@
+//! Runs that have not reached their end: which one is continued, and how what they had finished is kept.
+
+use crate::base::{Digest, NodeId};
+use crate::driver::asked::{Asked, Place, stored_plan, wanted};
+use crate::driver::journal::Journal;
+use crate::driver::load::{Loaded, load_stored};
+use crate::driver::rundir::RunDir;
+use crate::driver::settings::Error;
+use crate::engine::{Capacity, Engine, Items, Options};
+use crate::event::Event;
+use crate::plan::Plan;
+use crate::port::{Entry, Made, Store};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// The run that `resume` names, with the plan stored in it.
+pub fn resumed(place: &Place, store: &mut dyn Store, which: Option<u64>) -> Result<(Loaded, Asked, u64), Error> {
+    let rows = store.runs(Some(&place.file), 1).map_err(Error::Store)?;
+    let Some(run) = which.or_else(|| rows.first().map(|row| row.run)) else {
+        let message = format!("`{}` has never been run", place.file);
+        return Err(Error::Usage { message, help: Some("begin with `flowrun run`".into()) });
+    };
+    if !place.home.run(run).is_dir() {
+        let message = format!("there is no run {run} of `{}`", place.file);
+        return Err(Error::Usage { message, help: Some("`flowrun runs` lists them".into()) });
+    }
+    let stored = RunDir::open(&place.home, run)?.read_plan()?;
+    let asked: Asked = serde_json::from_value(stored.options.clone()).unwrap_or_default();
+    let asked = Asked { select: stored.select.clone(), ..asked };
+    let loaded = load_stored(&stored)?;
+    Ok((loaded, asked, run))
+}
+
+/// The newest run of the file, if it was interrupted and is the same. What an interrupted run of another text or other
+/// params had finished goes to the store, so that it is not lost.
+pub fn interrupted(
+    place: &Place,
+    store: &mut dyn Store,
+    loaded: &Loaded,
+    asked: &Asked,
+    note: &mut dyn FnMut(&str),
+) -> Result<Option<u64>, Error> {
+    let rows = store.runs(Some(&place.file), 1).map_err(Error::Store)?;
+    let Some(row) = rows.first().filter(|row| row.ended.is_none()) else { return Ok(None) };
+    if !place.home.run(row.run).join("journal").is_file() {
+        return Ok(None);
+    }
+    if row.identity == stored_plan(loaded, asked).identity {
+        return Ok(Some(row.run));
+    }
+    let dir = RunDir::open(&place.home, row.run)?;
+    if let Err(error) = salvage(&dir, store, row.run) {
+        // It is there to be looked at; a new run must not fail for it.
+        note(&format!("what run {} had finished could not be read: {error:#}", row.run));
+    }
+    Ok(None)
+}
+
+/// Opens an interrupted run to go on with it.
+///
+/// # Errors
+/// A journal or a list that cannot be read, or that does not fit the plan.
+pub fn reopen(
+    place: &Place,
+    run: u64,
+    store: &mut dyn Store,
+    plan: &Arc<Plan>,
+    capacity: &Capacity,
+    options: Options,
+) -> Result<(RunDir, Journal, Engine), Error> {
+    let dir = RunDir::open(&place.home, run)?;
+    let mut history = History::default();
+    let journal = dir.resume_journal(&mut |_, event, list| history.push(event, list))?;
+    let engine = history.engine(plan.clone(), capacity.clone(), options)?;
+    history.absorb(plan, &engine, store, run).map_err(Error::Store)?;
+    Ok((dir, journal, engine))
+}
+
+/// Writes what an interrupted run had finished to the store.
+fn salvage(dir: &RunDir, store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
+    let stored = dir.read_plan()?;
+    // A plan that this version refuses has nothing that a later run could take.
+    let Ok(loaded) = load_stored(&stored) else { return Ok(()) };
+    let plan = Arc::new(loaded.plan);
+    let nothing = Capacity { cpus: 0, memory: 0, gpus: Vec::new(), limits: Vec::new(), window: 1 };
+    let mut history = History::default();
+    dir.read_journal(0, &mut |_, event, list| history.push(event, list))?;
+    let options = Options { keep_going: false, wanted: wanted(&plan, &stored.select)? };
+    let engine = history.engine(plan.clone(), nothing, options)?;
+    history.absorb(&plan, &engine, store, run)
+}
+
+/// What a journal tells.
+#[derive(Default)]
+struct History {
+    events: Vec<Event>,
+    lists: FxHashMap<Digest, Arc<Items>>,
+}
+
+impl History {
+    fn push(&mut self, event: Event, list: Option<Arc<Items>>) {
+        if let Some(list) = list {
+            self.lists.insert(list.digest(), list);
+        }
+        self.events.push(event);
+    }
+
+    fn engine(&self, plan: Arc<Plan>, capacity: Capacity, options: Options) -> Result<Engine, Error> {
+        let lists = |digest| self.lists.get(&digest).cloned();
+        Engine::restore(plan, capacity, options, self.events.iter().cloned(), lists)
+            .map_err(|error| Error::Store(anyhow::anyhow!("the journal of the run does not fit its plan: {error}")))
+    }
+
+    /// Results that did not reach the store, for their driver was killed before it wrote them.
+    fn absorb(&self, plan: &Plan, engine: &Engine, store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
+        let mut keys = FxHashMap::default();
+        let mut ended: FxHashMap<NodeId, Vec<Entry>> = FxHashMap::default();
+        for event in &self.events {
+            match event {
+                Event::Submitted { instance, attempt, key: Some(key), .. } => {
+                    keys.insert((*instance, *attempt), *key);
+                }
+                Event::Ended { instance, attempt, outcome } => {
+                    if let (Some(key), Ok(results)) = (keys.get(&(*instance, *attempt)), &outcome.result) {
+                        let node = engine.place(*instance).node;
+                        let usage = &outcome.usage;
+                        ended.entry(node).or_default().push(Entry {
+                            key: *key,
+                            pipeline: plan.name.clone(),
+                            node: plan.nodes[node].path.clone(),
+                            instance: engine.name(*instance).into(),
+                            fixed: Arc::default(),
+                            own: Vec::new(),
+                            results: results.clone(),
+                            made: Made { run, at: usage.began, wall_us: usage.wall_us, ..Made::default() },
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (node, mut entries) in ended {
+            let asked: Vec<_> = entries.iter().map(|entry| (entry.key, entry.instance.clone())).collect();
+            let known = store.lookup(&plan.name, &plan.nodes[node].path, &asked)?;
+            let mut known = known.iter();
+            entries.retain(|_| known.next().is_some_and(Option::is_none));
+            if !entries.is_empty() {
+                store.record(&entries)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! What is known of a run once it is over: its outputs and its failures.
+
+use crate::driver::asked::is_wanted;
+use crate::driver::history::failure_item;
+use crate::driver::now;
+use crate::driver::rundir::RunDir;
+use crate::driver::session::Closed;
+use crate::driver::settings::{End, Ended, FailureItem};
+use crate::event::{Cause, RunState};
+use crate::lang::expr::{EvalError, Frame};
+use crate::plan::{Plan, Shape};
+use std::sync::Arc;
+
+/// The pipeline's outputs, the failures with the ends of their logs, the counts.
+pub fn conclude(plan: &Plan, wanted: &[bool], (run, dir): (u64, &RunDir), closed: &Closed, began: u64) -> Ended {
+    let mut failures: Vec<FailureItem> = closed
+        .engine
+        .failures()
+        .map(|failed| failure_item(closed.engine.name(failed.instance).into(), &dir.logs(), failed))
+        .collect();
+    let mut outputs = Vec::new();
+    let mut end = match closed.state {
+        Some(state) => End::Finished(state),
+        None => End::Stopped { signal: closed.signal.unwrap_or(2) },
+    };
+    if closed.state == Some(RunState::Succeeded) {
+        let frame = Frame::new(&plan.output_names, closed.engine.outputs());
+        for (name, shape) in &plan.outputs {
+            if reads_unwanted(plan, wanted, shape) {
+                continue;
+            }
+            match shape.eval(&frame) {
+                Ok(value) => outputs.push((name.clone(), value)),
+                Err(error) => {
+                    end = End::Finished(RunState::Failed);
+                    failures.push(output_failure(name, error));
+                }
+            }
+        }
+    }
+    let wall_ms = now().saturating_sub(began);
+    Ended { run, end, outputs, counts: *closed.engine.counts(), wall_ms, failures }
+}
+
+fn reads_unwanted(plan: &Plan, wanted: &[bool], shape: &Shape) -> bool {
+    let unwanted = |name: &Arc<str>| {
+        plan.nodes.iter().any(|(_, node)| node.body.0 == 0 && node.name == *name && !is_wanted(plan, wanted, node))
+    };
+    match shape {
+        Shape::Plain(_) => false,
+        Shape::Template(template) => template.reads().iter().any(|read| unwanted(&read.path[0])),
+        Shape::List(items) => items.iter().any(|item| reads_unwanted(plan, wanted, item)),
+        Shape::Map(entries) => entries.iter().any(|(_, item)| reads_unwanted(plan, wanted, item)),
+    }
+}
+
+fn output_failure(name: &str, error: EvalError) -> FailureItem {
+    FailureItem {
+        instance: format!("outputs.{name}").into(),
+        attempt: 0,
+        cause: Cause::Prepare,
+        message: error.message.into(),
+        help: error.help.map(Into::into),
+        ignored: false,
+        tail: Vec::new(),
+        has_log: false,
+        usage: Default::default(),
+        host: None,
+    }
+}
