@@ -278,7 +278,7 @@ impl Walk<'_, '_> {
         self.expression(&test.expr, tolerant || asks);
         if !TESTS.contains(&test.name) {
             let help = match test.name {
-                "null" | "None" => "did you mean `none`?".to_owned(),
+                "null" | "nul" | "None" | "nil" => "did you mean `none`?".to_owned(),
                 _ => known(test.name, "tests", TESTS),
             };
             let message = format!("there is no test {}", quote(test.name));

@@ -190,9 +190,9 @@ impl<'a> Report<'a> {
 
     pub(super) fn list_in_text(&mut self, range: Range<usize>, ty: &Type) {
         let diagnostic = self
-            .at(codes::SHELL_LIST, &range, "a list can only stand alone, and here it is part of a text or of one word")
+            .at(codes::SHELL_LIST, &range, "a list cannot be part of a text or of a single word")
             .label(format!("this is `{ty}`"))
-            .help("make it one text with `| join(',')`");
+            .help("make it one text with `| join(',')`, or let it stand alone");
         self.error(diagnostic);
     }
 }

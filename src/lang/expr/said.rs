@@ -246,7 +246,7 @@ fn expressions() {
 1 | x = '''{{ x is nul }}'''
   |                ^^^
   |
-  = help: the tests are `boolean`, `defined`, `divisibleby`, `endingwith`, `eq`, `equalto`, `even`, `false`, `float`, `ge`, `greaterthan`, `gt`, `in`, `int`, `integer`, `iterable`, `le`, `lessthan`, `lower`, `lt`, `mapping`, `ne`, `none`, `number`, `odd`, `sameas`, `sequence`, `startingwith`, `string`, `true`, `undefined`, `upper`
+  = help: did you mean `none`?
 "#,
     );
     check(
@@ -642,21 +642,21 @@ fn declared_types() {
     );
     check(
         said_of_types("echo a{{ l }} \"{{ l }}\" {{ l }} {{ l | join(',') }}", Use::Command),
-        r#"error[E0209]: a list can only stand alone, and here it is part of a text or of one word
+        r#"error[E0209]: a list cannot be part of a text or of a single word
  --> pipeline.toml:1:14
   |
 1 | x = '''echo a{{ l }} "{{ l }}" {{ l }} {{ l | join(',') }}'''
   |              ^^^^^^^ this is `list<string>`
   |
-  = help: make it one text with `| join(',')`
+  = help: make it one text with `| join(',')`, or let it stand alone
 
-error[E0209]: a list can only stand alone, and here it is part of a text or of one word
+error[E0209]: a list cannot be part of a text or of a single word
  --> pipeline.toml:1:23
   |
 1 | x = '''echo a{{ l }} "{{ l }}" {{ l }} {{ l | join(',') }}'''
   |                       ^^^^^^^ this is `list<string>`
   |
-  = help: make it one text with `| join(',')`
+  = help: make it one text with `| join(',')`, or let it stand alone
 "#,
     );
     check(
@@ -672,13 +672,13 @@ error[E0209]: a list can only stand alone, and here it is part of a text or of o
     );
     check(
         said_of_types("a{{ l }}", Use::Value),
-        r#"error[E0209]: a list can only stand alone, and here it is part of a text or of one word
+        r#"error[E0209]: a list cannot be part of a text or of a single word
  --> pipeline.toml:1:9
   |
 1 | x = '''a{{ l }}'''
   |         ^^^^^^^ this is `list<string>`
   |
-  = help: make it one text with `| join(',')`
+  = help: make it one text with `| join(',')`, or let it stand alone
 "#,
     );
     check(said_of_types("{{ l }}", Use::Value), "");
