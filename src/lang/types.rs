@@ -63,7 +63,8 @@ impl Type {
         self.convert(value).map_err(|mismatch| mismatch.to_string())
     }
 
-    /// The value of a text: of a param on the command line, or of a line of `$FLOWRUN_OUTPUT` after its `=`.
+    /// The value of a text: of a param on the command line (but for `string` and `path`, which are taken as they are),
+    /// or of a line of `$FLOWRUN_OUTPUT` after its `=`.
     ///
     /// For `string` and `path` it is the text as it stands, unless that begins with a quote and is a whole JSON
     /// string; text that is not UTF-8 becomes bytes. Every other type is JSON.

@@ -83,6 +83,10 @@ pub(super) fn resolve(model: &Model, given: &Given, diagnostics: &mut Vec<Diagno
     for word in &given.words {
         let origin = quote(&word.typed);
         let (at, value) = match (position(&word.name), &word.value) {
+            // What a shell hands over is the value itself: unlike a line of `$FLOWRUN_OUTPUT`, quotes in it are its own.
+            (Some(at), Some(text)) if matches!(model.params[at].ty.value, Type::String | Type::Path) => {
+                (at, Ok(Value::from_bytes(text)))
+            }
             (Some(at), Some(text)) => (at, model.params[at].ty.value.parse_text(text)),
             (Some(at), None) if model.params[at].ty.value == Type::Bool => (at, Ok(Value::Bool(true))),
             (Some(at), None) => {

@@ -229,13 +229,15 @@ pub fn redacted(text: &str, dir: &Path) -> String {
         } else if let Some(length) = (!inside_word).then(|| time_length(&chars[i..])).flatten() {
             out.push_str("[TIME]");
             i += length;
-        } else if let Some(rest) = out.strip_suffix("pid ").or(out.strip_suffix("process "))
+        } else if ["pid ", "process "].iter().any(|before| out.ends_with(before))
             && !word.is_empty()
             && word.chars().all(|c| c.is_ascii_digit())
         {
-            let _ = rest;
             out.push_str("[PID]");
             i += word.len();
+        } else if ["UTC on ", "[PID] on `"].iter().any(|before| out.ends_with(before)) {
+            out.push_str("[HOST]");
+            i += chars[i..].iter().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')).count();
         } else if out.ends_with("\"wall_s\": ") {
             out.push_str("[TIME]");
             i += chars[i..].iter().take_while(|c| c.is_ascii_digit() || **c == '.').count();

@@ -17,20 +17,85 @@ fn refused(pipeline: &str, line: &str) -> (Project, crate::common::Said) {
 #[test]
 fn a_missing_file() {
     let project = Project::empty();
-    project.run("run nowhere.toml").shows(str![[r#""#]]);
-    project.run("run").shows(str![[r#""#]]);
+    project.run("run nowhere.toml").shows(str![[r#"
+exit 2
+--- err
+error: there is no file `nowhere.toml`
+
+"#]]);
+    project.run("run").shows(str![[r#"
+exit 2
+--- err
+error: there is no `pipeline.toml` in this folder
+  help: name a pipeline file, or begin with `flowrun template new hello`
+
+"#]]);
 }
 
 #[test]
 fn an_unknown_key() {
     let text = "[task.a]\ncomand = 'touch ran'\n\n[task.b]\ncommand = 'touch ran'\nresources.cpu = 2\n";
-    refused(text, "run").1.shows(str![[r#""#]]);
+    refused(text, "run").1.shows(str![[r#"
+exit 2
+--- err
+error[E0102]: a task has no key `comand`
+ --> pipeline.toml:2:1
+  |
+2 | comand = 'touch ran'
+  | ^^^^^^ unknown key
+  |
+  = help: did you mean `command`?
+
+error[E0102]: `cpu` is neither a resource nor a name under `[limits]`
+ --> pipeline.toml:6:11
+  |
+6 | resources.cpu = 2
+  |           ^^^ unknown resource
+  |
+  = help: did you mean `cpus`?
+
+"#]]);
 }
 
 #[test]
 fn a_wrong_type() {
     let text = "[params.n]\ntype = \"int\"\ndefault = \"three\"\n\n[task.a]\ncommand = 3\n\n[task.b]\ncommand = 'echo {{ params.n }}'\ncache = \"yes\"\n";
-    refused(text, "run").1.shows(str![[r#""#]]);
+    refused(text, "run").1.shows(str![[r#"
+exit 2
+--- err
+error[E0502]: the param `n` needs a value
+ --> pipeline.toml:1:9
+  |
+1 | [params.n]
+  |         ^ an int without a default
+  |
+  = help: give it one, `-p n=VALUE`, or a `default`
+
+error[E0112]: `default` of `n` does not fit its type: the value is a string (`three`), not an int
+ --> pipeline.toml:3:11
+  |
+3 | default = "three"
+  |           ^^^^^^^ not an int
+  |
+  = help: change the value or the type
+
+error[E0103]: `command` is an integer, not a string
+ --> pipeline.toml:6:11
+  |
+6 | command = 3
+  |           ^ an integer
+  |
+  = help: put it in quotes: `command = "3"`
+
+error[E0103]: `cache` is a string, not `true` or `false`
+  --> pipeline.toml:10:9
+   |
+10 | cache = "yes"
+   |         ^^^^^ a string
+   |
+   = help: for example: `cache = true`
+
+"#]]);
 }
 
 #[test]
@@ -47,7 +112,37 @@ outputs.word = "string"
 [task.second]
 command = "echo {{ gvie.word }} {{ give.wrod }}"
 "#;
-    refused(text, "run").1.shows(str![[r#""#]]);
+    refused(text, "run").1.shows(str![[r#"
+exit 2
+--- err
+error[E0302]: there is no param `color`
+ --> pipeline.toml:7:33
+  |
+7 | command = 'echo "word={{ params.color }}" >> "$FLOWRUN_OUTPUT"'
+  |                                 ^^^^^
+  |
+  = help: did you mean `colour`?
+
+error[E0301]: nothing is named `gvie` here
+  --> pipeline.toml:11:20
+   |
+11 | command = "echo {{ gvie.word }} {{ give.wrod }}"
+   |                    ^^^^
+   |
+   = help: did you mean `give`?
+
+error[E0303]: the task `give` declares no output `wrod`
+  --> pipeline.toml:11:41
+   |
+ 6 | [task.give]
+   |       ---- the task
+...
+11 | command = "echo {{ gvie.word }} {{ give.wrod }}"
+   |                                         ^^^^
+   |
+   = help: did you mean `word`?
+
+"#]]);
 }
 
 #[test]
@@ -65,7 +160,24 @@ outputs.x = "int"
 command = 'echo "x={{ hen.x }}" >> "$FLOWRUN_OUTPUT"'
 outputs.x = "int"
 "#;
-    refused(text, "run").1.shows(str![[r#""#]]);
+    refused(text, "run").1.shows(str![[r#"
+exit 2
+--- err
+error[E0401]: these nodes wait for each other: hen -> chick -> egg -> hen
+  --> pipeline.toml:11:23
+   |
+ 3 | command = 'echo "x={{ egg.x }}" >> "$FLOWRUN_OUTPUT"'
+   |                       ----- `hen` reads `egg`
+...
+ 7 | command = 'echo "x={{ chick.x }}" >> "$FLOWRUN_OUTPUT"'
+   |                       ------- `egg` reads `chick`
+...
+11 | command = 'echo "x={{ hen.x }}" >> "$FLOWRUN_OUTPUT"'
+   |                       ^^^^^ `chick` reads `hen`
+   |
+   = help: one of them must do without the one before it
+
+"#]]);
 }
 
 #[test]
@@ -79,7 +191,21 @@ outputs.out = { file = "out/x.txt" }
 command = "echo b > {{ outputs.out }}"
 outputs.out = { file = "out/./x.txt" }
 "#;
-    refused(text, "run").1.shows(str![[r#""#]]);
+    refused(text, "run").1.shows(str![[r#"
+exit 2
+--- err
+error[E0402]: this path is declared twice
+ --> pipeline.toml:8:24
+  |
+4 | outputs.out = { file = "out/x.txt" }
+  |                        ----------- by `a`
+...
+8 | outputs.out = { file = "out/./x.txt" }
+  |                        ^^^^^^^^^^^^^ by `b`
+  |
+  = help: give each task a path of its own
+
+"#]]);
 }
 
 #[test]
@@ -93,7 +219,24 @@ key = "{{ index }}"
 command = "echo {{ item }} {{ index }} > {{ outputs.out }}"
 outputs.out = { file = "out/{{ item }}.txt" }
 "#;
-    Project::new(text).run("run").shows(str![[r#""#]]);
+    Project::new(text).run("run").shows(str![[r#"
+exit 1
+--- out
+failed each[2].write
+  the output `out` has the path `out/a.txt`, which another instance gives as
+  well
+  help: name the item in the path: `{{ key }}`, `{{ index }}` or something of
+        the item
+
+run 1: 1 failed, 2 not run in [TIME]
+failed each[2].write: the output `out` has the path `out/a.txt`, which another instance gives as well
+--- err
+[0/3] listed    each  3 items
+[1/3] failed    each[2].write  the output `out` has the path `out/a.txt`, which another instance gives as well
+nothing new starts: `each[2].write` failed
+[3/3] cancelled each.write  2 instances
+
+"#]]);
 }
 
 #[test]
@@ -105,7 +248,20 @@ over = { zip = { left = [1, 2, 3], right = ["a", "b"] } }
 [map.pair.task.show]
 command = "touch ran; echo {{ item.left }} {{ item.right }}"
 "#;
-    Project::new(text).run("run").shows(str![[r#""#]]);
+    Project::new(text).run("run").shows(str![[r#"
+exit 1
+--- out
+failed pair
+  `zip` needs lists of one length: `left` has 3, `right` has 2
+  help: for all combinations use `product`
+
+run 1: no task ran in [TIME]
+failed pair: `zip` needs lists of one length: `left` has 3, `right` has 2
+--- err
+[0/0] failed    pair  `zip` needs lists of one length: `left` has 3, `right` has 2
+nothing new starts: `pair` failed
+
+"#]]);
 }
 
 #[test]
@@ -121,7 +277,18 @@ over = "{{ params.n }}"
 [map.each.task.show]
 command = "touch ran; echo {{ item }}"
 "#;
-    refused(text, "run").1.shows(str![[r#""#]]);
+    refused(text, "run").1.shows(str![[r#"
+exit 2
+--- err
+error[E0314]: `params.n` is an int, not a list
+ --> pipeline.toml:7:8
+  |
+7 | over = "{{ params.n }}"
+  |        ^^^^^^^^^^^^^^^^
+  |
+  = help: count up to it: `over = { range = [0, "{{ params.n }}"] }`
+
+"#]]);
 }
 
 #[test]
@@ -138,7 +305,22 @@ over = "{{ make.it }}"
 command = "touch ran; echo {{ item }}"
 "#;
     let project = Project::new(text);
-    project.run("run").shows(str![[r#""#]]);
+    project.run("run").shows(str![[r#"
+exit 1
+--- out
+failed each
+  `over` must give a list, and gave a record
+  help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
+
+run 1: 1 succeeded in [TIME]
+failed each: `over` must give a list, and gave a record
+--- err
+[0/1] started   make
+[1/1] done      make  [TIME]
+[1/1] failed    each  `over` must give a list, and gave a record
+nothing new starts: `each` failed
+
+"#]]);
     assert!(!project.path("ran").exists());
 }
 
@@ -158,16 +340,50 @@ default = "fast"
 [task.show]
 command = "touch ran; echo {{ params.multiplier }} {{ params.mode }}"
 "#;
-    refused(text, "run").1.shows(str![[r#""#]]);
-    refused(text, "run -- --multiplier 11 --mode fats --mod exact").1.shows(str![[r#""#]]);
-    refused(text, "run -p multiplier=three -p mode").1.shows(str![[r#""#]]);
+    refused(text, "run").1.shows(str![[r#"
+exit 2
+--- err
+error[E0502]: the param `multiplier` needs a value
+ --> pipeline.toml:2:9
+  |
+2 | [params.multiplier]
+  |         ^^^^^^^^^^ an int without a default
+  |
+  = help: give it one, `-p multiplier=VALUE`, or a `default`
+
+"#]]);
+    refused(text, "run -- --multiplier 11 --mode fats --mod exact").1.shows(str![[r#"
+exit 2
+--- err
+error[E0501]: the pipeline has no param `mod` (`--mod exact`)
+ |
+ = help: did you mean `mode`?
+
+error[E0504]: the param `multiplier` is `11`, more than its `max`, 10 (`--multiplier 11`)
+ |
+ = help: it must be at least 1 and at most 10
+
+error[E0505]: the param `mode` cannot be `fats` (`--mode fats`)
+ |
+ = help: did you mean `fast`? (choose from `fast` and `exact`)
+
+"#]]);
+    refused(text, "run -p multiplier=three -p mode").1.shows(str![[r#"
+exit 2
+--- err
+error: `-p mode` is not of the form NAME=VALUE
+  help: give it a value: `-p mode=VALUE`
+
+"#]]);
 }
 
 #[test]
 fn a_resource_that_no_backend_can_give() {
     let text = "[task.a]\ncommand = 'touch ran'\nresources.memory = \"900TiB\"\n";
     let project = Project::new(text);
-    project.run("run").shows(str![[r#""#]]);
+    let said = project.run("run").exits(2).text();
+    let asked = "error[E0601]: `a` asks for 900TiB of memory, and there are ";
+    assert!(said.starts_with(&format!("exit 2\n--- err\n{asked}")) && said.contains("pipeline.toml:3:21"), "{said}");
     assert!(!project.path("ran").exists());
 }
 
@@ -182,10 +398,37 @@ default = "x"
 command = '''
 touch ran
 echo $(( {{ params.name }} + 1 ))
-echo $'{{ params.name }}'
 '''
 "#;
-    refused(text, "check").1.shows(str![[r#""#]]);
+    refused(text, "check").1.shows(str![[r#"
+exit 2
+--- err
+error[E0208]: where the shell computes, only an integer may stand
+ --> pipeline.toml:9:10
+  |
+9 | echo $(( {{ params.name }} + 1 ))
+  |          ^^^^^^^^^^^^^^^^^ this is `string`
+  |
+  = help: turn it into a number with `| int`, or compute inside the braces: `{{ a + b }}`
+
+1 mistake in `pipeline.toml`
+
+"#]]);
+    let text = &text.replace("$(( {{ params.name }} + 1 ))", "$'{{ params.name }}'");
+    refused(text, "check").1.shows(str![[r#"
+exit 2
+--- err
+error[E0206]: a value cannot be put here safely
+ --> pipeline.toml:9:8
+  |
+9 | echo $'{{ params.name }}'
+  |        ^^^^^^^^^^^^^^^^^
+  |
+  = help: give the task `env.PARAMS_NAME = "{{ params.name }}"` and write `"$PARAMS_NAME"` here
+
+1 mistake in `pipeline.toml`
+
+"#]]);
 }
 
 #[test]
@@ -197,14 +440,44 @@ fn all_mistakes_at_once_and_as_json() {
     assert!(places.len() >= 3, "{json:#}");
     let fine = Project::new("[task.a]\ncommand = 'true'\n");
     assert_eq!(fine.run("check --output json").exits(0).json(), json!({ "diagnostics": [] }));
-    fine.run("check").shows(str![[r#""#]]);
+    fine.run("check").shows(str![[r#"
+exit 0
+--- out
+`pipeline.toml` is right
+
+"#]]);
 }
 
 #[test]
 fn a_command_line_that_is_wrong() {
     let project = Project::new("[task.a]\ncommand = 'touch ran'\n");
-    project.run("run --keep-gong").shows(str![[r#""#]]);
-    project.run("run b").shows(str![[r#""#]]);
-    project.run("run --backend cloud").shows(str![[r#""#]]);
+    project.run("run --keep-gong").shows(str![[r#"
+exit 2
+--- err
+error: unexpected argument '--keep-gong' found
+
+  tip: a similar argument exists: '--keep-going'
+  tip: to pass '--keep-gong' as a value, use '-- --keep-gong'
+
+Usage: flowrun run [OPTIONS] [PIPELINE] [NODE]... [-- --NAME VALUE...]
+
+For more information, try '--help'.
+
+"#]]);
+    project.run("run b").shows(str![[r#"
+exit 2
+--- err
+error[E0407]: the pipeline has no node `b`
+ |
+ = help: `flowrun graph` shows the nodes
+
+"#]]);
+    project.run("run --backend cloud").shows(str![[r#"
+exit 2
+--- err
+error: there is no backend `cloud`
+  help: this version has one: `local`
+
+"#]]);
     assert!(!project.path("ran").exists());
 }

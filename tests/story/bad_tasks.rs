@@ -17,10 +17,76 @@ fn story(bad: &str) -> (Project, crate::common::Said) {
 
 #[test]
 fn a_program_that_does_not_exist() {
-    story("argv = [\"no-such-program\", \"{{ vars.x }}\"]\n").1.shows(str![[r#""#]]);
-    story("argv = [\"./no-such-script.sh\"]\n").1.shows(str![[r#""#]]);
-    story("command = 'no-such-program --now'\n").1.shows(str![[r#""#]]);
-    story("script = 'print(1)'\ninterpreter = [\"no-such-interpreter\"]\n").1.shows(str![[r#""#]]);
+    story("argv = [\"no-such-program\", \"{{ vars.x }}\"]\n").1.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  the program `no-such-program` was not found
+  help: looked in `/usr/local/bin`, `/usr/bin`, `/bin`
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: the program `no-such-program` was not found
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad  it declares no output
+[2/2] failed    bad  the program `no-such-program` was not found
+nothing new starts: `bad` failed
+
+"#]]);
+    story("argv = [\"./no-such-script.sh\"]\n").1.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  the program `./no-such-script.sh` does not exist
+  help: looked for `[PROJECT]/./no-such-script.sh`
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: the program `./no-such-script.sh` does not exist
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad  it declares no output
+[2/2] failed    bad  the program `./no-such-script.sh` does not exist
+nothing new starts: `bad` failed
+
+"#]]);
+    story("command = 'no-such-program --now'\n").1.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  exit status 127: the command `no-such-program` was not found
+  | bash: line 1: no-such-program: command not found
+  help: looked in `/usr/local/bin`, `/usr/bin`, `/bin`
+  log: flowrun log bad --run 1
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: exit status 127: the command `no-such-program` was not found
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad  it declares no output
+[2/2] failed    bad  exit status 127: the command `no-such-program` was not found
+nothing new starts: `bad` failed
+
+"#]]);
+    story("script = 'print(1)'\ninterpreter = [\"no-such-interpreter\"]\n").1.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  the program `no-such-interpreter` was not found
+  help: looked in `/usr/local/bin`, `/usr/bin`, `/bin`
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: the program `no-such-interpreter` was not found
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad  it declares no output
+[2/2] failed    bad  the program `no-such-interpreter` was not found
+nothing new starts: `bad` failed
+
+"#]]);
 }
 
 #[test]
@@ -28,39 +94,210 @@ fn a_program_that_is_not_executable() {
     let project = Project::new("[task.bad]\nargv = [\"./script.sh\"]\n");
     project.write("script.sh", "echo hello\n");
     std::fs::set_permissions(project.path("script.sh"), std::fs::Permissions::from_mode(0o644)).unwrap();
-    project.run("run -j 1").shows(str![[r#""#]]);
+    project.run("run -j 1").shows(str![[r#"
+exit 1
+--- out
+failed bad
+  `[PROJECT]/./script.sh` is not executable
+  help: `chmod +x [PROJECT]/./script.sh`, if it is a program
+
+run 1: 1 failed in [TIME]
+failed bad: `[PROJECT]/./script.sh` is not executable
+--- err
+[0/1] started   bad  it declares no output
+[1/1] failed    bad  `[PROJECT]/./script.sh` is not executable
+nothing new starts: `bad` failed
+
+"#]]);
     project.write("pipeline.toml", "[task.bad]\ncommand = './script.sh'\n");
-    project.run("run -j 1").shows(str![[r#""#]]);
+    project.run("run -j 1").shows(str![[r#"
+exit 1
+--- out
+failed bad
+  exit status 126: `./script.sh` cannot be executed
+  | bash: line 1: ./script.sh: Permission denied
+  help: `chmod +x ./script.sh`, if it is a program
+  log: flowrun log bad --run 2
+
+run 2: 1 failed in [TIME]
+failed bad: exit status 126: `./script.sh` cannot be executed
+--- err
+[0/1] started   bad  it declares no output
+[1/1] failed    bad  exit status 126: `./script.sh` cannot be executed
+nothing new starts: `bad` failed
+
+"#]]);
 }
 
 #[test]
 fn a_task_that_ends_well_without_its_output() {
     let (project, said) = story("command = 'echo I forgot; echo really >&2'\noutputs.file = { file = \"out.txt\" }\n");
-    said.shows(str![[r#""#]]);
-    project.run("log bad").shows(str![[r#""#]]);
-    story("command = 'true'\noutputs.n = \"int\"\n").1.shows(str![[r#""#]]);
+    said.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  the output `file` was not written: `out.txt` is not there
+  | really
+  help: the command must write it to `{{ outputs.file }}`
+  log: flowrun log bad --run 1
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: the output `file` was not written: `out.txt` is not there
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad
+[2/2] failed    bad  the output `file` was not written: `out.txt` is not there
+nothing new starts: `bad` failed
+
+"#]]);
+    project.run("log bad").shows(str![[r#"
+exit 0
+--- out
+I forgot
+really
+
+"#]]);
+    story("command = 'true'\noutputs.n = \"int\"\n").1.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  the output `n` (int) was not written to $FLOWRUN_OUTPUT
+  help: `echo "n=…" >> "$FLOWRUN_OUTPUT"`
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: the output `n` (int) was not written to $FLOWRUN_OUTPUT
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad
+[2/2] failed    bad  the output `n` (int) was not written to $FLOWRUN_OUTPUT
+nothing new starts: `bad` failed
+
+"#]]);
 }
 
 #[test]
 fn an_output_of_the_wrong_type() {
-    story("command = 'echo \"n=many\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.n = \"int\"\n").1.shows(str![[r#""#]]);
-    story("command = 'echo \"n=[1, true]\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.n = \"list<int>\"\n")
-        .1
-        .shows(str![[r#""#]]);
-    story("command = 'echo \"m=1\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.n = \"int\"\n").1.shows(str![[r#""#]]);
-    story("command = 'mkdir {{ outputs.f }}'\noutputs.f = { file = \"out.txt\" }\n").1.shows(str![[r#""#]]);
+    story("command = 'echo \"n=many\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.n = \"int\"\n").1.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  the output `n`, line 1 of $FLOWRUN_OUTPUT: `many` is not an int
+  help: `n` is declared as `int`
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: the output `n`, line 1 of $FLOWRUN_OUTPUT: `many` is not an int
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad
+[2/2] failed    bad  the output `n`, line 1 of $FLOWRUN_OUTPUT: `many` is not an int
+nothing new starts: `bad` failed
+
+"#]]);
+    story("command = 'echo \"n=[1, true]\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.n = \"list<int>\"\n").1.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  the output `n`, line 1 of $FLOWRUN_OUTPUT: element 1 is a bool (`true`), not
+  an int
+  help: `n` is declared as `list<int>`
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: the output `n`, line 1 of $FLOWRUN_OUTPUT: element 1 is a bool (`true`), not an int
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad
+[2/2] failed    bad  the output `n`, line 1 of $FLOWRUN_OUTPUT: element 1 is a bool (`true`), not an int
+nothing new starts: `bad` failed
+
+"#]]);
+    story("command = 'echo \"m=1\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.n = \"int\"\n").1.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  line 1 of $FLOWRUN_OUTPUT gives `m`, which is not declared
+  help: declare it: `outputs.m = "string"`
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: line 1 of $FLOWRUN_OUTPUT gives `m`, which is not declared
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad
+[2/2] failed    bad  line 1 of $FLOWRUN_OUTPUT gives `m`, which is not declared
+nothing new starts: `bad` failed
+
+"#]]);
+    story("command = 'mkdir {{ outputs.f }}'\noutputs.f = { file = \"out.txt\" }\n").1.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  the output `f`: `out.txt` is a directory, not a file
+  help: declare it as `outputs.f = { dir = … }`
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: the output `f`: `out.txt` is a directory, not a file
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad
+[2/2] failed    bad  the output `f`: `out.txt` is a directory, not a file
+nothing new starts: `bad` failed
+
+"#]]);
 }
 
 #[test]
 fn an_input_that_is_not_there() {
-    story("command = 'cat reads.fq'\ninputs.reads = \"reads.fq\"\noutputs.x = \"int\"\n").1.shows(str![[r#""#]]);
+    story("command = 'cat reads.fq'\ninputs.reads = \"reads.fq\"\noutputs.x = \"int\"\n").1.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  the input `reads` is not there: reads.fq
+  help: paths are relative to the pipeline file's folder
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: the input `reads` is not there: reads.fq
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[2/2] failed    bad  the input `reads` is not there: reads.fq
+nothing new starts: `bad` failed
+
+"#]]);
 }
 
 #[test]
 fn a_task_that_fails() {
     let (project, said) = story("command = 'echo working; echo \"cannot open the door\" >&2; exit 7'\n");
-    said.shows(str![[r#""#]]);
-    project.run("log bad").shows(str![[r#""#]]);
+    said.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  exit status 7
+  | cannot open the door
+  log: flowrun log bad --run 1
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: exit status 7: cannot open the door
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad  it declares no output
+[2/2] failed    bad  exit status 7
+nothing new starts: `bad` failed
+
+"#]]);
+    project.run("log bad").shows(str![[r#"
+exit 0
+--- out
+working
+cannot open the door
+
+"#]]);
     let said = project.run("run --output json");
     let failure = &said.exits(1).json()["failures"][0];
     assert_eq!((&failure["instance"], &failure["exit"]), (&"bad".into(), &7.into()), "{failure:#}");
@@ -68,8 +305,39 @@ fn a_task_that_fails() {
 
 #[test]
 fn a_task_that_is_killed_or_takes_too_long() {
-    story("command = 'kill -9 $$'\n").1.shows(str![[r#""#]]);
-    story("command = 'sleep 600'\nresources.time = \"200ms\"\n").1.shows(str![[r#""#]]);
+    story("command = 'kill -9 $$'\n").1.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  killed by SIGKILL (signal 9): most often for lack of memory
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: killed by SIGKILL (signal 9): most often for lack of memory
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad  it declares no output
+[2/2] failed    bad  killed by SIGKILL (signal 9): most often for lack of memory
+nothing new starts: `bad` failed
+
+"#]]);
+    story("command = 'sleep 600'\nresources.time = \"200ms\"\n").1.shows(str![[r#"
+exit 1
+--- out
+failed bad
+  stopped: it ran longer than its `time`, [TIME]
+  help: give it more with `resources.time`
+
+run 1: 1 failed, 1 succeeded in [TIME]
+failed bad: stopped: it ran longer than its `time`, [TIME]
+--- err
+[0/2] started   good
+[1/2] done      good  [TIME]
+[1/2] started   bad  it declares no output
+[2/2] failed    bad  stopped: it ran longer than its `time`, [TIME]
+nothing new starts: `bad` failed
+
+"#]]);
 }
 
 #[test]
@@ -89,7 +357,30 @@ fn equal_errors_are_grouped() {
         "[map.each]\nover = { range = [0, 5] }\n[map.each.task.work]\n\
          command = 'echo {{ item }}; echo \"no licence\" >&2; exit 2'\noutputs.x = \"int\"\n",
     );
-    project.run("run -j 1 --keep-going").shows(str![[r#""#]]);
+    project.run("run -j 1 --keep-going").shows(str![[r#"
+exit 1
+--- out
+failed each[0].work, each[1].work, each[2].work and 2 more
+  exit status 2
+  | no licence
+  log: flowrun log 'each[0].work' --run 1
+
+run 1: 5 failed in [TIME]
+failed each[0].work: exit status 2: no licence
+--- err
+[0/5] listed    each  5 items
+[0/5] started   each[0].work
+[1/5] failed    each[0].work  exit status 2
+[1/5] started   each[1].work
+[2/5] failed    each[1].work  exit status 2
+[2/5] started   each[2].work
+[3/5] failed    each[2].work  exit status 2
+[3/5] started   each[3].work
+[4/5] failed    each[3].work  exit status 2
+[4/5] started   each[4].work
+[5/5] failed    each[4].work  exit status 2
+
+"#]]);
 }
 
 #[test]

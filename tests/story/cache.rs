@@ -70,7 +70,17 @@ fn a_second_run_runs_nothing() {
     let project = letters();
     assert_eq!(ran(&project, "run --output json").1, "A! B! C!");
     assert_eq!(ran(&project, "run --output json"), (vec![], "A! B! C!".into(), 8));
-    project.run("plan").shows(str![[r#""#]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+list: cached
+each.shout: cached 3
+each.mark: cached 3
+join: cached
+
+run 0 · cached 8 · unknown 0
+
+"#]]);
     assert_eq!(
         project.run("plan --summary --output json").json(),
         json!({ "counts": { "run": 0, "cached": 8, "unknown": 0 } })
@@ -80,7 +90,19 @@ fn a_second_run_runs_nothing() {
 #[test]
 fn the_first_plan_says_what_is_known() {
     let project = letters();
-    project.run("plan").shows(str![[r#""#]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+list: run
+  never run before
+each: unknown
+  waits for `list`
+join: unknown
+  waits for `each`
+
+run 1 · cached 0 · unknown 2
+
+"#]]);
     assert!(!project.path("ran").exists(), "plan runs nothing");
 }
 
@@ -89,9 +111,39 @@ fn an_edited_script_reruns_who_names_it() {
     let project = letters();
     project.run("run").exits(0);
     project.edit("shout.sh", "tr a-z A-Z", "tr a-z B-ZA");
-    project.run("plan").shows(str![[r#""#]]);
-    project.run("plan --output json").shows(str![[r#""#]]);
-    project.run("explain each[b].shout").shows(str![[r#""#]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+list: cached
+each.shout: run 3
+  file shout.sh: [DIGEST] → [DIGEST]
+each.mark: unknown 3
+  waits for `each.shout`
+join: unknown
+  waits for `each`
+
+run 3 · cached 1 · unknown 4
+
+"#]]);
+    project.run("plan --output json").shows(str![[r#"
+exit 0
+--- out
+{"counts": {"run": 3, "cached": 1, "unknown": 4}, "instances": [{"name": "list", "action": "cached", "reasons": []}, {"name": "each[a].shout", "action": "run", "reasons": [{"component": "file shout.sh", "old": "\"shout.sh\" ([DIGEST])", "new": "\"shout.sh\" ([DIGEST])"}]}, {"name": "each[b].shout", "action": "run", "reasons": [{"component": "file shout.sh", "old": "\"shout.sh\" ([DIGEST])", "new": "\"shout.sh\" ([DIGEST])"}]}, {"name": "each[c].shout", "action": "run", "reasons": [{"component": "file shout.sh", "old": "\"shout.sh\" ([DIGEST])", "new": "\"shout.sh\" ([DIGEST])"}]}, {"name": "each[a].mark", "action": "unknown", "reasons": [{"component": "waits for `each.shout`", "old": null, "new": null}]}, {"name": "each[b].mark", "action": "unknown", "reasons": [{"component": "waits for `each.shout`", "old": null, "new": null}]}, {"name": "each[c].mark", "action": "unknown", "reasons": [{"component": "waits for `each.shout`", "old": null, "new": null}]}, {"name": "join", "action": "unknown", "reasons": [{"component": "waits for `each`", "old": null, "new": null}]}]}
+
+"#]]);
+    project.run("explain each[b].shout").shows(str![[r#"
+exit 0
+--- out
+each[b].shout: run
+  file shout.sh: [DIGEST] → [DIGEST]
+  its key is made of
+    command: echo {{ "shout " ~ letter }} >> ran; sh shout.sh {{ letter }} > {{…
+    shell: ["bash","-euo","pipefail","-c"]
+    output text: file out/{{ letter }}.txt
+    file shout.sh: "shout.sh" ([DIGEST])
+    value letter: "b"
+
+"#]]);
     let expected = ["join", "mark a", "mark b", "mark c", "shout a", "shout b", "shout c"];
     assert_eq!(ran(&project, "run --output json"), (expected.map(String::from).to_vec(), "B! C! D!".into(), 1));
 }
@@ -113,7 +165,19 @@ fn a_param_reruns_who_reads_it() {
     let run = |name: &str| (name.to_string(), "run".to_string());
     let expected = [run("each[a].mark"), run("each[b].mark"), run("each[c].mark"), ("join".into(), "unknown".into())];
     assert_eq!(named, expected);
-    project.run("plan -- --mark ?").shows(str![[r#""#]]);
+    project.run("plan -- --mark ?").shows(str![[r#"
+exit 0
+--- out
+list: cached
+each.shout: cached 3
+each.mark: run 3
+  value params.mark: "!" → "?"
+join: unknown
+  waits for `each`
+
+run 3 · cached 4 · unknown 1
+
+"#]]);
     let expected = ["join", "mark a", "mark b", "mark c"];
     assert_eq!(
         ran(&project, "run --output json -- --mark ?"),
@@ -136,7 +200,22 @@ fn a_removed_or_changed_output_is_made_again() {
     let project = letters();
     project.run("run").exits(0);
     std::fs::remove_file(project.path("out/b.txt")).unwrap();
-    project.run("plan").shows(str![[r#""#]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+list: cached
+each.shout: run 1 · cached 2
+  each[b].shout
+    output text: out/b.txt ([DIGEST]) → out/b.txt is missing
+each.mark: cached 2 · unknown 1
+  each[b].mark
+    waits for `each.shout`
+join: unknown
+  waits for `each`
+
+run 1 · cached 5 · unknown 2
+
+"#]]);
     assert_eq!(ran(&project, "run --output json"), (vec!["shout b".into()], "A! B! C!".into(), 7));
     project.write("out/c.txt", "spoiled\n");
     assert_eq!(ran(&project, "run --output json"), (vec!["shout c".into()], "A! B! C!".into(), 7));

@@ -78,7 +78,8 @@ printf %s "x{{ VALUE }}y" > {{ outputs.out }}/double_attached
 printf %s '{{ VALUE }}' > {{ outputs.out }}/single
 printf %s "$(printf %s {{ VALUE }}; echo .)" > {{ outputs.out }}/substituted
 printf %s "$(printf %s "{{ VALUE }}"; echo .)" > {{ outputs.out }}/substituted_double
-printf %s "`printf %s {{ VALUE }}; echo .`" > {{ outputs.out }}/backticks
+ticks=`printf %s {{ VALUE }}; echo .`
+printf %s "$ticks" > {{ outputs.out }}/backticks
 "#;
 
 fn check_contexts(project: &Project, folder: &str, value: &str) {

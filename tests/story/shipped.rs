@@ -38,14 +38,60 @@ fn compute_data_from_a_file_of_params() {
         assert_eq!(json["outputs"]["results"], json!([630, 645, 660, 675]));
     }
     let said = project.run("run pipelines/compute_data.toml -p multiplier=0");
-    said.shows(str![[r#""#]]);
+    said.shows(str![[r#"
+exit 2
+--- err
+error[E0504]: the param `multiplier` is `0`, less than its `min`, 1 (`-p multiplier=0`)
+ |
+ = help: it must be at least 1
+
+"#]]);
 }
 
 #[test]
 fn what_compute_data_says() {
     let project = compute_data();
-    project.run("run -j 1 pipelines/compute_data.toml").shows(str![[r#""#]]);
-    project.run("run -j 1 pipelines/compute_data.toml").shows(str![[r#""#]]);
+    project.run("run -j 1 pipelines/compute_data.toml").shows(str![[r#"
+exit 0
+--- out
+outputs
+  results = [126, 129, 132, 135]
+run 1 succeeded: 9 succeeded in [TIME]
+--- err
+[0/1] started   gen_data
+[1/1] done      gen_data  [TIME]
+[1/9] listed    process_data  4 items
+[1/9] started   process_data[0].transform
+[2/9] done      process_data[0].transform  [TIME]
+[2/9] started   process_data[1].transform
+[3/9] done      process_data[1].transform  [TIME]
+[3/9] started   process_data[2].transform
+[4/9] done      process_data[2].transform  [TIME]
+[4/9] started   process_data[3].transform
+[5/9] done      process_data[3].transform  [TIME]
+[5/9] started   process_data[0].compute
+[6/9] done      process_data[0].compute  [TIME]
+[6/9] started   process_data[1].compute
+[7/9] done      process_data[1].compute  [TIME]
+[7/9] started   process_data[2].compute
+[8/9] done      process_data[2].compute  [TIME]
+[8/9] started   process_data[3].compute
+[9/9] done      process_data[3].compute  [TIME]
+
+"#]]);
+    project.run("run -j 1 pipelines/compute_data.toml").shows(str![[r#"
+exit 0
+--- out
+outputs
+  results = [126, 129, 132, 135]
+run 2 succeeded: 9 cached in [TIME]
+--- err
+[1/9] cached    gen_data
+[1/9] listed    process_data  4 items
+[9/9] cached    process_data.transform  4 instances
+[9/9] cached    process_data.compute  4 instances
+
+"#]]);
 }
 
 #[test]
@@ -61,7 +107,12 @@ fn every_pipeline_is_checked_and_drawn() {
             assert!(!said.exits(0).out.is_empty());
         }
     }
-    project.run("graph pipelines/compute_data.toml --format json").shows(str![[r#""#]]);
+    project.run("graph pipelines/compute_data.toml --format json").shows(str![[r#"
+exit 0
+--- out
+{"nodes": [{"name": "gen_data", "kind": "task"}, {"name": "process_data", "kind": "map"}, {"name": "process_data.transform", "kind": "task"}, {"name": "process_data.compute", "kind": "task"}], "edges": [["gen_data", "process_data"], ["process_data.transform", "process_data.compute"]]}
+
+"#]]);
 }
 
 mod needs_bio {
@@ -91,17 +142,92 @@ mod needs_bio {
         project.run("run").exits(0);
         // a script that only the comparison uses, then one that everything after it depends on
         project.edit("scripts/compare.py", "NEIGHBOURHOOD = 30", "NEIGHBOURHOOD = 31");
-        project.run("plan").shows(str![[r#""#]]);
+        project.run("plan").shows(str![[r#"
+exit 0
+--- out
+reference: cached
+samples.simulate: cached 4
+samples.align: cached 4
+samples.sort: cached 4
+samples.index_bam: cached 4
+call: cached
+score.compare: run 4
+  file scripts/compare.py: [DIGEST] → [DIGEST]
+report: unknown
+  waits for `score`
+
+run 4 · cached 18 · unknown 1
+
+"#]]);
         let json = project.run("run --output json").exits(0).json();
         assert_eq!((&json["counts"]["succeeded"], &json["counts"]["cached"]), (&json!(4), &json!(19)));
 
         project.edit("scripts/align.sh", "-K 10000000", "-K 20000000");
-        project.run("plan").shows(str![[r#""#]]);
+        project.run("plan").shows(str![[r#"
+exit 0
+--- out
+reference: cached
+samples.simulate: cached 4
+samples.align: run 4
+  file scripts/align.sh: [DIGEST] → [DIGEST]
+samples.sort: unknown 4
+  waits for `samples.align`
+samples.index_bam: unknown 4
+  waits for `samples.sort`
+call: unknown
+  waits for `samples`
+score: unknown
+  waits for `samples`
+report: unknown
+  waits for `samples` and `score`
+
+run 4 · cached 5 · unknown 11
+
+"#]]);
         project.edit("scripts/align.sh", "-K 20000000", "-K 10000000");
-        project.run("plan").shows(str![[r#""#]]);
+        project.run("plan").shows(str![[r#"
+exit 0
+--- out
+reference: cached
+samples.simulate: cached 4
+samples.align: cached 4
+samples.sort: cached 4
+samples.index_bam: cached 4
+call: cached
+score.compare: cached 4
+report: cached
+
+run 0 · cached 23 · unknown 0
+
+"#]]);
 
         // one cell of the table of samples
         project.edit("samples.csv", "s14,14", "s14,15");
-        project.run("plan").shows(str![[r#""#]]);
+        project.run("plan").shows(str![[r#"
+exit 0
+--- out
+reference: cached
+samples.simulate: run 1 · cached 3
+  samples[s14].simulate
+    value sample.seed: "14" → "15"
+samples.align: cached 3 · unknown 1
+  samples[s14].align
+    waits for `samples.simulate`
+samples.sort: cached 3 · unknown 1
+  samples[s14].sort
+    waits for `samples.align`
+samples.index_bam: cached 3 · unknown 1
+  samples[s14].index_bam
+    waits for `samples.sort`
+call: unknown
+  waits for `samples`
+score: unknown
+  waits for `samples`
+report: unknown
+  waits for `samples` and `score`
+
+run 1 · cached 13 · unknown 6
+
+"#]]);
     }
 }

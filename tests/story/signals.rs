@@ -4,7 +4,8 @@ use crate::common::{Project, signal, until};
 use snapbox::str;
 use std::path::Path;
 
-/// `quick` ends, `slow` writes its process id and sleeps until somebody ends it or the file `go` appears.
+/// `quick` ends, `slow` writes its process id and sleeps until somebody ends it or the file `go` appears (which no word
+/// of its command names, for it would be part of the key).
 const SLOW: &str = r#"
 [pipeline]
 name = "slow"
@@ -16,7 +17,7 @@ outputs.word = "string"
 [task.slow]
 command = '''
 echo {{ quick.word }} $$ >> ran
-while [ ! -e go ]; do sleep 0.02; done
+until ls | grep -q '^go$'; do sleep 0.02; done
 echo "word=went" >> "$FLOWRUN_OUTPUT"
 '''
 outputs.word = "string"
@@ -48,7 +49,19 @@ fn ctrl_c_stops_and_the_same_command_goes_on() {
     let project = Project::new(SLOW);
     let (live, pid) = at_work(&project);
     live.signal("INT");
-    live.wait().shows(str![[r#""#]]);
+    live.wait().shows(str![[r#"
+exit 130
+--- out
+run 1 stopped by SIGINT: 1 succeeded, 1 waiting in [TIME]
+`flowrun resume` goes on where it stopped, and so does the same command
+--- err
+[0/2] started   quick
+[1/2] done      quick  [TIME]
+[1/2] started   slow
+nothing new starts: SIGINT
+[2/2] stopped   slow
+
+"#]]);
     gone(pid);
     project.write("go", "");
     let said = project.run("run --output json");
@@ -71,7 +84,7 @@ fn sigterm_and_sighup_have_their_own_exit_codes() {
 
 #[test]
 fn a_second_ctrl_c_kills_what_does_not_listen() {
-    let deaf = SLOW.replace("while [", "trap 'echo deaf >> heard' TERM\nwhile [");
+    let deaf = SLOW.replace("until ls", "trap 'echo deaf >> heard' TERM\nuntil ls");
     let project = Project::new(&deaf);
     let (live, pid) = at_work(&project);
     live.signal("INT");
@@ -97,7 +110,13 @@ fn no_task_outlives_a_killed_flowrun() {
 fn a_second_run_of_one_pipeline_is_refused_or_waits() {
     let project = Project::new(SLOW);
     let (live, _) = at_work(&project);
-    project.run("run").shows(str![[r#""#]]);
+    project.run("run").shows(str![[r#"
+exit 75
+--- err
+error: another run holds this pipeline: run 1, process [PID] on `[HOST]`, since [TIME] UTC
+  help: `--wait` waits until it has ended; `flowrun status` shows what it does
+
+"#]]);
     let waiting = project.start("run --wait --output json");
     project.write("go", "");
     live.wait().exits(0);
