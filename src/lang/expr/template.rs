@@ -236,25 +236,22 @@ impl Template {
 
     /// Text: what an environment variable or a path becomes. Null and lists are errors.
     pub fn eval_text(&self, frame: &Frame) -> Result<Vec<u8>, EvalError> {
-        let mut out = Vec::with_capacity(self.text.value.len() + 32);
-        for piece in &self.pieces {
-            match piece {
-                Piece::Literal(range) => out.extend_from_slice(&self.text.value.as_bytes()[range.clone()]),
-                Piece::Comment => {}
-                Piece::Hole(hole) => {
-                    let value = hole.expression.eval(frame, &hole.range)?;
-                    if let Value::List(_) = value {
-                        return Err(self.refuse(hole, Refusal::list("and here it becomes text")));
-                    }
-                    out.extend_from_slice(&shell::text(&value).map_err(|refusal| self.refuse(hole, refusal))?);
-                }
-            }
-        }
-        Ok(out)
+        self.eval_with(frame, |value, out| out.extend_from_slice(value))
     }
 
     /// A glob pattern: as [`Template::eval_text`], but what a hole gives matches only itself.
     pub fn eval_pattern(&self, frame: &Frame) -> Result<Vec<u8>, EvalError> {
+        self.eval_with(frame, |value, out| {
+            for byte in value {
+                match byte {
+                    b'*' | b'?' | b'[' | b']' => out.extend_from_slice(&[b'[', *byte, b']']),
+                    byte => out.push(*byte),
+                }
+            }
+        })
+    }
+
+    fn eval_with(&self, frame: &Frame, put: impl Fn(&[u8], &mut Vec<u8>)) -> Result<Vec<u8>, EvalError> {
         let mut out = Vec::with_capacity(self.text.value.len() + 32);
         for piece in &self.pieces {
             match piece {
@@ -265,12 +262,7 @@ impl Template {
                     if let Value::List(_) = value {
                         return Err(self.refuse(hole, Refusal::list("and here it becomes text")));
                     }
-                    for byte in shell::text(&value).map_err(|refusal| self.refuse(hole, refusal))?.iter() {
-                        match byte {
-                            b'*' | b'?' | b'[' | b']' => out.extend_from_slice(&[b'[', *byte, b']']),
-                            byte => out.push(*byte),
-                        }
-                    }
+                    put(&shell::text(&value).map_err(|refusal| self.refuse(hole, refusal))?, &mut out);
                 }
             }
         }
