@@ -1,0 +1,34 @@
+//! Stories of the language: every construct of a pipeline file through the real binary, and everything that it says.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod inputs;
+mod maps;
+mod nested;
+mod sources;
+
+use common::Project;
+use serde_json::Value;
+
+/// Runs the pipeline to a good end, and gives its `[outputs]`.
+#[track_caller]
+fn outputs(project: &Project) -> Value {
+    project.run("run --output json").exits(0).json()["outputs"].clone()
+}
+
+/// How many instances ran and how many were taken from the cache.
+#[track_caller]
+fn counts(project: &Project, line: &str) -> (u64, u64) {
+    let counts = project.run(line).exits(0).json()["counts"].clone();
+    (counts["succeeded"].as_u64().unwrap(), counts["cached"].as_u64().unwrap())
+}
+
+/// The lines that tasks appended to `ran` since the last call, sorted.
+fn ran(project: &Project) -> Vec<String> {
+    let lines = project.sorted_lines("ran");
+    let _ = std::fs::remove_file(project.path("ran"));
+    lines
+}
