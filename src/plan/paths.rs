@@ -151,14 +151,9 @@ impl Pattern {
     }
 }
 
-/// Whether the file's own text makes it a glob: what stands in holes does not count.
-pub(super) fn is_glob(text: &Text) -> bool {
-    let wild = |literal: &str| literal.contains(['*', '?', '[']);
-    if !wild(&text.value) || !text.value.contains("{{") {
-        return wild(&text.value);
-    }
-    let template = Template::compile(text, Use::Value, &mut Vec::new());
-    template.is_some_and(|template| template.parts().any(|part| matches!(part, Known::Text(literal) if wild(literal))))
+/// Whether a text's own characters make it a glob. Its `{{ … }}` do not count.
+pub fn is_glob(text: &str) -> bool {
+    crate::lang::expr::literals(text).any(|literal| literal.contains(['*', '?', '[']))
 }
 
 /// Whether two patterns have a path in common: walks both at once over all pairs of positions.

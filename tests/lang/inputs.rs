@@ -42,23 +42,141 @@ text = "{{ t.text }}"
     );
     assert_eq!(counts(&project, "run --output json"), (0, 1));
     project.write("in/b.txt", "B");
-    project.run("plan").shows(str![[]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+t: run
+  input list:
+    - ["in/b.txt" ([DIGEST]), "in/a.txt" ([DIGEST])]
+    + ["in/b.txt" ([DIGEST]), "in/a.txt" ([DIGEST])]
+
+run 1 · cached 0 · unknown 0
+
+"#]]);
     project.run("run").exits(0);
     project.write("in/A.csv", "A");
-    project.run("plan").shows(str![[]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+t: run
+  input glob:
+    - ["in/Y.csv" ([DIGEST]), "in/z.csv" ([DIGEST])]
+    + ["in/A.csv" ([DIGEST]), "in/Y.csv" ([DIGEST]), "in/z.csv" (110490…
+
+run 1 · cached 0 · unknown 0
+
+"#]]);
 }
 
 #[test]
 fn an_input_that_is_not_there() {
     let text = |input: &str| format!("[task.t]\ncommand = 'cat {{{{ inputs.x }}}}'\ninputs.x = {input}\noutputs.y = {{ type = \"string\", from = \"stdout\" }}\n");
-    Project::new(&text("\"no.txt\"")).run("run").shows(str![[]]);
-    Project::new(&text("[\"pipeline.toml\", \"no.txt\"]")).run("run").shows(str![[]]);
-    Project::new(&text("\"{{ 'n' ~ 'o' }}.txt\"")).run("run").shows(str![[]]);
-    Project::new(&text("[]")).run("run").shows(str![[]]);
-    Project::new(&text("\"\"")).run("run").shows(str![[]]);
-    Project::new(&text("\"no/*.txt\"")).run("run -j 1").shows(str![[]]);
-    Project::new(&text("3")).run("run").shows(str![[]]);
-    Project::new(&text("\"{{ 3 }}\"")).run("run").shows(str![[]]);
+    Project::new(&text("\"no.txt\"")).run("run").shows(str![[r#"
+exit 1
+--- out
+failed t
+  the input `x` is not there: no.txt
+  help: paths are relative to the pipeline file's folder
+
+run 1: 1 failed in [TIME]
+failed t: the input `x` is not there: no.txt
+--- err
+[1/1] failed    t  the input `x` is not there: no.txt
+nothing new starts: `t` failed
+
+"#]]);
+    Project::new(&text("[\"pipeline.toml\", \"no.txt\"]")).run("run").shows(str![[r#"
+exit 1
+--- out
+failed t
+  the input `x` is not there: no.txt
+  help: paths are relative to the pipeline file's folder
+
+run 1: 1 failed in [TIME]
+failed t: the input `x` is not there: no.txt
+--- err
+[1/1] failed    t  the input `x` is not there: no.txt
+nothing new starts: `t` failed
+
+"#]]);
+    Project::new(&text("\"{{ 'n' ~ 'o' }}.txt\"")).run("run").shows(str![[r#"
+exit 1
+--- out
+failed t
+  the input `x` is not there: no.txt
+  help: paths are relative to the pipeline file's folder
+
+run 1: 1 failed in [TIME]
+failed t: the input `x` is not there: no.txt
+--- err
+[1/1] failed    t  the input `x` is not there: no.txt
+nothing new starts: `t` failed
+
+"#]]);
+    Project::new(&text("[]")).run("run").shows(str![[r#"
+exit 0
+--- out
+run 1 succeeded: 1 succeeded in [TIME]
+--- err
+[0/1] started   t
+[1/1] done      t  [TIME]
+
+"#]]);
+    Project::new(&text("\"\"")).run("run").shows(str![[r#"
+exit 1
+--- out
+failed t
+  `inputs.x` is an empty path
+
+run 1: 1 failed in [TIME]
+failed t: `inputs.x` is an empty path
+--- err
+[1/1] failed    t  `inputs.x` is an empty path
+nothing new starts: `t` failed
+
+"#]]);
+    Project::new(&text("\"no/*.txt\"")).run("run -j 1").shows(str![[r#"
+exit 0
+--- out
+run 1 succeeded: 1 succeeded in [TIME]
+--- err
+[0/1] started   t
+[1/1] done      t  [TIME]
+
+"#]]);
+    Project::new(&text("3")).run("run").shows(str![[r#"
+exit 2
+--- err
+error[E0302]: the task `t` has no input `x`
+ --> pipeline.toml:2:26
+  |
+2 | command = 'cat {{ inputs.x }}'
+  |                          ^
+  |
+  = help: declare it: `inputs.x = …`
+
+error[E0103]: `x` is an integer, not a path, a glob or an array of them
+ --> pipeline.toml:3:12
+  |
+3 | inputs.x = 3
+  |            ^ an integer
+  |
+  = help: for example: `x = "data/*.fq"`
+
+"#]]);
+    Project::new(&text("\"{{ 3 }}\"")).run("run").shows(str![[r#"
+exit 1
+--- out
+failed t
+  `inputs.x` must be a path or a list of paths, and holds a int
+
+run 1: 1 failed in [TIME]
+failed t: `inputs.x` must be a path or a list of paths, and holds a int
+--- err
+[1/1] failed    t  `inputs.x` must be a path or a list of paths, and holds a int
+nothing new starts: `t` failed
+
+"#]]);
 }
 
 #[test]
@@ -73,7 +191,18 @@ command = 'cat {{ inputs.file }} {{ first.x }}'
 inputs.file = "no.txt"
 "#,
     );
-    project.run("run").shows(str![[]]);
+    project.run("run").shows(str![[r#"
+exit 2
+--- err
+error[E0107]: `first` cannot be the name of a task: it is a function of the expression language
+ --> pipeline.toml:2:7
+  |
+2 | [task.first]
+  |       ^^^^^
+  |
+  = help: choose another name
+
+"#]]);
     assert_eq!(ran(&project), Vec::<String>::new());
 }
 
@@ -92,7 +221,7 @@ outputs.all = { file = "all.txt" }
     assert_eq!(project.read("all.txt"), "ab");
     assert_eq!(counts(&project, "run --output json"), (0, 1));
     project.write("in/c", "c");
-    project.run("plan").shows(str![[]]);
+    project.run("plan").shows(str![[r#""#]]);
     project.run("run").exits(0);
     assert_eq!((project.read("all.txt"), ran(&project).len()), ("abc".into(), 2));
 }

@@ -44,8 +44,31 @@ fn where_drops_items() {
 
 #[test]
 fn where_that_is_no_condition() {
-    table(r#"where = "{{ item.sample }}""#).run("run").shows(str![[]]);
-    table(r#"where = "{{ item.colour == 'red' }}""#).run("run").shows(str![[]]);
+    table(r#"where = "{{ item.sample }}""#).run("run").shows(str![[r#"
+exit 2
+--- err
+error[E0315]: `item.sample` is a string, not true or false
+ --> pipeline.toml:4:9
+  |
+4 | where = "{{ item.sample }}"
+  |         ^^^^^^^^^^^^^^^^^^^
+  |
+  = help: compare it: `where = "{{ item.sample == 'yes' }}"`
+
+"#]]);
+    table(r#"where = "{{ item.colour == 'red' }}""#).run("run").shows(str![[r#"
+exit 1
+--- out
+failed m
+  `where`: `item` has no field `colour`
+
+run 1: no task ran in [TIME]
+failed m: `where`: `item` has no field `colour`
+--- err
+[0/0] failed    m  `where`: `item` has no field `colour`
+nothing new starts: `m` failed
+
+"#]]);
 }
 
 #[test]
@@ -66,8 +89,25 @@ lines = "{{ m.t.line }}"
     );
     project.write("list", "sample,lane\nB,2\nA,1\nB,1\nA,3\nA,2\n");
     assert_eq!(outputs(&project), json!({ "lines": ["B: 2 1", "A: 1 3 2"] }));
-    project.run("plan").shows(str![[]]);
-    project.run("run -j 1").shows(str![[]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+m.t: cached 2
+
+run 0 · cached 2 · unknown 0
+
+"#]]);
+    project.run("run -j 1").shows(str![[r#"
+exit 0
+--- out
+outputs
+  lines = ["B: 2 1", "A: 1 3 2"]
+run 2 succeeded: 2 cached in [TIME]
+--- err
+[0/2] listed    m  2 items
+[2/2] cached    m.t  2 instances
+
+"#]]);
 }
 
 #[test]
@@ -112,16 +152,98 @@ fn where_then_group_by_then_chunk() {
 #[test]
 fn a_key_names_the_items() {
     let project = table("key = \"{{ item.sample }}-{{ item.lane }}\"");
-    project.run("run -j 1").shows(str![[]]);
-    project.run("explain m[A-2]").shows(str![[]]);
+    project.run("run -j 1").shows(str![[r#"
+exit 0
+--- out
+outputs
+  items = [{"sample": "A", "lane": "1", "size": "10"}, {"sample": "B", "lane": "1", "size": "0"}, {"sample": "A", "lane": "2", "size": "7"}, {"sample": "C", "lane": "1", "size": "3"}, {"sample": "B", "lane": "2", "size": "4"}]
+run 1 succeeded: 5 succeeded in [TIME]
+--- err
+[0/5] listed    m  5 items
+[0/5] started   m[A-1].t
+[1/5] done      m[A-1].t  [TIME]
+[1/5] started   m[B-1].t
+[2/5] done      m[B-1].t  [TIME]
+[2/5] started   m[A-2].t
+[3/5] done      m[A-2].t  [TIME]
+[3/5] started   m[C-1].t
+[4/5] done      m[C-1].t  [TIME]
+[4/5] started   m[B-2].t
+[5/5] done      m[B-2].t  [TIME]
+
+"#]]);
+    project.run("explain m[A-2]").shows(str![[r#"
+exit 0
+--- out
+m[A-2].t: cached
+  made by run 1 at [TIME] UTC on vm in [TIME]
+  its key is made of
+    command: printf %s {{ item | tojson }}
+    shell: ["bash","-euo","pipefail","-c"]
+    output item: json from stdout
+    value item: {"sample":"A","lane":"2","size":"7"}
+
+"#]]);
 }
 
 #[test]
 fn a_key_that_names_two_items() {
-    table("key = \"{{ item.sample }}\"").run("run").shows(str![[]]);
-    table("key = \"{{ item['size'] | replace('0', '') }}\"").run("run").shows(str![[]]);
-    table("key = \"x[{{ index }}]\"").run("run").shows(str![[]]);
-    table("key = \"{{ [index] }}\"").run("run").shows(str![[]]);
+    table("key = \"{{ item.sample }}\"").run("run").shows(str![[r#"
+exit 1
+--- out
+failed m
+  items 0 and 2 have the same `key`, `A`
+  help: add something to `key` that tells them apart
+
+run 1: no task ran in [TIME]
+failed m: items 0 and 2 have the same `key`, `A`
+--- err
+[0/0] failed    m  items 0 and 2 have the same `key`, `A`
+nothing new starts: `m` failed
+
+"#]]);
+    table("key = \"{{ item['size'] | replace('0', '') }}\"").run("run").shows(str![[r#"
+exit 1
+--- out
+failed m
+  the `key` of item 1 is ``: a key is not empty and has no bracket and no line
+  end
+
+run 1: no task ran in [TIME]
+failed m: the `key` of item 1 is ``: a key is not empty and has no bracket and no line end
+--- err
+[0/0] failed    m  the `key` of item 1 is ``: a key is not empty and has no bracket and no line end
+nothing new starts: `m` failed
+
+"#]]);
+    table("key = \"x[{{ index }}]\"").run("run").shows(str![[r#"
+exit 1
+--- out
+failed m
+  the `key` of item 0 is `x[0]`: a key is not empty and has no bracket and no
+  line end
+
+run 1: no task ran in [TIME]
+failed m: the `key` of item 0 is `x[0]`: a key is not empty and has no bracket and no line end
+--- err
+[0/0] failed    m  the `key` of item 0 is `x[0]`: a key is not empty and has no bracket and no line end
+nothing new starts: `m` failed
+
+"#]]);
+    table("key = \"{{ [index] }}\"").run("run").shows(str![[r#"
+exit 1
+--- out
+failed m
+  `key`: the value of `[index]` is a list, and here it becomes text
+  help: make it one text: `| join(',')`
+
+run 1: no task ran in [TIME]
+failed m: `key`: the value of `[index]` is a list, and here it becomes text
+--- err
+[0/0] failed    m  `key`: the value of `[index]` is a list, and here it becomes text
+nothing new starts: `m` failed
+
+"#]]);
 }
 
 #[test]
@@ -196,7 +318,21 @@ outputs.x = "int"
     project.run("run").exits(0);
     assert_eq!(ran(&project), ["whole A"]);
     project.write("samples.csv", "id,depth,note\nA,1,new\nB,2,-\nC,4,-\n");
-    project.run("plan").shows(str![[]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+m.t: run 1 · cached 2
+  m[C].t
+    value sample.depth: "3" → "4"
+m.whole: run 1 · cached 2
+  m[C].whole
+    value sample:
+      - {"id":"C","depth":"3","note":"-"}
+      + {"id":"C","depth":"4","note":"-"}
+
+run 2 · cached 4 · unknown 0
+
+"#]]);
     project.run("run").exits(0);
     assert_eq!(ran(&project), ["C 4", "whole C"]);
 }
@@ -298,11 +434,40 @@ sum = "{{{{ sum.x }}}}"
         )
     };
     let project = Project::new(&text("[1, none, 3]"));
-    project.run("run -j 1").shows(str![[]]);
+    project.run("run -j 1").shows(str![[r#"
+exit 0
+--- out
+outputs
+  all = [1, null, 3]
+  sum = 4
+run 1 succeeded: 3 succeeded, 1 skipped in [TIME]
+--- err
+[0/4] listed    m  3 items
+[1/4] skipped   m[1].t
+[1/4] started   m[0].t
+[2/4] done      m[0].t  [TIME]
+[2/4] started   m[2].t
+[3/4] done      m[2].t  [TIME]
+[3/4] started   sum
+[4/4] done      sum  [TIME]
+
+"#]]);
     assert_eq!(outputs(&project), json!({ "all": [1, null, 3], "sum": 4 }));
     assert_eq!(ran(&project), ["1", "3"]);
     let project = Project::new(&text("[]"));
-    project.run("run -j 1").shows(str![[]]);
+    project.run("run -j 1").shows(str![[r#"
+exit 0
+--- out
+outputs
+  all = []
+  sum = 0
+run 1 succeeded: 1 succeeded in [TIME]
+--- err
+[0/1] listed    m  0 items
+[0/1] started   sum
+[1/1] done      sum  [TIME]
+
+"#]]);
     assert_eq!(outputs(&project), json!({ "all": [], "sum": 0 }));
     let project = Project::new(&text("[none, none]"));
     assert_eq!(outputs(&project), json!({ "all": [null, null], "sum": 0 }));
@@ -344,8 +509,8 @@ chain = "{{ chain.y }}"
             "chain": [10, 17, 26]
         })
     );
-    project.run("plan").shows(str![[]]);
-    project.run("run -j 1 --force square").shows(str![[]]);
+    project.run("plan").shows(str![[r#""#]]);
+    project.run("run -j 1 --force square").shows(str![[r#""#]]);
 }
 
 #[test]
@@ -370,7 +535,18 @@ fn a_map_that_reads_nothing_of_its_items() {
         "[map.m]\nover = [1, 2]\n[map.m.task.t]\ncommand = 'echo \"x=1\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.x = \"int\"\n",
     )
     .run("run")
-    .shows(str![[]]);
+    .shows(str![[r#"
+exit 2
+--- err
+error[E0404]: no cached task of `m` reads `item` or `index`: every item would be the same work
+ --> pipeline.toml:1:6
+  |
+1 | [map.m]
+  |      ^
+  |
+  = help: read `{{ item }}` in a task of it, or `{{ index }}`, or write `cache = false`
+
+"#]]);
 }
 
 #[test]
@@ -381,9 +557,40 @@ fn items_that_give_one_path() {
              command = 'echo {{{{ index }}}} > {{{{ outputs.f }}}}'\noutputs.f = {{ file = \"{path}\" }}\n"
         )
     };
-    Project::new(&text("out/x.txt")).run("run").shows(str![[]]);
+    Project::new(&text("out/x.txt")).run("run").shows(str![[r#"
+exit 2
+--- err
+error[E0403]: every item of `m` would write this one path
+ --> pipeline.toml:5:22
+  |
+1 | [map.m]
+  |      - the map
+...
+5 | outputs.f = { file = "out/x.txt" }
+  |                      ^^^^^^^^^^^
+  |
+  = help: let the path name its item: put `{{ item }}`, a field of it or `{{ index }}` into it
+
+"#]]);
     let project = Project::new(&text("out/{{ item }}.txt"));
-    project.run("run -j 1").shows(str![[]]);
+    project.run("run -j 1").shows(str![[r#"
+exit 1
+--- out
+failed m[2].t
+  the output `f` has the path `out/a.txt`, which another instance gives as
+  well
+  help: name the item in the path: `{{ key }}`, `{{ index }}` or something of
+        the item
+
+run 1: 1 failed, 2 not run in [TIME]
+failed m[2].t: the output `f` has the path `out/a.txt`, which another instance gives as well
+--- err
+[0/3] listed    m  3 items
+[1/3] failed    m[2].t  the output `f` has the path `out/a.txt`, which another instance gives as well
+nothing new starts: `m[2].t` failed
+[3/3] cancelled m.t  2 instances
+
+"#]]);
     let project = Project::new(&text("out/{{ index }}.txt"));
     project.run("run").exits(0);
     assert_eq!(project.read("out/2.txt"), "2\n");

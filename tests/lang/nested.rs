@@ -44,8 +44,58 @@ all = "{{ all.x }}"
             "all": [["a00"], ["b00", "b11"], ["c00", "c11", "c22"]]
         })
     );
-    project.run("plan --force outer.inner.join").shows(str![[]]);
-    project.run("run -j 1 --force outer.inner.join").shows(str![[]]);
+    project.run("plan --force outer.inner.join").shows(str![[r#"
+exit 0
+--- out
+outer.start: cached 3
+outer.inner.join: run 6
+  forced
+outer.end: unknown 3
+  outer[0].end
+    waits for `outer[0].inner`
+  outer[1].end
+    waits for `outer[1].inner`
+  outer[2].end
+    waits for `outer[2].inner`
+all: unknown
+  waits for `outer`
+
+run 6 · cached 3 · unknown 4
+
+"#]]);
+    project.run("run -j 1 --force outer.inner.join").shows(str![[r#"
+exit 0
+--- out
+outputs
+  join   = [["a00"], ["b00", "b11"], ["c00", "c11", "c22"]]
+  second = ["b00", "b11"]
+  ends   = ["a00", "b00+b11", "c00+c11+c22"]
+  all    = [["a00"], ["b00", "b11"], ["c00", "c11", "c22"]]
+run 2 succeeded: 6 succeeded, 7 cached in [TIME]
+--- err
+[0/7] listed    outer  3 items
+[3/8] cached    outer.start  3 instances
+[3/8] listed    outer[0].inner  1 item
+[ 3/13] listed    outer[1].inner  2 items
+[ 3/13] listed    outer[2].inner  3 items
+[ 3/13] started   outer[0].inner[0].join  forced
+[ 4/13] done      outer[0].inner[0].join  [TIME]
+[ 4/13] started   outer[1].inner[0].join  forced
+[ 5/13] cached    outer[0].end
+[ 6/13] done      outer[1].inner[0].join  [TIME]
+[ 6/13] started   outer[1].inner[1].join  forced
+[ 7/13] done      outer[1].inner[1].join  [TIME]
+[ 7/13] started   outer[2].inner[0].join  forced
+[ 8/13] cached    outer[1].end
+[ 9/13] done      outer[2].inner[0].join  [TIME]
+[ 9/13] started   outer[2].inner[1].join  forced
+[10/13] done      outer[2].inner[1].join  [TIME]
+[10/13] started   outer[2].inner[2].join  forced
+[11/13] done      outer[2].inner[2].join  [TIME]
+[13/13] cached    outer[2].end
+[13/13] cached    all
+
+"#]]);
 }
 
 #[test]
@@ -100,10 +150,31 @@ all = "{{ each.hello.x }}"
 "#,
     );
     project.write("list.json", r#"["a","b"]"#);
-    project.run("plan").shows(str![[]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+list: run
+  never run before
+each: unknown
+  waits for `list`
+
+run 1 · cached 0 · unknown 1
+
+"#]]);
     assert_eq!(outputs(&project), json!({ "all": ["hello a", "hello b"] }));
     project.write("list.json", r#"["b","c","a"]"#);
-    project.run("plan").shows(str![[]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+list: run
+  file list.json: "list.json" ([DIGEST]) → "list.json" ([DIGEST])
+  input list: ["list.json"] ([DIGEST]) → ["list.json"] ([DIGEST])
+each: unknown
+  waits for `list`
+
+run 1 · cached 0 · unknown 1
+
+"#]]);
     ran(&project);
     assert_eq!(outputs(&project), json!({ "all": ["hello b", "hello c", "hello a"] }));
     assert_eq!(ran(&project), ["c"]);
@@ -226,8 +297,30 @@ all = "{{ s.f.t.x }}"
     project.write("1.txt", "one").write("2.txt", "two");
     assert_eq!(outputs(&project), json!({ "all": [["A:one", "A:two"], ["B:one"]] }));
     project.write("1.txt", "uno");
-    project.run("plan").shows(str![[]]);
-    project.run("explain s[B].f[1]").shows(str![[]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+s.f.t: run 2 · cached 1
+  s[A].f[1].t, s[B].f[1].t
+    input file: ["1.txt"] ([DIGEST]) → ["1.txt"] ([DIGEST])
+
+run 2 · cached 1 · unknown 0
+
+"#]]);
+    project.run("explain s[B].f[1]").shows(str![[r#"
+exit 0
+--- out
+s[B].f[1].t: run
+  input file: ["1.txt"] ([DIGEST]) → ["1.txt"] ([DIGEST])
+  its key is made of
+    command: echo "x={{ sample.id }}:$(cat {{ inputs.file }})" >> "$FLOWRUN_OUT…
+    shell: ["bash","-euo","pipefail","-c"]
+    output x: string
+    value file: "1.txt"
+    value sample.id: "B"
+    input file: ["1.txt"] ([DIGEST])
+
+"#]]);
 }
 
 #[test]
@@ -238,9 +331,54 @@ fn a_name_of_a_body_from_outside_and_inside() {
              outputs.x = \"int\"\n[map.m.task.u]\ncommand = 'echo {{{{ {read} }}}}'\n"
         )
     };
-    Project::new(&text("m.t.x")).run("check").shows(str![[]]);
-    Project::new(&text("t.y")).run("check").shows(str![[]]);
+    Project::new(&text("m.t.x")).run("check").shows(str![[r#"
+exit 2
+--- err
+error[E0305]: inside the map `m` the name `m` has no meaning yet
+ --> pipeline.toml:7:20
+  |
+7 | command = 'echo {{ m.t.x }}'
+  |                    ^
+  |
+  = help: the list is there when the whole map has ended; for this item's own write `t.…`
+
+1 mistake in `pipeline.toml`
+
+"#]]);
+    Project::new(&text("t.y")).run("check").shows(str![[r#"
+exit 2
+--- err
+error[E0303]: the task `t` declares no output `y`
+ --> pipeline.toml:7:22
+  |
+3 | [map.m.task.t]
+  |             - the task
+...
+7 | command = 'echo {{ t.y }}'
+  |                      ^
+  |
+  = help: it declares `x`
+
+1 mistake in `pipeline.toml`
+
+"#]]);
     Project::new("[map.m]\nover = [1]\n[map.m.task.t]\ncommand = 'echo {{ item }}'\n[task.u]\ncommand = 'echo {{ t.x }}'\n")
         .run("check")
-        .shows(str![[]]);
+        .shows(str![[r#"
+exit 2
+--- err
+error[E0309]: `t` stands inside the map `m`
+ --> pipeline.toml:6:20
+  |
+3 | [map.m.task.t]
+  |             - it stands here
+...
+6 | command = 'echo {{ t.x }}'
+  |                    ^ nothing of this name is seen from here
+  |
+  = help: name the map too: `m.t.x`, a list with one value for each item
+
+1 mistake in `pipeline.toml`
+
+"#]]);
 }

@@ -67,12 +67,11 @@ failed m
   `over` must give a list, and gave a record
   help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: `over` must give a list, and gave a record
 --- err
-[0/0] failed    m  `over` must give a list, and gave a record: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
+[0/0] failed    m  `over` must give a list, and gave a record
 nothing new starts: `m` failed
-
 
 "#]]);
     mirror(r#"over = "{{ 1 + 1 }}""#).run("run").shows(str![[r#"
@@ -82,12 +81,11 @@ failed m
   `over` must give a list, and gave a int
   help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: `over` must give a list, and gave a int
 --- err
-[0/0] failed    m  `over` must give a list, and gave a int: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
+[0/0] failed    m  `over` must give a list, and gave a int
 nothing new starts: `m` failed
-
 
 "#]]);
     mirror(r#"over = "{{ 'text' }}""#).run("run").shows(str![[r#"
@@ -97,12 +95,11 @@ failed m
   `over` must give a list, and gave a string
   help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: `over` must give a list, and gave a string
 --- err
-[0/0] failed    m  `over` must give a list, and gave a string: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
+[0/0] failed    m  `over` must give a list, and gave a string
 nothing new starts: `m` failed
-
 
 "#]]);
     mirror(r#"over = "some text""#).run("run").shows(str![[r#"
@@ -175,12 +172,11 @@ exit 1
 failed m
   `over.range` takes whole numbers, not "x"
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: `over.range` takes whole numbers, not "x"
 --- err
 [0/0] failed    m  `over.range` takes whole numbers, not "x"
 nothing new starts: `m` failed
-
 
 "#]]);
     mirror(r#"over = { range = [0, "{{ 1 - 1 }}", "{{ 1 - 1 }}"] }"#).run("run").shows(str![[r#"
@@ -189,12 +185,11 @@ exit 1
 failed m
   the step of `over.range` must not be 0
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: the step of `over.range` must not be 0
 --- err
 [0/0] failed    m  the step of `over.range` must not be 0
 nothing new starts: `m` failed
-
 
 "#]]);
     mirror("over = { range = [0, 4000000000] }").run("run").shows(str![[r#"
@@ -203,12 +198,11 @@ exit 1
 failed m
   the range has 4000000000 items; a map takes 100000000 at most
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: the range has 4000000000 items; a map takes 100000000 at most
 --- err
 [0/0] failed    m  the range has 4000000000 items; a map takes 100000000 at most
 nothing new starts: `m` failed
-
 
 "#]]);
 }
@@ -308,12 +302,11 @@ exit 1
 failed m
   list, line 3: 1 cells, but the first line names 2 columns
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: list, line 3: 1 cells, but the first line names 2 columns
 --- err
 [0/0] failed    m  list, line 3: 1 cells, but the first line names 2 columns
 nothing new starts: `m` failed
-
 
 "#]]);
     refused(csv, "a,b\n\"1\n1\",2\n3,4,5\n").shows(str![[r#"
@@ -322,12 +315,11 @@ exit 1
 failed m
   list, line 4: 3 cells, but the first line names 2 columns
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: list, line 4: 3 cells, but the first line names 2 columns
 --- err
 [0/0] failed    m  list, line 4: 3 cells, but the first line names 2 columns
 nothing new starts: `m` failed
-
 
 "#]]);
     refused(csv, "a,b,a\n1,2,3\n").shows(str![[r#"
@@ -336,12 +328,11 @@ exit 1
 failed m
   list, line 1: two columns are named `a`
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: list, line 1: two columns are named `a`
 --- err
 [0/0] failed    m  list, line 1: two columns are named `a`
 nothing new starts: `m` failed
-
 
 "#]]);
     mirror(csv).run("run").shows(str![[r#"
@@ -350,12 +341,11 @@ exit 1
 failed m
   cannot read the list list: No such file or directory (os error 2)
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: cannot read the list list: No such file or directory (os error 2)
 --- err
 [0/0] failed    m  cannot read the list list: No such file or directory (os error 2)
 nothing new starts: `m` failed
-
 
 "#]]);
     let project = mirror(csv);
@@ -366,12 +356,11 @@ exit 1
 failed m
   cannot read the list list: Is a directory (os error 21)
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: cannot read the list list: Is a directory (os error 21)
 --- err
 [0/0] failed    m  cannot read the list list: Is a directory (os error 21)
 nothing new starts: `m` failed
-
 
 "#]]);
 }
@@ -386,12 +375,11 @@ exit 1
 failed m
   list, line 3: 1 cells, but the first line names 2 columns
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: list, line 3: 1 cells, but the first line names 2 columns
 --- err
 [0/0] failed    m  list, line 3: 1 cells, but the first line names 2 columns
 nothing new starts: `m` failed
-
 
 "#]]);
 }
@@ -409,12 +397,11 @@ exit 1
 failed m
   list, line 3: expected value at line 1 column 7
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: list, line 3: expected value at line 1 column 7
 --- err
 [0/0] failed    m  list, line 3: expected value at line 1 column 7
 nothing new starts: `m` failed
-
 
 "#]]);
     refused(jsonl, "1 2\n").shows(str![[r#"
@@ -423,12 +410,11 @@ exit 1
 failed m
   list, line 1: trailing characters at line 1 column 3
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: list, line 1: trailing characters at line 1 column 3
 --- err
 [0/0] failed    m  list, line 1: trailing characters at line 1 column 3
 nothing new starts: `m` failed
-
 
 "#]]);
 }
@@ -460,12 +446,11 @@ exit 1
 failed m
   the product has 100000 × 100000 items; a map takes 100000000 at most
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: the product has 100000 × 100000 items; a map takes 100000000 at most
 --- err
 [0/0] failed    m  the product has 100000 × 100000 items; a map takes 100000000 at most
 nothing new starts: `m` failed
-
 
 "#]]);
 }
@@ -483,12 +468,11 @@ failed m
   `zip` needs lists of one length: `a` has 2, `b` has 1, `c` has 2
   help: for all combinations use `product`
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: `zip` needs lists of one length: `a` has 2, `b` has 1, `c` has 2
 --- err
-[0/0] failed    m  `zip` needs lists of one length: `a` has 2, `b` has 1, `c` has 2: for all combinations use `product`
+[0/0] failed    m  `zip` needs lists of one length: `a` has 2, `b` has 1, `c` has 2
 nothing new starts: `m` failed
-
 
 "#]]);
     refused(r#"over = { zip = { a = [1, 2], b = { lines = "list" } } }"#, "a\n").shows(str![[r#"
@@ -498,12 +482,11 @@ failed m
   `zip` needs lists of one length: `a` has 2, `b` has 1
   help: for all combinations use `product`
 
-run 1: nothing to do in [TIME]
+run 1: no task ran in [TIME]
 failed m: `zip` needs lists of one length: `a` has 2, `b` has 1
 --- err
-[0/0] failed    m  `zip` needs lists of one length: `a` has 2, `b` has 1: for all combinations use `product`
+[0/0] failed    m  `zip` needs lists of one length: `a` has 2, `b` has 1
 nothing new starts: `m` failed
-
 
 "#]]);
 }

@@ -17,6 +17,7 @@ mod tests;
 
 pub use functions::RESERVED_FUNCTIONS;
 pub use names::{Frame, Names};
+pub use split::literals;
 pub use template::{Known, Template};
 
 use std::ops::Range;

@@ -22,6 +22,14 @@ pub(super) enum SplitError {
 
 const STATEMENTS: [&str; 7] = ["if", "for", "set", "macro", "block", "include", "import"];
 
+/// The plain text of a string, without its `{{ … }}`.
+pub fn literals(text: &str) -> impl Iterator<Item = &str> {
+    split(text).0.into_iter().filter_map(move |part| match part {
+        Part::Literal(range) => Some(&text[range]),
+        Part::Hole(_) => None,
+    })
+}
+
 /// Splits; every mistake is reported, and what follows it is read on.
 pub(super) fn split(text: &str) -> (Vec<Part>, Vec<SplitError>) {
     let bytes = text.as_bytes();
