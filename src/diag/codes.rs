@@ -87,9 +87,11 @@ codes! {
     PARAM_CHOICE = "E0505", "a value that is none of its param's `choices`";
     PARAMS_FILE = "E0506", "a params file that cannot be read";
     UNUSED_PARAM = "E0507", "a param that nothing reads (a warning)";
-    BEYOND_CAPACITY = "E0601", "a resource of which there is less than a task asks for";
 
     // 06xx: the machine, before the run
+    BEYOND_CAPACITY = "E0601", "a resource of which there is less than a task asks for";
+    BAD_LIST = "E0602", "a map's list that cannot be made";
+    MISSING_INPUT = "E0603", "an input that is not there and that no task makes";
 }
 
 #[cfg(test)]

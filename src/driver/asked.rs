@@ -1,13 +1,11 @@
-//! What a command is asked: which pipeline file, which nodes of it, and whether the machine can give what they need.
+//! What a command is asked: which pipeline file, which nodes of it.
 
 use crate::base::Digest;
-use crate::diag::{Diagnostic, codes};
 use crate::driver::load::Loaded;
 use crate::driver::memo::FileMemo;
 use crate::driver::rundir::{Home, StoredPlan};
 use crate::driver::settings::{Error, Settings};
-use crate::engine::Capacity;
-use crate::plan::{Node, NodeKind, Plan};
+use crate::plan::{Node, Plan};
 use crate::port::Store;
 use crate::sys::Fault;
 use std::path::{Path, PathBuf};
@@ -105,46 +103,6 @@ pub fn forced(plan: &Plan, asked: &Asked) -> Result<Vec<bool>, Error> {
         }
     }
     Ok(force)
-}
-
-/// Resources that are written as plain amounts and that the backend can never give.
-pub fn beyond(plan: &Plan, wanted: &[bool], capacity: &Capacity) -> Vec<Diagnostic> {
-    use crate::base::{amount, text};
-    let mut list = Vec::new();
-    for (_, node) in plan.nodes.iter() {
-        let NodeKind::Task(task) = &node.kind else { continue };
-        if !is_wanted(plan, wanted, node) {
-            continue;
-        }
-        for (name, template) in &task.resources {
-            let Some(literal) = template.as_literal() else { continue };
-            let whole = literal.trim().parse::<u64>().ok();
-            let message = match &**name {
-                "memory" => amount::parse_bytes(literal)
-                    .ok()
-                    .filter(|asked| *asked > capacity.memory)
-                    .map(|_| format!("{literal} of memory, and there are {}", text::size(capacity.memory))),
-                "gpus" => whole
-                    .filter(|asked| *asked > capacity.gpus.len() as u64)
-                    .map(|asked| format!("{}, and there are {}", text::count(asked, "GPU"), capacity.gpus.len())),
-                _ => None,
-            };
-            if let Some(message) = message {
-                let source = template.source();
-                let span = source.span_of(0..source.value.len());
-                // One place is said once, however many tasks have it from `[resources]`.
-                if list.iter().any(|d: &Diagnostic| d.primary.as_ref().is_some_and(|p| p.span == span)) {
-                    continue;
-                }
-                list.push(
-                    Diagnostic::error(codes::BEYOND_CAPACITY, span, format!("`{}` asks for {message}", node.path))
-                        .label("more than this machine can give")
-                        .help("ask for less, or run it where there is more"),
-                );
-            }
-        }
-    }
-    list
 }
 
 /// Whether a node, or the node of the root that holds it, is wanted.

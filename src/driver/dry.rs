@@ -3,7 +3,8 @@
 
 use crate::base::InstanceId;
 use crate::base::text::{and, count, quote};
-use crate::driver::asked::{Asked, Place, beyond, forced, memo_over, wanted};
+use crate::driver::asked::{Asked, Place, forced, memo_over, wanted};
+use crate::driver::early::{self, Lists};
 use crate::driver::list;
 use crate::driver::load::load;
 use crate::driver::prepare::{Dry, Workshop};
@@ -66,10 +67,8 @@ fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<(Foreca
     let force = forced(&plan, &Asked::of(settings))?;
     let limits: Vec<u32> = plan.limits.iter().map(|(_, n)| *n).collect();
     let capacity = (settings.measure)(settings.jobs, &limits).map_err(Error::Backend)?;
-    let impossible = beyond(&plan, &wanted, &capacity);
-    if !impossible.is_empty() {
-        return Err(Error::Diagnostics { list: impossible, sources: loaded.sources });
-    }
+    let lists = early::look(&plan, &wanted, &place.project, &capacity, true);
+    let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
     let store = (settings.open_store)(place.home.path(), Access::Read).map_err(Error::Store)?;
     let store = Arc::new(Mutex::new(store));
     let artifacts = match &settings.artifacts {
@@ -90,7 +89,7 @@ fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<(Foreca
     // Everything is prepared at once, for nothing ever starts.
     let capacity = Capacity { window: u32::MAX, ..capacity };
     let mut engine = Engine::new(plan, capacity, Options { keep_going: true, wanted });
-    let failures = settle(&mut engine, &workshop)?;
+    let failures = settle(&mut engine, &workshop, lists)?;
     let mut told = tell(&engine, &workshop, &failures);
     let names: Vec<(Arc<str>, Arc<str>)> = told
         .0
@@ -104,7 +103,11 @@ fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<(Foreca
 }
 
 /// Lets the engine go on until it waits for something that would have to run.
-fn settle(engine: &mut Engine, workshop: &Workshop) -> Result<FxHashMap<InstanceId, Arc<str>>, Error> {
+fn settle(
+    engine: &mut Engine,
+    workshop: &Workshop,
+    mut lists: Lists,
+) -> Result<FxHashMap<InstanceId, Arc<str>>, Error> {
     let mut failures = FxHashMap::default();
     let mut inputs = vec![Input::Begin { by: "plan".into() }];
     while !inputs.is_empty() {
@@ -121,10 +124,11 @@ fn settle(engine: &mut Engine, workshop: &Workshop) -> Result<FxHashMap<Instance
             effects.into_iter().partition(|effect| matches!(effect, Effect::Prepare { .. }));
         for effect in others {
             match effect {
-                Effect::List { instance, node, values } => {
-                    let node = &workshop.plan.nodes[node];
+                Effect::List { instance, node: id, values } => {
+                    let node = &workshop.plan.nodes[id];
                     if let NodeKind::Map(map) = &node.kind {
-                        let answer = list::list(map, node.when.as_ref(), &workshop.project, values);
+                        let make = || list::list(map, node.when.as_ref(), &workshop.project, values);
+                        let answer = lists.remove(&id).unwrap_or_else(make);
                         inputs.push(Input::Listed { instance, answer });
                     }
                 }

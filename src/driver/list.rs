@@ -1,9 +1,10 @@
 //! `list`: the items of a map. Evaluates its source, reads the files that it names, and arranges the items:
 //! `where`, then `group_by`, then `chunk`, then `key`.
 
-use crate::base::Value;
+use crate::base::{Value, text};
+use crate::diag::Span;
 use crate::driver::glob;
-use crate::driver::scene::{boolean, refused};
+use crate::driver::scene::{boolean, described, refused};
 use crate::engine::{Items, ListAnswer, Values};
 use crate::event::Failure;
 use crate::lang::expr::{EvalError, Frame, Template};
@@ -18,21 +19,57 @@ use std::sync::Arc;
 /// How many items a map may have; instances are numbered with 32 bits.
 const MOST_ITEMS: usize = 100_000_000;
 
-/// Answers `Effect::List`. `values` are those of the map's reads.
-pub fn list(map: &Map, when: Option<&Template>, project: &Path, values: Values) -> ListAnswer {
-    match items(map, when, project, values) {
-        Ok(Some(items)) => ListAnswer::Items(Arc::new(items)),
-        Ok(None) => ListAnswer::Skip,
-        Err(failure) => ListAnswer::Failed(failure),
+/// Why a list cannot be made, and where the file says what is wrong; without a place it is the map as a whole.
+pub struct Wrong {
+    /// What is wrong.
+    pub failure: Failure,
+    /// Where.
+    pub span: Option<Span>,
+}
+
+type Listed<T> = std::result::Result<T, Wrong>;
+
+impl From<Failure> for Wrong {
+    fn from(failure: Failure) -> Self {
+        Self { failure, span: None }
     }
 }
 
-fn items(map: &Map, when: Option<&Template>, project: &Path, values: Values) -> Result<Option<Items>, Failure> {
+impl Wrong {
+    fn new(message: String, help: Option<&str>) -> Self {
+        refused(message, help.map(str::to_owned)).into()
+    }
+    /// In an expression of the template.
+    fn of(place: &str, template: &Template, error: EvalError) -> Self {
+        let span = template.source().span_of(error.range);
+        Self { failure: refused(format!("`{place}`: {}", error.message), error.help), span: Some(span) }
+    }
+    /// With this place, if it has none.
+    fn at(self, template: &Template) -> Self {
+        let whole = || template.source().span;
+        Self { span: Some(self.span.unwrap_or_else(whole)), ..self }
+    }
+    /// With this place, if it has none and the shape has one.
+    fn at_shape(self, shape: &Shape) -> Self {
+        match shape {
+            Shape::Template(template) => self.at(template),
+            _ => self,
+        }
+    }
+}
+
+/// Answers `Effect::List`. `values` are those of the map's reads.
+pub fn list(map: &Map, when: Option<&Template>, project: &Path, values: Values) -> ListAnswer {
+    items(map, when, project, values).unwrap_or_else(|wrong| ListAnswer::Failed(wrong.failure))
+}
+
+/// The same; what is wrong has its place in the file.
+pub fn items(map: &Map, when: Option<&Template>, project: &Path, values: Values) -> Listed<ListAnswer> {
     let frame = Frame::new(&map.names, values.clone());
     if let Some(when) = when
-        && !boolean(when, &frame, "when")?
+        && !boolean(when, &frame, "when").map_err(|failure| Wrong::from(failure).at(when))?
     {
-        return Ok(None);
+        return Ok(ListAnswer::Skip);
     }
     let mut items = source(&map.source, &frame, project)?;
     let mut frame = Frame::new(&map.item_names, values);
@@ -40,7 +77,8 @@ fn items(map: &Map, when: Option<&Template>, project: &Path, values: Values) -> 
         let mut kept = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             // A null item is skipped later, and is nothing that an expression could look into.
-            if item.is_null() || boolean(filter, for_item(&mut frame, map, &item, index), "where")? {
+            let mut keep = || boolean(filter, for_item(&mut frame, map, &item, index), "where");
+            if item.is_null() || keep().map_err(|failure| Wrong::from(of_item(failure, index)).at(filter))? {
                 kept.push(item);
             }
         }
@@ -56,7 +94,12 @@ fn items(map: &Map, when: Option<&Template>, project: &Path, values: Values) -> 
         Some(key) => keys(map, key, &items, &mut frame)?,
         None => Vec::new(),
     };
-    Ok(Some(Items::new(items, keys)))
+    Ok(ListAnswer::Items(Arc::new(Items::new(items, keys))))
+}
+
+/// Says which item it was.
+fn of_item(failure: Failure, index: usize) -> Failure {
+    Failure { message: format!("item {index}: {}", failure.message).into(), ..failure }
 }
 
 /// The frame with the item and its index in place.
@@ -67,11 +110,12 @@ fn for_item<'f>(frame: &'f mut Frame, map: &Map, item: &Value, index: usize) -> 
 }
 
 /// Groups are `{ key, members }`, in order of first appearance.
-fn groups(map: &Map, group_by: &Template, items: Vec<Value>, frame: &mut Frame) -> Result<Vec<Value>, Failure> {
+fn groups(map: &Map, group_by: &Template, items: Vec<Value>, frame: &mut Frame) -> Listed<Vec<Value>> {
     let mut places: FxHashMap<String, usize> = FxHashMap::default();
     let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
     for (index, item) in items.into_iter().enumerate() {
-        let key = group_by.eval(for_item(frame, map, &item, index)).map_err(|e| failed("group_by", e))?;
+        let key = group_by.eval(for_item(frame, map, &item, index));
+        let key = key.map_err(|error| in_item("group_by", group_by, error, index))?;
         let at = *places.entry(key.to_json()).or_insert(groups.len());
         match groups.get_mut(at) {
             Some((_, members)) => members.push(item),
@@ -82,89 +126,103 @@ fn groups(map: &Map, group_by: &Template, items: Vec<Value>, frame: &mut Frame) 
     Ok(groups.into_iter().map(record).collect())
 }
 
-fn keys(map: &Map, key: &Template, items: &[Value], frame: &mut Frame) -> Result<Vec<Arc<str>>, Failure> {
+fn in_item(place: &str, template: &Template, error: EvalError, index: usize) -> Wrong {
+    let wrong = Wrong::of(place, template, error);
+    Wrong { failure: of_item(wrong.failure, index), ..wrong }
+}
+
+fn keys(map: &Map, key: &Template, items: &[Value], frame: &mut Frame) -> Listed<Vec<Arc<str>>> {
     let mut seen: FxHashMap<Arc<str>, usize> = FxHashMap::default();
     let mut keys: Vec<Arc<str>> = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let name: Arc<str> = if item.is_null() {
             index.to_string().into()
         } else {
-            let text = key.eval_text(for_item(frame, map, item, index)).map_err(|e| failed("key", e))?;
-            String::from_utf8_lossy(&text).into()
+            let text = key.eval_text(for_item(frame, map, item, index));
+            String::from_utf8_lossy(&text.map_err(|error| in_item("key", key, error, index))?).into()
         };
-        if name.is_empty() || name.contains([']', '[', '\n']) {
-            return Err(refused(
-                format!("the `key` of item {index} is `{name}`: a key is not empty and has no bracket and no line end"),
-                None,
-            ));
+        let wrong = |message, help: &str| Err(Wrong::new(message, Some(help)).at(key));
+        if name.is_empty() {
+            return wrong(format!("the `key` of item {index} is empty"), "give every item a name, or leave `key` out");
+        }
+        if name.contains([']', '[', '\n']) {
+            let message = format!("the `key` of item {index} is {}", text::quote(&name));
+            return wrong(message, "a key has no brackets and no line ends: `| replace('[', '(')`");
         }
         if let Some(before) = seen.insert(name.clone(), index) {
-            return Err(refused(
-                format!("items {before} and {index} have the same `key`, `{name}`"),
-                Some("add something to `key` that tells them apart".into()),
-            ));
+            let message = format!("items {before} and {index} have the same `key`, {}", text::quote(&name));
+            return wrong(message, "add something to `key` that tells them apart");
         }
         keys.push(name);
     }
     Ok(keys)
 }
 
-fn failed(place: &str, error: EvalError) -> Failure {
-    refused(format!("`{place}`: {}", error.message), error.help)
-}
-
-fn source(source: &Source, frame: &Frame, project: &Path) -> Result<Vec<Value>, Failure> {
+fn source(source: &Source, frame: &Frame, project: &Path) -> Listed<Vec<Value>> {
     let items = match source {
-        Source::Value(shape) => match shape.eval(frame).map_err(|e| failed("over", e))? {
+        Source::Value(shape) => match evaluated("over", shape, frame)? {
             Value::List(items) => Arc::unwrap_or_clone(items),
             other => {
-                return Err(refused(
-                    format!("`over` must give a list, and gave a {}", other.kind()),
-                    Some("put it in brackets, `over = [\"{{ x }}\"]`, if it is the only item".into()),
-                ));
+                let message = format!("`over` must give a list, and gave {}", described(&other));
+                let help = "put it in brackets, `over = [\"{{ x }}\"]`, if it is the only item";
+                return Err(Wrong::new(message, Some(help)).at_shape(shape));
             }
         },
         Source::Range(bounds) => range(bounds, frame)?,
         Source::Glob(template) => {
-            let pattern = template.eval_pattern(frame).map_err(|e| failed("over.glob", e))?;
-            let found = glob::expand(project, &pattern).map_err(|e| refused(format!("`over.glob`: {e}"), None))?;
+            let pattern = template.eval_pattern(frame).map_err(|e| Wrong::of("over.glob", template, e))?;
+            let found = glob::expand(project, &pattern);
+            let found = found.map_err(|e| Wrong::new(format!("`over.glob`: {e}"), None).at(template))?;
             found.iter().map(|path| Value::from_bytes(path)).collect()
         }
-        Source::Lines(path) => lines(&file(path, "lines", frame, project)?)?,
-        Source::Jsonl(path) => jsonl(&file(path, "jsonl", frame, project)?)?,
-        Source::Csv(path) => table(&file(path, "csv", frame, project)?, b',')?,
-        Source::Tsv(path) => table(&file(path, "tsv", frame, project)?, b'\t')?,
+        Source::Lines(path) => of_file(path, "lines", frame, project, lines)?,
+        Source::Jsonl(path) => of_file(path, "jsonl", frame, project, jsonl)?,
+        Source::Csv(path) => of_file(path, "csv", frame, project, |file| table(file, b','))?,
+        Source::Tsv(path) => of_file(path, "tsv", frame, project, |file| table(file, b'\t'))?,
         Source::Product(axes) => product(&axes_of(axes, frame, project)?)?,
         Source::Zip(axes) => zip(&axes_of(axes, frame, project)?)?,
     };
     if items.len() > MOST_ITEMS {
-        return Err(refused(format!("the list has {} items; a map takes {MOST_ITEMS} at most", items.len()), None));
+        return Err(Wrong::new(format!("the list has {} items; a map takes {MOST_ITEMS} at most", items.len()), None));
     }
     Ok(items)
 }
 
-fn range(bounds: &[Shape], frame: &Frame) -> Result<Vec<Value>, Failure> {
+fn evaluated(place: &str, shape: &Shape, frame: &Frame) -> Listed<Value> {
+    shape.eval(frame).map_err(|error| match shape {
+        Shape::Template(template) => Wrong::of(place, template, error),
+        _ => Wrong::new(format!("`{place}`: {}", error.message), error.help.as_deref()),
+    })
+}
+
+fn range(bounds: &[Shape], frame: &Frame) -> Listed<Vec<Value>> {
     let mut numbers = Vec::with_capacity(bounds.len());
     for bound in bounds {
-        match bound.eval(frame).map_err(|e| failed("over.range", e))? {
+        match evaluated("over.range", bound, frame)? {
             Value::Int(n) => numbers.push(n),
-            other => return Err(refused(format!("`over.range` takes whole numbers, not {}", other.to_json()), None)),
+            other => {
+                let message = format!("`over.range` takes whole numbers, not {}", other.to_json());
+                return Err(Wrong::new(message, None).at_shape(bound));
+            }
         }
     }
     let (from, to, step) = match *numbers.as_slice() {
         [from, to] => (from, to, 1),
         [from, to, step] => (from, to, step),
-        _ => return Err(refused("`over.range` is `[from, to]` or `[from, to, step]`".into(), None)),
+        _ => return Err(Wrong::new("`over.range` is `[from, to]` or `[from, to, step]`".into(), None)),
     };
     if step == 0 {
-        return Err(refused("the step of `over.range` must not be 0".into(), None));
+        let wrong = Wrong::new("the step of `over.range` must not be 0".into(), None);
+        return Err(wrong.at_shape(&bounds[2]));
     }
-    let span = if step > 0 { to.saturating_sub(from) } else { from.saturating_sub(to) };
-    let count = if span <= 0 { 0 } else { (span - 1) / step.saturating_abs() + 1 };
-    if count as u64 > MOST_ITEMS as u64 {
-        return Err(refused(format!("the range has {count} items; a map takes {MOST_ITEMS} at most"), None));
+    // Wide enough for any two bounds.
+    let (from, to, step) = (i128::from(from), i128::from(to), i128::from(step));
+    let span = if step > 0 { to - from } else { from - to };
+    let count = if span <= 0 { 0 } else { (span - 1) / step.abs() + 1 };
+    if count > MOST_ITEMS as i128 {
+        return Err(Wrong::new(format!("the range has {count} items; a map takes {MOST_ITEMS} at most"), None));
     }
-    Ok((0..count).map(|i| Value::Int(from + i * step)).collect())
+    Ok((0..count).map(|i| Value::Int((from + i * step) as i64)).collect())
 }
 
 struct Named {
@@ -172,15 +230,25 @@ struct Named {
     path: PathBuf,
 }
 
-fn file(template: &Template, kind: &str, frame: &Frame, project: &Path) -> Result<Named, Failure> {
-    let text = template.eval_text(frame).map_err(|e| failed(&format!("over.{kind}"), e))?;
+fn of_file(
+    template: &Template,
+    kind: &str,
+    frame: &Frame,
+    project: &Path,
+    read: impl Fn(&Named) -> Result<Vec<Value>, Failure>,
+) -> Listed<Vec<Value>> {
+    let text = template.eval_text(frame).map_err(|e| Wrong::of(&format!("over.{kind}"), template, e))?;
     let shown = String::from_utf8_lossy(&text).into_owned();
-    Ok(Named { path: project.join(OsStr::from_bytes(&text)), shown })
+    let file = Named { path: project.join(OsStr::from_bytes(&text)), shown };
+    read(&file).map_err(|failure| Wrong::from(failure).at(template))
 }
 
 impl Named {
     fn open(&self) -> Result<BufReader<std::fs::File>, Failure> {
-        let unreadable = |error| refused(format!("cannot read the list {}: {error}", self.shown), None);
+        let unreadable = |error| {
+            let reason = crate::sys::fault::reason(&error);
+            refused(format!("cannot read the list {}: {reason}", text::quote(&self.shown)), None)
+        };
         let file = std::fs::File::open(&self.path).map_err(unreadable)?;
         let mut reader = BufReader::with_capacity(1 << 16, file);
         // A byte order mark is no part of the first name.
@@ -190,7 +258,7 @@ impl Named {
         Ok(reader)
     }
     fn wrong(&self, line: u64, what: impl std::fmt::Display) -> Failure {
-        refused(format!("{}, line {line}: {what}", self.shown), None)
+        refused(format!("{}, line {line}: {what}", text::quote(&self.shown)), None)
     }
 }
 
@@ -210,10 +278,17 @@ fn jsonl(file: &Named) -> Result<Vec<Value>, Failure> {
     for (i, line) in file.open()?.split(b'\n').enumerate() {
         let line = line.map_err(|e| file.wrong(i as u64 + 1, e))?;
         if !line.trim_ascii().is_empty() {
-            items.push(serde_json::from_slice(&line).map_err(|e| file.wrong(i as u64 + 1, e))?);
+            items.push(serde_json::from_slice(&line).map_err(|e| file.wrong(i as u64 + 1, not_json(&e)))?);
         }
     }
     Ok(items)
+}
+
+/// What the parser said, without its own count of lines.
+fn not_json(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let what = said.rsplit_once(" at line ").map_or(&*said, |(what, _)| what);
+    format!("no JSON value: {what} at column {}", error.column())
 }
 
 /// Records by the names of the first line; cells are strings. Only CSV knows quotes.
@@ -235,7 +310,11 @@ fn table(file: &Named, delimiter: u8) -> Result<Vec<Value>, Failure> {
         let record = record.map_err(|e| match e.kind() {
             csv::ErrorKind::UnequalLengths { pos, expected_len, len } => file.wrong(
                 pos.as_ref().map_or(1, csv::Position::line),
-                format_args!("{len} cells, but the first line names {expected_len} columns"),
+                format_args!(
+                    "{}, but the first line names {}",
+                    text::count(*len, "cell"),
+                    text::count(*expected_len, "column")
+                ),
             ),
             _ => file.wrong(position(&e), &e),
         })?;
@@ -246,7 +325,7 @@ fn table(file: &Named, delimiter: u8) -> Result<Vec<Value>, Failure> {
 
 type Axes = Vec<(Arc<str>, Vec<Value>)>;
 
-fn axes_of(axes: &[(Arc<str>, Source)], frame: &Frame, project: &Path) -> Result<Axes, Failure> {
+fn axes_of(axes: &[(Arc<str>, Source)], frame: &Frame, project: &Path) -> Listed<Axes> {
     axes.iter().map(|(name, axis)| Ok((name.clone(), source(axis, frame, project)?))).collect()
 }
 
@@ -290,7 +369,7 @@ pub fn record(map: &Map, rows: Vec<Option<Values>>) -> Result<Vec<Value>, Failur
         let Some(values) = row else { return Ok(Value::Null) };
         let frame = Frame::new(&map.output_names, values);
         let field = |(name, shape): &(Arc<str>, Shape)| {
-            let value = shape.eval(&frame).map_err(|e| failed(&format!("outputs.{name}"), e))?;
+            let value = evaluated(&format!("outputs.{name}"), shape, &frame).map_err(|wrong| wrong.failure)?;
             Ok((name.clone(), value))
         };
         Ok(Value::map(map.outputs.iter().map(field).collect::<Result<_, Failure>>()?))

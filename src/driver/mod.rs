@@ -3,6 +3,7 @@
 mod asked;
 mod dry;
 mod earlier;
+mod early;
 mod facts;
 mod glob;
 pub mod history;

@@ -475,8 +475,12 @@ fn own_walk(task: &Task, this: &Found<'_>, visitor: &mut dyn Visitor) {
             files => visitor.component(&name, Content::Files(value, files)),
         }
     }
-    for (name, _, files) in &this.scene.inputs {
-        let value = Value::list(files.iter().map(|(path, _)| path.clone()).collect());
+    for (name, shown, files) in &this.scene.inputs {
+        let value = match (shown, files.as_slice()) {
+            (Value::List(_), files) => Value::list(files.iter().map(|(path, _)| path.clone()).collect()),
+            (_, [(path, _)]) => path.clone(),
+            (_, _) => Value::Null,
+        };
         visitor.component(&format!("input {name}"), Content::Files(&value, files));
     }
 }

@@ -2,8 +2,9 @@
 //! begins, and sets up all that takes part.
 
 use crate::diag::render;
-use crate::driver::asked::{Asked, Place, beyond, forced, memo_over, stored_plan, wanted};
+use crate::driver::asked::{Asked, Place, forced, memo_over, stored_plan, wanted};
 use crate::driver::earlier::{interrupted, reopen, resumed};
+use crate::driver::early;
 use crate::driver::load::load;
 use crate::driver::now;
 use crate::driver::outcome::conclude;
@@ -59,10 +60,9 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     let force = forced(&plan, &asked)?;
     let limits: Vec<u32> = plan.limits.iter().map(|(_, n)| *n).collect();
     let capacity = (settings.measure)(settings.jobs, &limits).map_err(Error::Backend)?;
-    let impossible = beyond(&plan, &wanted, &capacity);
-    if !impossible.is_empty() {
-        return Err(Error::Diagnostics { list: impossible, sources: loaded.sources });
-    }
+    // What a run to be continued had listed and done by now is not looked at again.
+    let lists = early::look(&plan, &wanted, &place.project, &capacity, earlier.is_none());
+    let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
 
     let options = Options { keep_going: asked.keep_going, wanted: wanted.clone() };
     let mut continued = None;
@@ -129,8 +129,19 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
         ..Made::default()
     };
     let workers = crate::sys::cores().min(8) as usize;
-    let session =
-        Session { plan: plan.clone(), engine, journal, dir: &dir, workshop, backend, reports, signals, sinks, made };
+    let session = Session {
+        plan: plan.clone(),
+        engine,
+        journal,
+        dir: &dir,
+        workshop,
+        backend,
+        reports,
+        signals,
+        sinks,
+        made,
+        lists,
+    };
     let closed = session.drive(by.into(), workers)?;
 
     let ended = conclude(&plan, &wanted, (run, &dir), &closed, began);

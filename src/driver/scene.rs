@@ -1,14 +1,14 @@
 //! One instance's names and their values: its `vars`, `env`, `inputs`, `outputs` and `resources`, evaluated in the
 //! plan's order, each after those it reads.
 
-use crate::base::{Digest, Value, amount};
+use crate::base::{Digest, Value, amount, text};
 use crate::driver::facts::Facts;
 use crate::driver::glob;
 use crate::driver::memo::FileMemo;
 use crate::engine::{Capacity, Needs, Values};
 use crate::event::{Cause, Failure};
 use crate::lang::expr::{EvalError, Frame, Template};
-use crate::plan::{Local, OutputKind, Plan, Read, Run, Shape, Task, Ty, Workdir};
+use crate::plan::{Local, OutputKind, Plan, Read, Run, Shape, Task, Ty, Workdir, is_glob};
 use crate::port::{Stat, staged_path};
 use crate::sys::FaultKind;
 use std::ffi::OsStr;
@@ -116,54 +116,73 @@ impl<'a> Scene<'a> {
     fn input(&mut self, at: usize) -> Result<(), Failure> {
         let input = &self.task.inputs[at];
         let name = &input.name;
-        let patterns = match (&input.value, input.glob) {
-            (Shape::Template(template), true) => template.eval_pattern(&self.frame).map(|p| Value::from_bytes(&p)),
-            (shape, _) => shape.eval(&self.frame),
-        };
-        let value = patterns.map_err(|e| self.failure(&format!("inputs.{name}"), e))?;
-        let mut paths: Vec<Value> = Vec::new();
-        let listed = match &value {
-            Value::Null => Vec::new(),
-            Value::List(items) => items.to_vec(),
-            one => vec![one.clone()],
-        };
-        for path in listed {
-            let Some(bytes) = path.as_bytes() else {
-                let message = format!("`inputs.{name}` must be a path or a list of paths, and holds a {}", path.kind());
-                return Err(refused(message, None));
-            };
-            if bytes.is_empty() {
-                return Err(refused(format!("`inputs.{name}` is an empty path"), None));
-            }
-            if input.glob && bytes.iter().any(|b| b"*?[".contains(b)) {
-                let found = glob::expand(self.place.project, bytes)
-                    .map_err(|e| refused(format!("`inputs.{name}`: {e}"), None))?;
-                paths.extend(found.iter().map(|path| Value::from_bytes(path)));
-            } else {
-                paths.push(path);
-            }
-        }
+        let mut paths = Vec::new();
+        let many = self.paths(name, &input.value, &mut paths)?;
         let mut files = Vec::with_capacity(paths.len());
         for path in &paths {
             let digest = self.digest(path)?;
             if digest.is_none() {
-                let shown = path.as_str().map_or_else(|| path.to_json(), str::to_owned);
-                return Err(refused(
-                    format!("the input `{name}` is not there: {shown}"),
-                    Some("paths are relative to the pipeline file's folder".into()),
-                ));
+                let shown = path.as_str().map_or_else(|| path.to_json(), |path| text::quote(path));
+                let help = "a path is relative to the pipeline file's folder; if a task makes the file, declare it \
+                            among that task's outputs";
+                return Err(refused(format!("the input `{name}` is not there: {shown}"), Some(help.into())));
             }
             files.push((path.clone(), digest));
         }
-        let seen: Vec<Value> = paths.iter().map(|path| self.seen(path)).collect();
-        let shown = match (&value, input.glob) {
-            (Value::Null, _) => Value::Null,
-            (Value::List(_), _) | (_, true) => Value::list(seen),
-            _ => seen.into_iter().next().unwrap_or_default(),
-        };
+        let mut seen: Vec<Value> = paths.iter().map(|path| self.seen(path)).collect();
+        let shown = if many { Value::list(seen) } else { seen.pop().unwrap_or_default() };
         self.frame.set(&["inputs", name], shown.clone());
         self.inputs.push((name.clone(), shown, files));
         Ok(())
+    }
+
+    /// The paths of an input. What is a glob is decided by the file's own text; `false`: it is one path, or null.
+    fn paths(&self, name: &str, shape: &Shape, paths: &mut Vec<Value>) -> Result<bool, Failure> {
+        let place = || format!("inputs.{name}");
+        let pattern = match shape {
+            Shape::List(items) => {
+                for item in items {
+                    self.paths(name, item, paths)?;
+                }
+                return Ok(true);
+            }
+            Shape::Plain(Value::List(items)) => {
+                for item in items.iter() {
+                    self.paths(name, &Shape::Plain(item.clone()), paths)?;
+                }
+                return Ok(true);
+            }
+            Shape::Plain(Value::Str(pattern)) if is_glob(pattern) => Some(pattern.as_bytes().to_vec()),
+            Shape::Template(template) if is_glob(&template.source().value) => {
+                Some(template.eval_pattern(&self.frame).map_err(|e| self.failure(&place(), e))?)
+            }
+            _ => None,
+        };
+        if let Some(pattern) = pattern {
+            let found = glob::expand(self.place.project, &pattern);
+            let found = found.map_err(|e| refused(format!("`{}`: {e}", place()), None))?;
+            paths.extend(found.iter().map(|path| Value::from_bytes(path)));
+            return Ok(true);
+        }
+        let value = shape.eval(&self.frame).map_err(|e| self.failure(&place(), e))?;
+        let many = matches!(value, Value::List(_));
+        let listed = match value {
+            Value::Null => return Ok(false),
+            Value::List(items) => Arc::unwrap_or_clone(items),
+            one => vec![one],
+        };
+        for path in listed {
+            match path.as_bytes() {
+                None => {
+                    let message =
+                        format!("`{}` must be a path or a list of paths, and holds {}", place(), described(&path));
+                    return Err(refused(message, None));
+                }
+                Some([]) => return Err(refused(format!("`{}` is an empty path", place()), None)),
+                Some(_) => paths.push(path),
+            }
+        }
+        Ok(many)
     }
 
     fn output(&mut self, at: usize) -> Result<(), Failure> {
@@ -185,9 +204,7 @@ impl<'a> Scene<'a> {
     fn resource(&mut self, at: usize) -> Result<(), Failure> {
         let (name, template) = &self.task.resources[at];
         let value = template.eval(&self.frame).map_err(|e| self.failure(&format!("resources.{name}"), e))?;
-        let bad = |problem: crate::base::text::Problem| {
-            refused(format!("`resources.{name}`: {}", problem.message), problem.help)
-        };
+        let bad = |problem: text::Problem| refused(format!("`resources.{name}`: {}", problem.message), problem.help);
         let whole = || match &value {
             Value::Int(n) if *n >= 0 => u32::try_from(*n).ok(),
             Value::Str(text) => text.trim().parse().ok(),
@@ -212,8 +229,7 @@ impl<'a> Scene<'a> {
             "memory" => {
                 self.needs.memory = amount::bytes_of(&value).map_err(bad)?;
                 if self.needs.memory > capacity.memory {
-                    let (asked, held) =
-                        (amount::show_bytes(self.needs.memory), crate::base::text::size(capacity.memory));
+                    let (asked, held) = (amount::show_bytes(self.needs.memory), text::size(capacity.memory));
                     return Err(refused(format!("it asks for {asked} of memory, and there are {held}"), None));
                 }
                 Value::Int(i64::try_from(self.needs.memory).unwrap_or(i64::MAX))
@@ -330,12 +346,20 @@ pub fn refused(message: String, help: Option<String>) -> Failure {
     Failure { cause: Cause::Prepare, message: message.into(), help: help.map(Into::into) }
 }
 
+/// `null`, `an int`, `a list`.
+pub fn described(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        value => text::article(value.kind()),
+    }
+}
+
 /// A template that must give a boolean.
 pub fn boolean(template: &Template, frame: &Frame, place: &str) -> Result<bool, Failure> {
     match template.eval(frame) {
         Ok(Value::Bool(answer)) => Ok(answer),
         Ok(other) => Err(refused(
-            format!("`{place}` must give true or false, and gave a {}", other.kind()),
+            format!("`{place}` must give true or false, and gave {}", described(&other)),
             Some("compare it with something: `{{ x > 0 }}`, `{{ x is not none }}`".into()),
         )),
         Err(error) => Err(refused(format!("`{place}`: {}", error.message), error.help)),

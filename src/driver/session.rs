@@ -1,6 +1,7 @@
 //! One run, from its first event to its last: inbox -> `engine.step` -> journal -> views -> effects.
 
 use crate::base::{InstanceId, NodeId};
+use crate::driver::early::Lists;
 use crate::driver::journal::Journal;
 use crate::driver::prepare::{Origin, Workshop};
 use crate::driver::rundir::RunDir;
@@ -75,6 +76,8 @@ pub struct Session<'a> {
     pub sinks: Vec<Box<dyn Sink>>,
     /// What is written into entries.
     pub made: Made,
+    /// Lists that are known already.
+    pub lists: Lists,
 }
 
 /// How the loop ended.
@@ -387,7 +390,13 @@ impl Loop<'_> {
         let (mut soft, mut hard) = (Vec::new(), Vec::new());
         for effect in effects {
             let work = match effect {
-                Effect::List { instance, node, values } => Work::List { instance, node, values },
+                Effect::List { instance, node, values } => match self.session.lists.remove(&node) {
+                    Some(answer) => {
+                        self.answered(Answer::Input(Input::Listed { instance, answer }))?;
+                        continue;
+                    }
+                    None => Work::List { instance, node, values },
+                },
                 Effect::Record { instance, node, rows } => Work::Record { instance, node, rows },
                 Effect::Prepare { node, batch } => {
                     let engine = &self.session.engine;

@@ -22,3 +22,4 @@ pub use fold::{BadJournal, Fold};
 pub use ledger::Ledger;
 pub use machine::Engine;
 pub use space::{Scope, Space};
+pub use values::at_path;

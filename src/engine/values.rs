@@ -95,7 +95,7 @@ impl Engine {
 }
 
 /// The value at a path. Below null everything is null; a field that a value does not have is `None`.
-fn at_path(whole: Value, path: &[Arc<str>]) -> Option<Value> {
+pub fn at_path(whole: Value, path: &[Arc<str>]) -> Option<Value> {
     let mut at = &whole;
     for name in path {
         if at.is_null() {

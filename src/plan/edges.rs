@@ -96,7 +96,7 @@ impl<'m> Paths<'_, 'm> {
         let site = Site { place: Place::Inputs, ..site };
         for (_, datum) in &task.inputs {
             for text in datum.texts() {
-                self.consume(&site, text, is_glob(text));
+                self.consume(&site, text, is_glob(&text.value));
             }
         }
     }
@@ -174,7 +174,8 @@ impl<'m> Paths<'_, 'm> {
         };
         match datum {
             Datum::Text(text)
-                if depth < DEEPEST && !(is_glob(text) && matches!(target, Target::Local(Some(Local::Input(_))))) =>
+                if depth < DEEPEST
+                    && !(is_glob(&text.value) && matches!(target, Target::Local(Some(Local::Input(_))))) =>
             {
                 let mut inner = Pattern::default();
                 self.append(site, text, false, depth + 1, &mut inner)?;

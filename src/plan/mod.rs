@@ -28,3 +28,4 @@ mod tests;
 pub use check::check;
 pub use model::*;
 pub use params::{Given, ParamFile, Word};
+pub use paths::is_glob;

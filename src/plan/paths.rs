@@ -1,8 +1,6 @@
 //! Paths before they are known: patterns made of text and holes, whether two of them can name one file, and an index
 //! that finds those that can without asking every pair.
 
-use crate::lang::expr::{Known, Template, Use};
-use crate::lang::model::Text;
 use rustc_hash::FxHashMap;
 
 /// What is known of a path: text with holes, relative to the project where it lies in it.

@@ -92,9 +92,9 @@ pub(super) fn build<'m>(
     for (name, datum) in &task.inputs {
         let site = g.site(Place::Inputs);
         let (value, seen) = g.shape(Place::Inputs, datum, found);
-        let glob = datum.texts().iter().any(|text| super::paths::is_glob(text));
+        let glob = datum.texts().iter().any(|text| super::paths::is_glob(&text.value));
         check_input(world, &site, name, datum, found);
-        inputs.push(Input { name: name.value.clone(), value, glob, span: name.span });
+        inputs.push(Input { name: name.value.clone(), value, glob, span: datum.span() });
         trace.inputs.push(seen);
     }
     let mut outputs = Vec::new();

@@ -139,7 +139,7 @@ impl<'m> World<'m> {
     pub fn input_ty(&self, site: &Site<'m>, datum: &Datum) -> Ty {
         let list = || Ty::List(Box::new(Ty::Path));
         match datum {
-            Datum::Text(text) if super::paths::is_glob(text) => list(),
+            Datum::Text(text) if super::paths::is_glob(&text.value) => list(),
             Datum::Text(_) => match self.datum_ty(&Site { place: Place::Inputs, ..*site }, datum) {
                 Ty::List(_) => list(),
                 Ty::Any => Ty::Any,

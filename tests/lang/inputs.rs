@@ -33,7 +33,8 @@ glob = "{{ t.glob }}"
 text = "{{ t.text }}"
 "#,
     );
-    for (name, text) in [("in/a.txt", "a"), ("in/b.txt", "b"), ("in/z.csv", "z"), ("in/Y.csv", "Y"), ("in/.x.csv", "x")] {
+    for (name, text) in [("in/a.txt", "a"), ("in/b.txt", "b"), ("in/z.csv", "z"), ("in/Y.csv", "Y"), ("in/.x.csv", "x")]
+    {
         project.write(name, text);
     }
     assert_eq!(
@@ -70,47 +71,45 @@ run 1 · cached 0 · unknown 0
 
 #[test]
 fn an_input_that_is_not_there() {
-    let text = |input: &str| format!("[task.t]\ncommand = 'cat {{{{ inputs.x }}}}'\ninputs.x = {input}\noutputs.y = {{ type = \"string\", from = \"stdout\" }}\n");
+    let text = |input: &str| {
+        format!(
+            "[task.t]\ncommand = 'cat {{{{ inputs.x }}}}'\ninputs.x = {input}\noutputs.y = {{ type = \"string\", from = \"stdout\" }}\n"
+        )
+    };
     Project::new(&text("\"no.txt\"")).run("run").shows(str![[r#"
-exit 1
---- out
-failed t
-  the input `x` is not there: no.txt
-  help: paths are relative to the pipeline file's folder
-
-run 1: 1 failed in [TIME]
-failed t: the input `x` is not there: no.txt
+exit 2
 --- err
-[1/1] failed    t  the input `x` is not there: no.txt
-nothing new starts: `t` failed
+error[E0603]: the input `x` is not there: `no.txt`
+ --> pipeline.toml:3:12
+  |
+3 | inputs.x = "no.txt"
+  |            ^^^^^^^^
+  |
+  = help: a path is relative to the pipeline file's folder; if a task makes the file, declare it among that task's outputs
 
 "#]]);
     Project::new(&text("[\"pipeline.toml\", \"no.txt\"]")).run("run").shows(str![[r#"
-exit 1
---- out
-failed t
-  the input `x` is not there: no.txt
-  help: paths are relative to the pipeline file's folder
-
-run 1: 1 failed in [TIME]
-failed t: the input `x` is not there: no.txt
+exit 2
 --- err
-[1/1] failed    t  the input `x` is not there: no.txt
-nothing new starts: `t` failed
+error[E0603]: the input `x` is not there: `no.txt`
+ --> pipeline.toml:3:12
+  |
+3 | inputs.x = ["pipeline.toml", "no.txt"]
+  |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: a path is relative to the pipeline file's folder; if a task makes the file, declare it among that task's outputs
 
 "#]]);
     Project::new(&text("\"{{ 'n' ~ 'o' }}.txt\"")).run("run").shows(str![[r#"
-exit 1
---- out
-failed t
-  the input `x` is not there: no.txt
-  help: paths are relative to the pipeline file's folder
-
-run 1: 1 failed in [TIME]
-failed t: the input `x` is not there: no.txt
+exit 2
 --- err
-[1/1] failed    t  the input `x` is not there: no.txt
-nothing new starts: `t` failed
+error[E0603]: the input `x` is not there: `no.txt`
+ --> pipeline.toml:3:12
+  |
+3 | inputs.x = "{{ 'n' ~ 'o' }}.txt"
+  |            ^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: a path is relative to the pipeline file's folder; if a task makes the file, declare it among that task's outputs
 
 "#]]);
     Project::new(&text("[]")).run("run").shows(str![[r#"
@@ -168,12 +167,12 @@ error[E0103]: `x` is an integer, not a path, a glob or an array of them
 exit 1
 --- out
 failed t
-  `inputs.x` must be a path or a list of paths, and holds a int
+  `inputs.x` must be a path or a list of paths, and holds an int
 
 run 1: 1 failed in [TIME]
-failed t: `inputs.x` must be a path or a list of paths, and holds a int
+failed t: `inputs.x` must be a path or a list of paths, and holds an int
 --- err
-[1/1] failed    t  `inputs.x` must be a path or a list of paths, and holds a int
+[1/1] failed    t  `inputs.x` must be a path or a list of paths, and holds an int
 nothing new starts: `t` failed
 
 "#]]);
@@ -183,24 +182,24 @@ nothing new starts: `t` failed
 fn a_missing_input_is_said_before_anything_runs() {
     let project = Project::new(
         r#"
-[task.first]
-command = 'echo first >> ran; echo "x=1" >> "$FLOWRUN_OUTPUT"'
+[task.begin]
+command = 'echo begin >> ran; echo "x=1" >> "$FLOWRUN_OUTPUT"'
 outputs.x = "int"
-[task.second]
-command = 'cat {{ inputs.file }} {{ first.x }}'
+[task.end]
+command = 'cat {{ inputs.file }} {{ begin.x }}'
 inputs.file = "no.txt"
 "#,
     );
     project.run("run").shows(str![[r#"
 exit 2
 --- err
-error[E0107]: `first` cannot be the name of a task: it is a function of the expression language
- --> pipeline.toml:2:7
+error[E0603]: the input `file` is not there: `no.txt`
+ --> pipeline.toml:7:15
   |
-2 | [task.first]
-  |       ^^^^^
+7 | inputs.file = "no.txt"
+  |               ^^^^^^^^
   |
-  = help: choose another name
+  = help: a path is relative to the pipeline file's folder; if a task makes the file, declare it among that task's outputs
 
 "#]]);
     assert_eq!(ran(&project), Vec::<String>::new());
@@ -211,7 +210,7 @@ fn an_input_of_type_path_may_be_a_folder() {
     let project = Project::new(
         r#"
 [task.t]
-command = 'echo ran >> ran; cat {{ inputs.dir }}/* > {{ outputs.all }}'
+command = 'echo once >> ran; cat {{ inputs.dir }}/* > {{ outputs.all }}'
 inputs.dir = "in"
 outputs.all = { file = "all.txt" }
 "#,
@@ -221,7 +220,15 @@ outputs.all = { file = "all.txt" }
     assert_eq!(project.read("all.txt"), "ab");
     assert_eq!(counts(&project, "run --output json"), (0, 1));
     project.write("in/c", "c");
-    project.run("plan").shows(str![[r#""#]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+t: run
+  input dir: "in" ([DIGEST]) → "in" ([DIGEST])
+
+run 1 · cached 0 · unknown 0
+
+"#]]);
     project.run("run").exits(0);
     assert_eq!((project.read("all.txt"), ran(&project).len()), ("abc".into(), 2));
 }
@@ -262,7 +269,9 @@ outputs.text = { type = "string", from = "stdout" }
 text = "{{ literal.text }}"
 "#,
     );
-    for (name, text) in [("in/*", "star"), ("in/a[1].txt", "one"), ("in/-n", "dash"), ("in/a b;$(x)", "shell"), ("in/'\"", "quotes")] {
+    for (name, text) in
+        [("in/*", "star"), ("in/a[1].txt", "one"), ("in/-n", "dash"), ("in/a b;$(x)", "shell"), ("in/'\"", "quotes")]
+    {
         project.write(name, text);
     }
     assert_eq!(outputs(&project), json!({ "text": "starone" }));

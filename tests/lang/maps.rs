@@ -57,16 +57,13 @@ error[E0315]: `item.sample` is a string, not true or false
 
 "#]]);
     table(r#"where = "{{ item.colour == 'red' }}""#).run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  `where`: `item` has no field `colour`
-
-run 1: no task ran in [TIME]
-failed m: `where`: `item` has no field `colour`
+exit 2
 --- err
-[0/0] failed    m  `where`: `item` has no field `colour`
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: item 0: `where`: `item` has no field `colour`
+ --> pipeline.toml:4:9
+  |
+4 | where = "{{ item.colour == 'red' }}"
+  |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
 "#]]);
 }
@@ -189,59 +186,51 @@ m[A-2].t: cached
 #[test]
 fn a_key_that_names_two_items() {
     table("key = \"{{ item.sample }}\"").run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  items 0 and 2 have the same `key`, `A`
-  help: add something to `key` that tells them apart
-
-run 1: no task ran in [TIME]
-failed m: items 0 and 2 have the same `key`, `A`
+exit 2
 --- err
-[0/0] failed    m  items 0 and 2 have the same `key`, `A`
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: items 0 and 2 have the same `key`, `A`
+ --> pipeline.toml:4:7
+  |
+4 | key = "{{ item.sample }}"
+  |       ^^^^^^^^^^^^^^^^^^^
+  |
+  = help: add something to `key` that tells them apart
 
 "#]]);
     table("key = \"{{ item['size'] | replace('0', '') }}\"").run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  the `key` of item 1 is ``: a key is not empty and has no bracket and no line
-  end
-
-run 1: no task ran in [TIME]
-failed m: the `key` of item 1 is ``: a key is not empty and has no bracket and no line end
+exit 2
 --- err
-[0/0] failed    m  the `key` of item 1 is ``: a key is not empty and has no bracket and no line end
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: the `key` of item 1 is empty
+ --> pipeline.toml:4:7
+  |
+4 | key = "{{ item['size'] | replace('0', '') }}"
+  |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: give every item a name, or leave `key` out
 
 "#]]);
     table("key = \"x[{{ index }}]\"").run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  the `key` of item 0 is `x[0]`: a key is not empty and has no bracket and no
-  line end
-
-run 1: no task ran in [TIME]
-failed m: the `key` of item 0 is `x[0]`: a key is not empty and has no bracket and no line end
+exit 2
 --- err
-[0/0] failed    m  the `key` of item 0 is `x[0]`: a key is not empty and has no bracket and no line end
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: the `key` of item 0 is `x[0]`
+ --> pipeline.toml:4:7
+  |
+4 | key = "x[{{ index }}]"
+  |       ^^^^^^^^^^^^^^^^
+  |
+  = help: a key has no brackets and no line ends: `| replace('[', '(')`
 
 "#]]);
     table("key = \"{{ [index] }}\"").run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  `key`: the value of `[index]` is a list, and here it becomes text
-  help: make it one text: `| join(',')`
-
-run 1: no task ran in [TIME]
-failed m: `key`: the value of `[index]` is a list, and here it becomes text
+exit 2
 --- err
-[0/0] failed    m  `key`: the value of `[index]` is a list, and here it becomes text
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: item 0: `key`: the value of `[index]` is a list, and here it becomes text
+ --> pipeline.toml:4:8
+  |
+4 | key = "{{ [index] }}"
+  |        ^^^^^^^^^^^^^
+  |
+  = help: make it one text: `| join(',')`
 
 "#]]);
 }
@@ -344,11 +333,11 @@ fn max_parallel_is_a_limit_on_items() {
 [map.m]
 over = { range = [0, 6] }
 max_parallel = 2
-[map.m.task.first]
+[map.m.task.begin]
 command = 'echo "+ {{ item }}" >> stamps; sleep 0.02; echo "x={{ item }}" >> "$FLOWRUN_OUTPUT"'
 outputs.x = "int"
 [map.m.task.second]
-command = 'sleep 0.02; echo "- {{ first.x }}" >> stamps'
+command = 'sleep 0.02; echo "- {{ begin.x }}" >> stamps'
 "#,
     );
     project.run("run -j 6").exits(0);
@@ -394,7 +383,7 @@ command = 'echo {{ m | reject("none") | map(attribute="label") }}'
 outputs.line = { type = "string", from = "stdout" }
 [outputs]
 whole = "{{ m }}"
-names = "{{ m.name }}"
+names = "{{ m | map(attribute='name', default=none) }}"
 first = "{{ m[0].pair }}"
 line = "{{ after.line }}"
 "#,
@@ -485,14 +474,13 @@ command = 'echo "out=$(( {{ n }} * {{ n }} ))" >> "$FLOWRUN_OUTPUT"; echo "word=
 outputs.out = "int"
 outputs.word = "string"
 [task.next]
-command = 'echo "x={{ square.out[2] }} {{ square[0].word }}" >> "$FLOWRUN_OUTPUT"'
+command = 'echo "x={{ square.out[2] }} {{ square.word[0] }}" >> "$FLOWRUN_OUTPUT"'
 outputs.x = "string"
 [task.chain]
 over = "{{ square.out }}"
 command = 'echo "y=$(( {{ item }} + 1 ))" >> "$FLOWRUN_OUTPUT"'
 outputs.y = "int"
 [outputs]
-all = "{{ square.out }}"
 one = "{{ square[1] }}"
 last = "{{ square[-1].word }}"
 next = "{{ next.x }}"
@@ -502,15 +490,44 @@ chain = "{{ chain.y }}"
     assert_eq!(
         outputs(&project),
         json!({
-            "all": [9, 16, 25],
             "one": { "out": 16, "word": "w4" },
             "last": "w5",
             "next": "25 w3",
             "chain": [10, 17, 26]
         })
     );
-    project.run("plan").shows(str![[r#""#]]);
-    project.run("run -j 1 --force square").shows(str![[r#""#]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+square: cached 3
+next: cached
+chain: cached 3
+
+run 0 · cached 7 · unknown 0
+
+"#]]);
+    project.run("run -j 1 --force square").shows(str![[r#"
+exit 0
+--- out
+outputs
+  one   = {"out": 16, "word": "w4"}
+  last  = "w5"
+  next  = "25 w3"
+  chain = [10, 17, 26]
+run 2 succeeded: 3 succeeded, 4 cached in [TIME]
+--- err
+[0/4] listed    square  3 items
+[0/4] started   square[n3]  forced
+[1/4] done      square[n3]  [TIME]
+[1/4] started   square[n4]  forced
+[2/4] done      square[n4]  [TIME]
+[2/4] started   square[n5]  forced
+[3/4] done      square[n5]  [TIME]
+[3/7] listed    chain  3 items
+[7/7] cached    next
+[7/7] cached    chain  3 instances
+
+"#]]);
 }
 
 #[test]

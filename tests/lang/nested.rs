@@ -51,12 +51,7 @@ outer.start: cached 3
 outer.inner.join: run 6
   forced
 outer.end: unknown 3
-  outer[0].end
-    waits for `outer[0].inner`
-  outer[1].end
-    waits for `outer[1].inner`
-  outer[2].end
-    waits for `outer[2].inner`
+  waits for `outer.inner`
 all: unknown
   waits for `outer`
 
@@ -74,8 +69,8 @@ outputs
 run 2 succeeded: 6 succeeded, 7 cached in [TIME]
 --- err
 [0/7] listed    outer  3 items
-[3/8] cached    outer.start  3 instances
-[3/8] listed    outer[0].inner  1 item
+[ 3/13] cached    outer.start  3 instances
+[ 3/13] listed    outer[0].inner  1 item
 [ 3/13] listed    outer[1].inner  2 items
 [ 3/13] listed    outer[2].inner  3 items
 [ 3/13] started   outer[0].inner[0].join  forced
@@ -167,8 +162,8 @@ run 1 · cached 0 · unknown 1
 exit 0
 --- out
 list: run
-  file list.json: "list.json" ([DIGEST]) → "list.json" ([DIGEST])
-  input list: ["list.json"] ([DIGEST]) → ["list.json"] ([DIGEST])
+  file list.json: [DIGEST] → [DIGEST]
+  input list: "list.json" ([DIGEST]) → "list.json" ([DIGEST])
 each: unknown
   waits for `list`
 
@@ -210,7 +205,8 @@ by_glob = "{{ by_glob.t.x }}"
 "#,
     );
     project.write("raw.txt", "id,n\nx,1\ny,2\n");
-    let expected = |ids: &[&str], lines: &[&str], n: u32| json!({ "by_reference": ids, "by_path": lines, "by_glob": [n] });
+    let expected =
+        |ids: &[&str], lines: &[&str], n: u32| json!({ "by_reference": ids, "by_path": lines, "by_glob": [n] });
     assert_eq!(outputs(&project), expected(&["X", "Y"], &["ID,N", "X,1", "Y,2"], 3));
     project.write("raw.txt", "id,n\nx,1\nz,5\ny,2\n");
     assert_eq!(outputs(&project), expected(&["X", "Z", "Y"], &["ID,N", "X,1", "Z,5", "Y,2"], 4));
@@ -293,7 +289,10 @@ outputs.x = "string"
 all = "{{ s.f.t.x }}"
 "#,
     );
-    project.write("samples.jsonl", "{\"id\": \"A\", \"files\": [\"1.txt\", \"2.txt\"]}\n{\"id\": \"B\", \"files\": [\"1.txt\"]}\n");
+    project.write(
+        "samples.jsonl",
+        "{\"id\": \"A\", \"files\": [\"1.txt\", \"2.txt\"]}\n{\"id\": \"B\", \"files\": [\"1.txt\"]}\n",
+    );
     project.write("1.txt", "one").write("2.txt", "two");
     assert_eq!(outputs(&project), json!({ "all": [["A:one", "A:two"], ["B:one"]] }));
     project.write("1.txt", "uno");
@@ -302,7 +301,7 @@ exit 0
 --- out
 s.f.t: run 2 · cached 1
   s[A].f[1].t, s[B].f[1].t
-    input file: ["1.txt"] ([DIGEST]) → ["1.txt"] ([DIGEST])
+    input file: "1.txt" ([DIGEST]) → "1.txt" ([DIGEST])
 
 run 2 · cached 1 · unknown 0
 
@@ -311,14 +310,14 @@ run 2 · cached 1 · unknown 0
 exit 0
 --- out
 s[B].f[1].t: run
-  input file: ["1.txt"] ([DIGEST]) → ["1.txt"] ([DIGEST])
+  input file: "1.txt" ([DIGEST]) → "1.txt" ([DIGEST])
   its key is made of
     command: echo "x={{ sample.id }}:$(cat {{ inputs.file }})" >> "$FLOWRUN_OUT…
     shell: ["bash","-euo","pipefail","-c"]
     output x: string
     value file: "1.txt"
     value sample.id: "B"
-    input file: ["1.txt"] ([DIGEST])
+    input file: "1.txt" ([DIGEST])
 
 "#]]);
 }
@@ -362,9 +361,11 @@ error[E0303]: the task `t` declares no output `y`
 1 mistake in `pipeline.toml`
 
 "#]]);
-    Project::new("[map.m]\nover = [1]\n[map.m.task.t]\ncommand = 'echo {{ item }}'\n[task.u]\ncommand = 'echo {{ t.x }}'\n")
-        .run("check")
-        .shows(str![[r#"
+    Project::new(
+        "[map.m]\nover = [1]\n[map.m.task.t]\ncommand = 'echo {{ item }}'\n[task.u]\ncommand = 'echo {{ t.x }}'\n",
+    )
+    .run("check")
+    .shows(str![[r#"
 exit 2
 --- err
 error[E0309]: `t` stands inside the map `m`

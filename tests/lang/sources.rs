@@ -61,45 +61,39 @@ fn an_expression() {
 #[test]
 fn an_expression_that_gives_no_list() {
     mirror(r#"over = "{{ {'a': 1} }}""#).run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  `over` must give a list, and gave a record
-  help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
-
-run 1: no task ran in [TIME]
-failed m: `over` must give a list, and gave a record
+exit 2
 --- err
-[0/0] failed    m  `over` must give a list, and gave a record
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: `over` must give a list, and gave a record
+ --> pipeline.toml:3:8
+  |
+3 | over = "{{ {'a': 1} }}"
+  |        ^^^^^^^^^^^^^^^^
+  |
+  = help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
 
 "#]]);
     mirror(r#"over = "{{ 1 + 1 }}""#).run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  `over` must give a list, and gave a int
-  help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
-
-run 1: no task ran in [TIME]
-failed m: `over` must give a list, and gave a int
+exit 2
 --- err
-[0/0] failed    m  `over` must give a list, and gave a int
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: `over` must give a list, and gave an int
+ --> pipeline.toml:3:8
+  |
+3 | over = "{{ 1 + 1 }}"
+  |        ^^^^^^^^^^^^^
+  |
+  = help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
 
 "#]]);
     mirror(r#"over = "{{ 'text' }}""#).run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  `over` must give a list, and gave a string
-  help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
-
-run 1: no task ran in [TIME]
-failed m: `over` must give a list, and gave a string
+exit 2
 --- err
-[0/0] failed    m  `over` must give a list, and gave a string
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: `over` must give a list, and gave a string
+ --> pipeline.toml:3:8
+  |
+3 | over = "{{ 'text' }}"
+  |        ^^^^^^^^^^^^^^
+  |
+  = help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
 
 "#]]);
     mirror(r#"over = "some text""#).run("run").shows(str![[r#"
@@ -167,42 +161,33 @@ error[E0115]: `range` has 1 element, not two or three
 
 "#]]);
     mirror(r#"over = { range = [0, "{{ 'x' }}"] }"#).run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  `over.range` takes whole numbers, not "x"
-
-run 1: no task ran in [TIME]
-failed m: `over.range` takes whole numbers, not "x"
+exit 2
 --- err
-[0/0] failed    m  `over.range` takes whole numbers, not "x"
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: `over.range` takes whole numbers, not "x"
+ --> pipeline.toml:3:22
+  |
+3 | over = { range = [0, "{{ 'x' }}"] }
+  |                      ^^^^^^^^^^^
 
 "#]]);
     mirror(r#"over = { range = [0, "{{ 1 - 1 }}", "{{ 1 - 1 }}"] }"#).run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  the step of `over.range` must not be 0
-
-run 1: no task ran in [TIME]
-failed m: the step of `over.range` must not be 0
+exit 2
 --- err
-[0/0] failed    m  the step of `over.range` must not be 0
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: the step of `over.range` must not be 0
+ --> pipeline.toml:3:37
+  |
+3 | over = { range = [0, "{{ 1 - 1 }}", "{{ 1 - 1 }}"] }
+  |                                     ^^^^^^^^^^^^^
 
 "#]]);
     mirror("over = { range = [0, 4000000000] }").run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  the range has 4000000000 items; a map takes 100000000 at most
-
-run 1: no task ran in [TIME]
-failed m: the range has 4000000000 items; a map takes 100000000 at most
+exit 2
 --- err
-[0/0] failed    m  the range has 4000000000 items; a map takes 100000000 at most
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: the range has 4000000000 items; a map takes 100000000 at most
+ --> pipeline.toml:2:6
+  |
+2 | [map.m]
+  |      ^
 
 "#]]);
 }
@@ -246,7 +231,10 @@ fn a_value_in_a_glob_is_no_pattern() {
 
 #[test]
 fn the_lines_of_a_file() {
-    assert_eq!(items_of(r#"over = { lines = "list" }"#, "one\ntwo words\n\n'\"$x\n"), json!(["one", "two words", "", "'\"$x"]));
+    assert_eq!(
+        items_of(r#"over = { lines = "list" }"#, "one\ntwo words\n\n'\"$x\n"),
+        json!(["one", "two words", "", "'\"$x"])
+    );
     assert_eq!(items_of(r#"over = { lines = "list" }"#, "one\r\ntwo\r\nlast"), json!(["one", "two", "last"]));
     assert_eq!(items_of(r#"over = { lines = "list" }"#, "\u{feff}one\n"), json!(["one"]));
     assert_eq!(items_of(r#"over = { lines = "{{ 'li' }}st" }"#, ""), json!([]));
@@ -297,70 +285,55 @@ fn a_csv_file() {
 fn a_csv_file_that_is_none() {
     let csv = r#"over = { csv = "list" }"#;
     refused(csv, "a,b\n1,2\n3\n4,5\n").shows(str![[r#"
-exit 1
---- out
-failed m
-  list, line 3: 1 cells, but the first line names 2 columns
-
-run 1: no task ran in [TIME]
-failed m: list, line 3: 1 cells, but the first line names 2 columns
+exit 2
 --- err
-[0/0] failed    m  list, line 3: 1 cells, but the first line names 2 columns
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: `list`, line 3: 1 cell, but the first line names 2 columns
+ --> pipeline.toml:3:16
+  |
+3 | over = { csv = "list" }
+  |                ^^^^^^
 
 "#]]);
     refused(csv, "a,b\n\"1\n1\",2\n3,4,5\n").shows(str![[r#"
-exit 1
---- out
-failed m
-  list, line 4: 3 cells, but the first line names 2 columns
-
-run 1: no task ran in [TIME]
-failed m: list, line 4: 3 cells, but the first line names 2 columns
+exit 2
 --- err
-[0/0] failed    m  list, line 4: 3 cells, but the first line names 2 columns
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: `list`, line 4: 3 cells, but the first line names 2 columns
+ --> pipeline.toml:3:16
+  |
+3 | over = { csv = "list" }
+  |                ^^^^^^
 
 "#]]);
     refused(csv, "a,b,a\n1,2,3\n").shows(str![[r#"
-exit 1
---- out
-failed m
-  list, line 1: two columns are named `a`
-
-run 1: no task ran in [TIME]
-failed m: list, line 1: two columns are named `a`
+exit 2
 --- err
-[0/0] failed    m  list, line 1: two columns are named `a`
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: `list`, line 1: two columns are named `a`
+ --> pipeline.toml:3:16
+  |
+3 | over = { csv = "list" }
+  |                ^^^^^^
 
 "#]]);
     mirror(csv).run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  cannot read the list list: No such file or directory (os error 2)
-
-run 1: no task ran in [TIME]
-failed m: cannot read the list list: No such file or directory (os error 2)
+exit 2
 --- err
-[0/0] failed    m  cannot read the list list: No such file or directory (os error 2)
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: cannot read the list `list`: no such file or directory
+ --> pipeline.toml:3:16
+  |
+3 | over = { csv = "list" }
+  |                ^^^^^^
 
 "#]]);
     let project = mirror(csv);
     std::fs::create_dir(project.path("list")).unwrap();
     project.run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  cannot read the list list: Is a directory (os error 21)
-
-run 1: no task ran in [TIME]
-failed m: cannot read the list list: Is a directory (os error 21)
+exit 2
 --- err
-[0/0] failed    m  cannot read the list list: Is a directory (os error 21)
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: cannot read the list `list`: is a directory
+ --> pipeline.toml:3:16
+  |
+3 | over = { csv = "list" }
+  |                ^^^^^^
 
 "#]]);
 }
@@ -370,16 +343,13 @@ fn a_tsv_file() {
     let tsv = r#"over = { tsv = "list" }"#;
     assert_eq!(items_of(tsv, "a\tb\n\"x\t1, 2\n\t\n"), json!([{ "a": "\"x", "b": "1, 2" }, { "a": "", "b": "" }]));
     refused(tsv, "a\tb\n1\t2\n3 4\n").shows(str![[r#"
-exit 1
---- out
-failed m
-  list, line 3: 1 cells, but the first line names 2 columns
-
-run 1: no task ran in [TIME]
-failed m: list, line 3: 1 cells, but the first line names 2 columns
+exit 2
 --- err
-[0/0] failed    m  list, line 3: 1 cells, but the first line names 2 columns
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: `list`, line 3: 1 cell, but the first line names 2 columns
+ --> pipeline.toml:3:16
+  |
+3 | over = { tsv = "list" }
+  |                ^^^^^^
 
 "#]]);
 }
@@ -392,29 +362,23 @@ fn a_jsonl_file() {
         json!([{ "a": [1, 2.5, null] }, "text", 3, "last"])
     );
     refused(jsonl, "1\n\n{\"a\": }\n").shows(str![[r#"
-exit 1
---- out
-failed m
-  list, line 3: expected value at line 1 column 7
-
-run 1: no task ran in [TIME]
-failed m: list, line 3: expected value at line 1 column 7
+exit 2
 --- err
-[0/0] failed    m  list, line 3: expected value at line 1 column 7
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: `list`, line 3: no JSON value: expected value at column 7
+ --> pipeline.toml:3:18
+  |
+3 | over = { jsonl = "list" }
+  |                  ^^^^^^
 
 "#]]);
     refused(jsonl, "1 2\n").shows(str![[r#"
-exit 1
---- out
-failed m
-  list, line 1: trailing characters at line 1 column 3
-
-run 1: no task ran in [TIME]
-failed m: list, line 1: trailing characters at line 1 column 3
+exit 2
 --- err
-[0/0] failed    m  list, line 1: trailing characters at line 1 column 3
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: `list`, line 1: no JSON value: trailing characters at column 3
+ --> pipeline.toml:3:18
+  |
+3 | over = { jsonl = "list" }
+  |                  ^^^^^^
 
 "#]]);
 }
@@ -440,19 +404,18 @@ fn a_product() {
         ])
     );
     assert_eq!(items("over = { product = { a = [1, 2], b = [] } }"), json!([]));
-    mirror("over = { product = { a = { range = [0, 100000] }, b = { range = [0, 100000] } } }").run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  the product has 100000 × 100000 items; a map takes 100000000 at most
-
-run 1: no task ran in [TIME]
-failed m: the product has 100000 × 100000 items; a map takes 100000000 at most
+    mirror("over = { product = { a = { range = [0, 100000] }, b = { range = [0, 100000] } } }").run("run").shows(str![
+        [r#"
+exit 2
 --- err
-[0/0] failed    m  the product has 100000 × 100000 items; a map takes 100000000 at most
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: the product has 100000 × 100000 items; a map takes 100000000 at most
+ --> pipeline.toml:2:6
+  |
+2 | [map.m]
+  |      ^
 
-"#]]);
+"#]
+    ]);
 }
 
 #[test]
@@ -462,31 +425,27 @@ fn a_zip() {
         json!([{ "l": "a", "i": 7 }, { "l": "b", "i": 8 }])
     );
     mirror(r#"over = { zip = { a = [1, 2], b = "{{ [1] }}" , c = [1, 2] } }"#).run("run").shows(str![[r#"
-exit 1
---- out
-failed m
-  `zip` needs lists of one length: `a` has 2, `b` has 1, `c` has 2
-  help: for all combinations use `product`
-
-run 1: no task ran in [TIME]
-failed m: `zip` needs lists of one length: `a` has 2, `b` has 1, `c` has 2
+exit 2
 --- err
-[0/0] failed    m  `zip` needs lists of one length: `a` has 2, `b` has 1, `c` has 2
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: `zip` needs lists of one length: `a` has 2, `b` has 1, `c` has 2
+ --> pipeline.toml:2:6
+  |
+2 | [map.m]
+  |      ^
+  |
+  = help: for all combinations use `product`
 
 "#]]);
     refused(r#"over = { zip = { a = [1, 2], b = { lines = "list" } } }"#, "a\n").shows(str![[r#"
-exit 1
---- out
-failed m
-  `zip` needs lists of one length: `a` has 2, `b` has 1
-  help: for all combinations use `product`
-
-run 1: no task ran in [TIME]
-failed m: `zip` needs lists of one length: `a` has 2, `b` has 1
+exit 2
 --- err
-[0/0] failed    m  `zip` needs lists of one length: `a` has 2, `b` has 1
-nothing new starts: `m` failed
+error[E0602]: `m` has no list: `zip` needs lists of one length: `a` has 2, `b` has 1
+ --> pipeline.toml:2:6
+  |
+2 | [map.m]
+  |      ^
+  |
+  = help: for all combinations use `product`
 
 "#]]);
 }

@@ -1,0 +1,211 @@
+//! What the machine shows to be wrong before anything runs: resources beyond it, lists that cannot be made, inputs
+//! that are not there. Only what is certain is said: what depends on a task is its instance's own failure, later.
+
+use crate::base::{NodeId, Value, amount, text};
+use crate::diag::{Diagnostic, codes};
+use crate::driver::asked::is_wanted;
+use crate::driver::list;
+use crate::engine::{Capacity, ListAnswer, Values, at_path};
+use crate::lang::expr::{Frame, Template};
+use crate::plan::{From, Input, Map, Node, NodeKind, Plan, Read, Shape, Task, is_glob};
+use rustc_hash::FxHashMap;
+use std::path::Path;
+
+/// The lists of maps of the root that wait for nothing: made once, and handed to the engine when it asks.
+pub type Lists = FxHashMap<NodeId, ListAnswer>;
+
+/// Looks at everything that no task can change any more; with `files`, at lists and inputs too.
+///
+/// # Errors
+/// All mistakes that were found.
+pub fn look(
+    plan: &Plan,
+    wanted: &[bool],
+    project: &Path,
+    capacity: &Capacity,
+    files: bool,
+) -> Result<Lists, Vec<Diagnostic>> {
+    let mut look = Look { plan, project, capacity, lists: Lists::default(), mistakes: Vec::new() };
+    // A map comes before what its body holds.
+    for (id, node) in plan.nodes.iter() {
+        if !is_wanted(plan, wanted, node) {
+            continue;
+        }
+        match &node.kind {
+            NodeKind::Map(map) if files => look.list(id, node, map),
+            NodeKind::Map(_) => {}
+            NodeKind::Task(task) => {
+                look.resources(node, task);
+                if files {
+                    look.inputs(node, task);
+                }
+            }
+        }
+    }
+    if look.mistakes.is_empty() { Ok(look.lists) } else { Err(look.mistakes) }
+}
+
+struct Look<'a> {
+    plan: &'a Plan,
+    project: &'a Path,
+    capacity: &'a Capacity,
+    lists: Lists,
+    mistakes: Vec<Diagnostic>,
+}
+
+impl Look<'_> {
+    /// The value of a read that is a param's.
+    fn param(&self, read: &Read) -> Option<Value> {
+        match read.from {
+            From::Param(at) => at_path(self.plan.params[at as usize].value.clone(), &read.path),
+            _ => None,
+        }
+    }
+
+    fn list(&mut self, id: NodeId, node: &Node, map: &Map) {
+        let known = |read: &Read| matches!(read.from, From::Param(_));
+        if self.plan.bodies[node.body].owner.is_some() || !node.deps.is_empty() || !map.reads.iter().all(known) {
+            return;
+        }
+        let values: Values = map.reads.iter().map(|read| self.param(read)).collect();
+        match list::items(map, node.when.as_ref(), self.project, values) {
+            Ok(answer) => {
+                self.lists.insert(id, answer);
+            }
+            Err(wrong) => {
+                let span = wrong.span.unwrap_or(node.span);
+                let message = format!("`{}` has no list: {}", node.path, wrong.failure.message);
+                let said = Diagnostic::error(codes::BAD_LIST, span, message);
+                self.mistakes.push(match wrong.failure.help {
+                    Some(help) => said.help(&*help),
+                    None => said,
+                });
+            }
+        }
+    }
+
+    /// The task's names as far as params give them.
+    fn frame(&self, task: &Task) -> Frame {
+        Frame::new(&task.names, task.reads.iter().map(|read| self.param(read)).collect())
+    }
+
+    /// Amounts that are known by now and that the backend can never give.
+    fn resources(&mut self, node: &Node, task: &Task) {
+        let frame = self.frame(task);
+        for (name, template) in &task.resources {
+            if !of_params(template) {
+                continue;
+            }
+            // What cannot be evaluated is said where it is used, with the instance.
+            let Ok(asked) = template.eval(&frame) else { continue };
+            let Some(message) = self.beyond(name, &asked) else { continue };
+            let source = template.source();
+            let span = source.span_of(0..source.value.len());
+            // One place is said once, however many tasks have it from `[resources]`.
+            if self.mistakes.iter().any(|d| d.primary.as_ref().is_some_and(|p| p.span == span)) {
+                continue;
+            }
+            self.mistakes.push(
+                Diagnostic::error(codes::BEYOND_CAPACITY, span, format!("`{}` asks for {message}", node.path))
+                    .label("more than this machine can give")
+                    .help("ask for less, or run it where there is more"),
+            );
+        }
+    }
+
+    fn beyond(&self, name: &str, asked: &Value) -> Option<String> {
+        let shown = asked.as_str().map_or_else(|| asked.to_json(), str::to_owned);
+        match name {
+            "memory" => {
+                let bytes = amount::bytes_of(asked).ok().filter(|bytes| *bytes > self.capacity.memory)?;
+                let shown = if shown.parse() == Ok(bytes) { text::size(bytes) } else { shown };
+                Some(format!("{shown} of memory, and there are {}", text::size(self.capacity.memory)))
+            }
+            "gpus" => {
+                let held = self.capacity.gpus.len() as u64;
+                let asked = shown.trim().parse().ok().filter(|asked| *asked > held)?;
+                Some(format!("{}, and there are {held}", text::count(asked, "GPU")))
+            }
+            limit => {
+                let at = self.plan.limits.iter().position(|(name, _)| &**name == limit)?;
+                let held = *self.capacity.limits.get(at)?;
+                let asked = shown.trim().parse().ok().filter(|asked: &u64| *asked > held.into())?;
+                Some(format!("{asked} of `{limit}`, and there are {held}"))
+            }
+        }
+    }
+
+    /// Paths that the file gives as they stand and that no task before this one can have made.
+    fn inputs(&mut self, node: &Node, task: &Task) {
+        if !self.certain(node) {
+            return;
+        }
+        let frame = self.frame(task);
+        for input in &task.inputs {
+            self.input(input, &input.value, &frame);
+        }
+    }
+
+    fn input(&mut self, input: &Input, shape: &Shape, frame: &Frame) {
+        match shape {
+            Shape::List(items) => items.iter().for_each(|item| self.input(input, item, frame)),
+            Shape::Plain(paths) => self.paths(input, paths),
+            // A value is no glob, whatever it holds.
+            Shape::Template(template) if of_params(template) && !is_glob(&template.source().value) => {
+                match template.eval(frame) {
+                    Ok(Value::List(paths)) => paths.iter().for_each(|path| self.path(input, path)),
+                    Ok(path) => self.path(input, &path),
+                    Err(_) => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn paths(&mut self, input: &Input, paths: &Value) {
+        match paths {
+            Value::List(paths) => paths.iter().for_each(|path| self.paths(input, path)),
+            path if path.as_str().is_some_and(is_glob) => {}
+            path => self.path(input, path),
+        }
+    }
+
+    fn path(&mut self, input: &Input, path: &Value) {
+        let Some(path) = path.as_str().filter(|path| !path.is_empty()) else { return };
+        if self.project.join(path).exists() {
+            return;
+        }
+        let message = format!("the input `{}` is not there: {}", input.name, text::quote(path));
+        self.mistakes.push(Diagnostic::error(codes::MISSING_INPUT, input.span, message).help(
+            "a path is relative to the pipeline file's folder; if a task makes the file, declare it among that task's \
+             outputs",
+        ));
+    }
+
+    /// Whether the node will run, and what runs before it makes only what it declares.
+    fn certain(&self, node: &Node) -> bool {
+        let orders = node.deps.iter().any(|dep| dep.tolerates_skip || !self.declares(dep.node));
+        if node.when.is_some() || orders {
+            return false;
+        }
+        match self.plan.bodies[node.body].owner {
+            None => true,
+            Some(map) => {
+                let some = matches!(self.lists.get(&map), Some(ListAnswer::Items(list)) if !list.items().is_empty());
+                some && self.certain(&self.plan.nodes[map])
+            }
+        }
+    }
+
+    fn declares(&self, node: NodeId) -> bool {
+        match &self.plan.nodes[node].kind {
+            NodeKind::Task(task) => !task.outputs.is_empty(),
+            NodeKind::Map(map) => self.plan.bodies[map.body].nodes.iter().all(|node| self.declares(*node)),
+        }
+    }
+}
+
+/// Whether it reads nothing but params.
+fn of_params(template: &Template) -> bool {
+    template.reads().iter().all(|read| &*read.path[0] == "params")
+}
