@@ -249,17 +249,15 @@ over = { zip = { left = [1, 2, 3], right = ["a", "b"] } }
 command = "touch ran; echo {{ item.left }} {{ item.right }}"
 "#;
     Project::new(text).run("run").shows(str![[r#"
-exit 1
---- out
-failed pair
-  `zip` needs lists of one length: `left` has 3, `right` has 2
-  help: for all combinations use `product`
-
-run 1: no task ran in [TIME]
-failed pair: `zip` needs lists of one length: `left` has 3, `right` has 2
+exit 2
 --- err
-[0/0] failed    pair  `zip` needs lists of one length: `left` has 3, `right` has 2
-nothing new starts: `pair` failed
+error[E0602]: `pair` has no list: `zip` needs lists of one length: `left` has 3, `right` has 2
+ --> pipeline.toml:2:6
+  |
+2 | [map.pair]
+  |      ^^^^
+  |
+  = help: for all combinations use `product`
 
 "#]]);
 }
@@ -403,13 +401,13 @@ echo $(( {{ params.name }} + 1 ))
     refused(text, "check").1.shows(str![[r#"
 exit 2
 --- err
-error[E0208]: where the shell computes, only an integer may stand
+error[E0208]: the shell computes here, so that only an integer may stand here
  --> pipeline.toml:9:10
   |
 9 | echo $(( {{ params.name }} + 1 ))
   |          ^^^^^^^^^^^^^^^^^ this is `string`
   |
-  = help: turn it into a number with `| int`, or compute inside the braces: `{{ a + b }}`
+  = help: turn it into a number with `| int`, or compare as text with `==`
 
 1 mistake in `pipeline.toml`
 
@@ -418,7 +416,7 @@ error[E0208]: where the shell computes, only an integer may stand
     refused(text, "check").1.shows(str![[r#"
 exit 2
 --- err
-error[E0206]: a value cannot be put here safely
+error[E0206]: a value cannot be put inside `$'…'`, where shells read escapes in it
  --> pipeline.toml:9:8
   |
 9 | echo $'{{ params.name }}'
