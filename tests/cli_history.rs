@@ -40,7 +40,10 @@ fn id(n: u32) -> InstanceId {
 }
 
 fn began(n: u32, attempt: u32) -> [Event; 2] {
-    [Event::Submitted { instance: id(n), attempt, key: None, why: None }, Event::Started { instance: id(n), attempt }]
+    [
+        Event::Submitted { instance: id(n), attempt, key: None, why: None },
+        Event::Started { instance: id(n), attempt, log: None },
+    ]
 }
 
 fn ended(n: u32, attempt: u32, error: Option<&str>, log: LogRange) -> Event {
@@ -169,7 +172,7 @@ b: no such letter
 exit 2
 --- err
 error: `each[c]` was cut off with run 1
-  help: it runs again when the run goes on; what its tasks wrote is in `.flowrun/runs/1/logs`
+  help: it runs again when the run goes on
 
 "#]]);
     project.run("log each[b] --attempt 2").shows(str![[r#"

@@ -339,7 +339,7 @@ impl<'a> World<'a> {
             }
             Owed::Run { instance, attempt, started: false, job, gpus, stopped } if dice.roll(3) > 0 => {
                 self.owed.push(Owed::Run { instance, attempt, started: true, job, gpus, stopped });
-                Input::Started { instance, attempt }
+                Input::Started { instance, attempt, log: None }
             }
             Owed::Run { instance, attempt, job, stopped, .. } => {
                 let result = match &job.result {

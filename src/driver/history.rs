@@ -139,7 +139,8 @@ struct Story {
     stored: StoredPlan,
     fold: Fold,
     /// Where each attempt's log is.
-    logs: FxHashMap<(InstanceId, u32), LogRange>,
+    /// Of each attempt where its log is, and whether the attempt has ended: until then the log has no end.
+    logs: FxHashMap<(InstanceId, u32), (LogRange, bool)>,
     folder: PathBuf,
     began: Time,
     last: Time,
@@ -164,10 +165,15 @@ impl Story {
         dir.read_journal(0, &mut |time, event, list| {
             began.get_or_insert(time);
             last = time;
-            if let Event::Ended { instance, attempt, outcome } = &event
-                && let Some(range) = outcome.log
-            {
-                logs.insert((*instance, *attempt), range);
+            match &event {
+                Event::Started { instance, attempt, log: Some(range) } => {
+                    logs.insert((*instance, *attempt), (*range, false));
+                }
+                Event::Ended { instance, attempt, outcome } => match outcome.log {
+                    Some(range) => drop(logs.insert((*instance, *attempt), (range, true))),
+                    None => drop(logs.remove(&(*instance, *attempt))),
+                },
+                _ => {}
             }
             fold.at(time);
             if let Err(error) = fold.apply(&event, list) {
@@ -215,9 +221,9 @@ impl Story {
         let Some(id) = self.instance(instance) else { return Err(self.unknown(instance)) };
         let last = self.fold.ledger().attempt(id);
         let attempt = attempt.unwrap_or(last);
-        if let Some(range) = self.logs.get(&(id, attempt)) {
+        if let Some((range, ended)) = self.logs.get(&(id, attempt)) {
             let part = |ending: &str, (from, len): (u64, u64)| {
-                (self.folder.join(format!("{}.{ending}", range.segment)), from, Some(len))
+                (self.folder.join(format!("{}.{ending}", range.segment)), from, ended.then_some(len))
             };
             return Ok(LogPlace { run, attempt, out: part("out", range.out), err: part("err", range.err) });
         }
@@ -229,14 +235,10 @@ impl Story {
             ),
             _ if state.is_at_work() => {
                 let (what, when) = match self.holder {
-                    Some(_) => ("is still at work in", "its log can be shown when it has ended"),
+                    Some(_) => ("is being started by", "its log can be shown in a moment"),
                     None => ("was cut off with", "it runs again when the run goes on"),
                 };
-                let folder = self.folder.display();
-                usage(
-                    format!("{quoted} {what} run {run}"),
-                    Some(format!("{when}; what its tasks wrote is in `{folder}`")),
-                )
+                usage(format!("{quoted} {what} run {run}"), Some(when.to_owned()))
             }
             State::Cached => usage(
                 format!("{quoted} was taken from the cache in run {run}, and the run that made it is not here"),

@@ -278,7 +278,7 @@ impl Loop<'_> {
 
     fn report(&mut self, report: Report) -> Result<(), Error> {
         match report {
-            Report::Started { instance, attempt } => self.step(Input::Started { instance, attempt }),
+            Report::Started { instance, attempt, log } => self.step(Input::Started { instance, attempt, log }),
             Report::Ended { instance, attempt, outcome, stats, trusted } => {
                 let results = outcome.result.as_ref().ok().cloned();
                 let wall_us = outcome.usage.wall_us;

@@ -36,6 +36,8 @@ pub enum Input {
         instance: InstanceId,
         /// Which attempt.
         attempt: u32,
+        /// Where its log begins.
+        log: Option<LogRange>,
     },
     /// The backend has ended an attempt.
     Ended {

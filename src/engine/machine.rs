@@ -9,7 +9,7 @@ use crate::engine::budget::{Budget, ShapeId};
 use crate::engine::graph::Graph;
 use crate::engine::ledger::Ledger;
 use crate::engine::space::ROOT;
-use crate::event::{Cause, Event, Failure, MapEnd, Outcome, Results, RunState, Time};
+use crate::event::{Cause, Event, Failure, LogRange, MapEnd, Outcome, Results, RunState, Time};
 use crate::plan::Plan;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, VecDeque};
@@ -256,7 +256,7 @@ impl Engine {
                 }
             }
             Input::Recorded { instance, answer } => self.recorded(instance, answer, out),
-            Input::Started { instance, attempt } => self.started(instance, attempt, out),
+            Input::Started { instance, attempt, log } => self.started(instance, attempt, log, out),
             Input::Ended { instance, attempt, outcome } => self.attempt_ended(instance, attempt, outcome, out),
             Input::Stop(stop) => self.stop(stop, out),
             Input::Tick => {}
@@ -376,7 +376,7 @@ impl Engine {
         }
     }
 
-    fn started(&mut self, instance: InstanceId, attempt: u32, out: &mut Out) {
+    fn started(&mut self, instance: InstanceId, attempt: u32, log: Option<LogRange>, out: &mut Out) {
         if !self.expects(instance, State::Submitted, true) || self.ledger.attempt(instance) != attempt {
             return;
         }
@@ -384,7 +384,7 @@ impl Engine {
         if let Some(work) = self.ledger.at_work.get_mut(&instance) {
             (work.since, work.started) = (out.now, true);
         }
-        out.event(Event::Started { instance, attempt });
+        out.event(Event::Started { instance, attempt, log });
     }
 
     fn attempt_ended(&mut self, instance: InstanceId, attempt: u32, mut outcome: Outcome, out: &mut Out) {

@@ -76,6 +76,9 @@ pub enum Event {
         instance: InstanceId,
         /// Counts from 1.
         attempt: u32,
+        /// Where its log begins; the lengths are not known yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<LogRange>,
     },
     /// An attempt has ended; for a success, its results are in place. One that was stopped on request
     /// ([`Cause::Stopped`]) has not failed: it counts as not run.

@@ -10,7 +10,7 @@ use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId};
 pub use crate::engine::key::Component;
 use crate::engine::{Capacity, Counts};
-use crate::event::{Event, Outcome, Results, RunState, Time};
+use crate::event::{Event, LogRange, Outcome, Results, RunState, Time};
 use crate::lang::types::Type;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -103,6 +103,8 @@ pub enum Report {
         instance: InstanceId,
         /// Which attempt.
         attempt: u32,
+        /// Where its log begins.
+        log: Option<LogRange>,
     },
     /// An attempt has ended.
     Ended {

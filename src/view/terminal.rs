@@ -287,7 +287,7 @@ mod tests {
     use crate::event::{Failure, Outcome};
 
     fn started(id: u32) -> Event {
-        Event::Started { instance: InstanceId(id), attempt: 1 }
+        Event::Started { instance: InstanceId(id), attempt: 1, log: None }
     }
 
     fn ended(id: u32, result: Result<(), Cause>) -> Event {

@@ -130,7 +130,7 @@ impl Story {
             Event::Skipped { from, count } => self.range("skipped", *from, *count),
             Event::Cancelled { from, count } => self.range("cancelled", *from, *count),
             Event::Submitted { instance, attempt, .. } => format!("submitted {} #{attempt}", name(instance)),
-            Event::Started { instance, attempt } => format!("started {} #{attempt}", name(instance)),
+            Event::Started { instance, attempt, .. } => format!("started {} #{attempt}", name(instance)),
             Event::Ended { instance, attempt, outcome } => match &outcome.result {
                 Ok(_) => format!("ended {} #{attempt}: well", name(instance)),
                 Err(failure) => format!("ended {} #{attempt}: {:?}", name(instance), failure.cause),
@@ -197,7 +197,7 @@ impl Story {
 
     pub fn begins(&mut self, name: &str, attempt: u32) {
         let instance = self.id(name);
-        self.step(&format!("{name} #{attempt} begins"), Input::Started { instance, attempt });
+        self.step(&format!("{name} #{attempt} begins"), Input::Started { instance, attempt, log: None });
     }
 
     pub fn ended(&mut self, name: &str, attempt: u32, outcome: Outcome) {

@@ -176,7 +176,8 @@ fn run(
         world.serve_timer();
         world.timer.add(began + Duration::from_millis(limit), Then::Stop, running);
     }
-    world.send(&Report::Started { instance: job.instance, attempt: job.attempt });
+    let log = Some(segment.begin());
+    world.send(&Report::Started { instance: job.instance, attempt: job.attempt, log });
     if !process::wait(pid) {
         // Only the end of the executor reaps what is a slot's.
         world.gate.wait_for_the_end();

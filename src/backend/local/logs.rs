@@ -44,6 +44,10 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Where the next attempt's part begins; its lengths are 0.
+    pub fn begin(&self) -> LogRange {
+        LogRange { segment: self.number, out: (self.out_end, 0), err: (self.err_end, 0) }
+    }
     /// What was written since the last call.
     pub fn take_range(&mut self) -> LogRange {
         let range = |file: &File, end: &mut u64| {
