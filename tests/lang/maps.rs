@@ -173,7 +173,7 @@ run 1 succeeded: 5 succeeded in [TIME]
 exit 0
 --- out
 m[A-2].t: cached
-  made by run 1 at [TIME] UTC on vm in [TIME]
+  made by run 1 at [TIME] UTC on [HOST] in [TIME]
   its key is made of
     command: printf %s {{ item | tojson }}
     shell: ["bash","-euo","pipefail","-c"]

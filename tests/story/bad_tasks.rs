@@ -252,19 +252,34 @@ nothing new starts: `bad` failed
 
 #[test]
 fn an_input_that_is_not_there() {
-    story("command = 'cat reads.fq'\ninputs.reads = \"reads.fq\"\noutputs.x = \"int\"\n").1.shows(str![[r#"
+    let text = "[task.bad]\ncommand = 'cat {{ inputs.reads }}'\ninputs.reads = \"reads.fq\"\n";
+    Project::new(text).run("run").shows(str![[r#"
+exit 2
+--- err
+error[E0603]: the input `reads` is not there: `reads.fq`
+ --> pipeline.toml:3:16
+  |
+3 | inputs.reads = "reads.fq"
+  |                ^^^^^^^^^^
+  |
+  = help: a path is relative to the pipeline file's folder; if a task makes the file, declare it among that task's outputs
+
+"#]]);
+    // Whose name only an earlier task knows.
+    story("command = 'cat {{ inputs.reads }}'\ninputs.reads = \"{{ vars.x }}.fq\"\n").1.shows(str![[r#"
 exit 1
 --- out
 failed bad
-  the input `reads` is not there: reads.fq
-  help: paths are relative to the pipeline file's folder
+  the input `reads` is not there: `1.fq`
+  help: a path is relative to the pipeline file's folder; if a task makes the
+        file, declare it among that task's outputs
 
 run 1: 1 failed, 1 succeeded in [TIME]
-failed bad: the input `reads` is not there: reads.fq
+failed bad: the input `reads` is not there: `1.fq`
 --- err
 [0/2] started   good
 [1/2] done      good  [TIME]
-[2/2] failed    bad  the input `reads` is not there: reads.fq
+[2/2] failed    bad  the input `reads` is not there: `1.fq`
 nothing new starts: `bad` failed
 
 "#]]);
