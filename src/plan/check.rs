@@ -23,13 +23,15 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
         let (kind, when, priority) = match &decl.what {
             What::Task(task) => {
                 let built = task::build(&world, id, decl.body, task, &mut found);
-                traces.tasks.insert(id, built.trace);
+                traces.tasks.push(Some(Box::new(built.trace)));
+                traces.sources.push(None);
                 let priority = task.priority.as_ref().map_or(0, |p| p.value);
                 (NodeKind::Task(Box::new(built.task)), built.when, priority)
             }
             What::Map(view) => {
                 let built = map::build(&world, id, decl.body, view, &mut found);
-                traces.sources.insert(id, built.source);
+                traces.tasks.push(None);
+                traces.sources.push(Some(built.source));
                 let priority = match view.form {
                     Form::Shorthand(task) => task.priority.as_ref().map_or(0, |p| p.value),
                     Form::Map(_) => 0,

@@ -12,6 +12,7 @@ use crate::diag::{Diagnostic, Span, codes};
 use crate::lang::expr::{Known, Template, Use};
 use crate::lang::model::{Datum, OutputKind, Source, TaskDecl, Text};
 use rustc_hash::FxHashMap;
+use std::cell::RefCell;
 
 /// A declared path.
 struct Producer {
@@ -30,7 +31,8 @@ struct Consumer {
 
 /// Finds paths that two tasks declare, and edges from those who declare a path to those who read it.
 pub(super) fn by_paths(world: &World<'_>, params: &[Param], project: Option<&str>, found: &mut Findings) -> Declared {
-    let mut paths = Paths { world, params, project, producers: Vec::new(), consumers: Vec::new() };
+    let mut paths =
+        Paths { world, params, project, producers: Vec::new(), consumers: Vec::new(), holes: RefCell::default() };
     for (id, decl) in world.nodes.iter() {
         match &decl.what {
             What::Task(task) => paths.of_task(id, decl.body, task),
@@ -82,6 +84,8 @@ struct Paths<'w, 'm> {
     project: Option<&'w str>,
     producers: Vec<Producer>,
     consumers: Vec<Consumer>,
+    /// What holes say, numbered.
+    holes: RefCell<FxHashMap<String, u32>>,
 }
 
 impl<'m> Paths<'_, 'm> {
@@ -148,7 +152,7 @@ impl<'m> Paths<'_, 'm> {
                         (meaning.parts == read.path.len()).then(|| self.expand(site, &meaning.target, depth, into))?
                     });
                     if expanded.is_none() {
-                        into.hole(&self.says(site, &template, source));
+                        into.hole(self.says(site, &template, source));
                     }
                 }
             }
@@ -190,16 +194,19 @@ impl<'m> Paths<'_, 'm> {
         }
     }
 
-    /// What a hole says: equal within one body means equal values.
-    fn says(&self, site: &Site<'m>, template: &Template, source: &str) -> String {
+    /// A number for what a hole says: equal within one body means equal values.
+    fn says(&self, site: &Site<'m>, template: &Template, source: &str) -> u32 {
         let of_run = |read| match self.world.resolve(site, template.source(), read) {
             Ok(meaning) => matches!(meaning.target, Target::Engine(_)),
             Err(_) => false,
         };
-        match template.reads().iter().all(of_run) {
+        let says = match template.reads().iter().all(of_run) {
             true => source.split_whitespace().collect(),
             false => format!("{:?} {source}", site.node),
-        }
+        };
+        let mut holes = self.holes.borrow_mut();
+        let next = holes.len() as u32;
+        *holes.entry(says).or_insert(next)
     }
 }
 

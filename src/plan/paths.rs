@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 pub(super) struct Pattern(Vec<Token>);
 
 /// A piece of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Token {
     Byte(u8),
     /// One byte other than `/`: `?` or `[…]` of a glob.
@@ -17,8 +17,8 @@ enum Token {
     Star,
     /// Any bytes: `**` of a glob, or what lies in a directory.
     Deep,
-    /// A value that is not known; what it says, so that equal ones can be told.
-    Hole(String),
+    /// A value that is not known; equal numbers mean equal values.
+    Hole(u32),
 }
 
 /// How sure a match is.
@@ -35,8 +35,8 @@ impl Pattern {
         self.0.extend(text.bytes().map(Token::Byte));
     }
 
-    pub fn hole(&mut self, says: &str) {
-        self.0.push(Token::Hole(says.to_owned()));
+    pub fn hole(&mut self, value: u32) {
+        self.0.push(Token::Hole(value));
     }
 
     /// Text of the file itself in which `* ? [` are a glob's.
@@ -68,7 +68,7 @@ impl Pattern {
     }
 
     pub fn append(&mut self, other: &Pattern) {
-        self.0.extend(other.0.iter().cloned());
+        self.0.extend(&other.0);
     }
 
     /// Everything in this directory.
@@ -97,12 +97,15 @@ impl Pattern {
     pub fn normal(self, project: Option<&str>) -> Pattern {
         let mut tokens = self.0;
         if let Some(project) = project.filter(|p| !p.is_empty()) {
-            let inside: Vec<Token> = project.trim_end_matches('/').bytes().chain([b'/']).map(Token::Byte).collect();
-            if tokens.starts_with(&inside) {
-                tokens.drain(..inside.len());
+            let inside = || project.trim_end_matches('/').bytes().chain([b'/']).map(Token::Byte);
+            if tokens.iter().copied().zip(inside()).filter(|(a, b)| a == b).count() == inside().count() {
+                tokens.drain(..inside().count());
             }
         }
         let slash = Token::Byte(b'/');
+        if is_normal(&tokens) {
+            return Pattern(tokens);
+        }
         let absolute = tokens.first() == Some(&slash);
         let mut parts: Vec<Vec<Token>> = Vec::new();
         for part in tokens.split(|token| *token == slash) {
@@ -119,7 +122,7 @@ impl Pattern {
             }
             parts.push(part.to_vec());
         }
-        let mut out = if absolute { vec![slash.clone()] } else { Vec::new() };
+        let mut out = if absolute { vec![slash] } else { Vec::new() };
         out.extend(parts.join(&slash));
         Pattern(out)
     }
@@ -147,6 +150,25 @@ impl Pattern {
     fn holes(&self) -> impl Iterator<Item = &Token> {
         self.0.iter().filter(|token| matches!(token, Token::Hole(_)))
     }
+}
+
+/// Whether nothing is left for [`Pattern::normal`] to do: no empty part, and none of dots alone.
+fn is_normal(tokens: &[Token]) -> bool {
+    let (slash, dot) = (Token::Byte(b'/'), Token::Byte(b'.'));
+    let mut dots = Some(0);
+    for (i, token) in tokens.iter().enumerate() {
+        if *token == slash {
+            if i > 0 && matches!(dots, Some(0..=2)) {
+                return false;
+            }
+            dots = Some(0);
+        } else if *token == dot {
+            dots = dots.map(|n| n + 1);
+        } else {
+            dots = None;
+        }
+    }
+    !matches!(dots, Some(0..=2)) || tokens.is_empty()
 }
 
 /// Whether a text's own characters make it a glob. Its `{{ … }}` do not count.
@@ -277,7 +299,7 @@ mod tests {
         while let Some((before, after)) = rest.split_once('{') {
             let (name, tail) = after.split_once('}').unwrap();
             pattern.glob(before);
-            pattern.hole(name);
+            pattern.hole(name.len() as u32);
             rest = tail;
         }
         pattern.glob(rest);
@@ -308,6 +330,25 @@ mod tests {
         {
             assert_eq!(meets(a, b), None, "{a} {b}");
             assert_eq!(meets(b, a), None, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn paths_become_normal() {
+        let shown = |text: &str| pattern(text).literal().unwrap();
+        for (written, normal) in [
+            ("a/b", "a/b"),
+            ("/a", "/a"),
+            ("./a/.//b/", "a/b"),
+            ("a/../b", "b"),
+            ("../a/..", ".."),
+            ("..a/...", "..a/..."),
+            ("/home/me/project/x", "x"),
+            ("/home/me/projects", "/home/me/projects"),
+            ("/", "/"),
+            (".", ""),
+        ] {
+            assert_eq!(shown(written), normal);
         }
     }
 

@@ -10,7 +10,6 @@ use crate::base::id::{BodyId, Id};
 use crate::base::{Arena, NodeId};
 use crate::diag::{Diagnostic, codes};
 use crate::lang::model::OutputKind;
-use rustc_hash::FxHashMap;
 
 /// A set of depths: bit `d` is the map whose body has depth `d`.
 type Depths = u64;
@@ -22,8 +21,10 @@ fn bit(depth: u32) -> Depths {
 /// What each node's strings read.
 #[derive(Default)]
 pub(super) struct Traces {
-    pub tasks: FxHashMap<NodeId, Trace>,
-    pub sources: FxHashMap<NodeId, Seen>,
+    /// One for each node; a map's is empty.
+    pub tasks: Vec<Option<Box<Trace>>>,
+    /// One for each node; a task's is empty.
+    pub sources: Vec<Option<Seen>>,
 }
 
 /// Checks every map and every output path in one. `points` has each node after those that it reads.
@@ -34,15 +35,15 @@ pub(super) fn check(
     points: &[Point],
     found: &mut Findings,
 ) {
-    let mut vary = Vary { world, traces, nodes: vec![0; world.nodes.len()], sources: vec![0; world.nodes.len()] };
+    let mut vary = Vary { world, nodes: vec![0; world.nodes.len()], sources: vec![0; world.nodes.len()] };
     for point in points {
         match *point {
             Point::Begin(id) => {
                 let body = world.nodes[id].body;
-                if let Some(source) = traces.sources.get(&id) {
+                if let Some(source) = &traces.sources[id.index()] {
                     vary.sources[id.index()] = vary.seen(body, None, source);
                 }
-                if let Some(trace) = traces.tasks.get(&id) {
+                if let Some(trace) = &traces.tasks[id.index()] {
                     vary.nodes[id.index()] = vary.task(body, trace);
                 }
             }
@@ -58,7 +59,7 @@ pub(super) fn check(
     let mut cached: Vec<(bool, Depths)> = vec![(false, 0); world.bodies.len()];
     for (id, decl) in world.nodes.iter() {
         let What::Task(task) = &decl.what else { continue };
-        let Some(trace) = traces.tasks.get(&id) else { continue };
+        let Some(trace) = &traces.tasks[id.index()] else { continue };
         if found.broken.contains(&id) {
             // it may have meant to read the item
             world.outwards(decl.body).for_each(|body| cached[body.index()].1 |= Depths::MAX);
@@ -113,7 +114,6 @@ pub(super) fn check(
 
 struct Vary<'a, 'm> {
     world: &'a World<'m>,
-    traces: &'a Traces,
     /// What a node's results depend on.
     nodes: Vec<Depths>,
     /// What a map's list depends on.
@@ -161,7 +161,6 @@ impl Vary<'_, '_> {
             From::Output { node, up, .. } => {
                 // what lies deeper than the named node has become a list
                 let around = bit(depth - up + 1).wrapping_sub(1);
-                debug_assert!(self.traces.tasks.len() + self.traces.sources.len() > 0);
                 self.nodes[node.index()] & around
             }
         }

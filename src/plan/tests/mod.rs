@@ -62,3 +62,23 @@ fn the_main_job_is_a_plan() {
         ]
     );
 }
+
+#[test]
+fn types_are_known_where_a_command_is_filled() {
+    let text = r#"
+[task.gen]
+command = "true"
+outputs.list = "list<string>"
+outputs.x = "float"
+[task.use]
+command = "echo $(( {{ gen.x }} + 1 )) x{{ gen.list }}"
+"#;
+    let mut sources = Sources::default();
+    let file = sources.add("p.toml", text);
+    let (_, diagnostics) = check(&crate::lang::reader::read(text, file, "p").0, &given());
+    // the sentences are the expressions' own
+    let said: Vec<(&str, usize)> =
+        diagnostics.iter().map(|d| (d.code, d.primary.as_ref().unwrap().span.start as usize)).collect();
+    let at = |what: &str| text.find(what).unwrap();
+    assert_eq!(said, [("E0208", at("{{ gen.x")), ("E0209", at("{{ gen.list"))]);
+}
