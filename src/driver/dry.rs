@@ -5,6 +5,7 @@ use crate::base::InstanceId;
 use crate::base::text::{and, count, quote};
 use crate::driver::asked::{Asked, Place, forced, memo_over, wanted};
 use crate::driver::early::{self, Lists};
+use crate::driver::history::whys;
 use crate::driver::list;
 use crate::driver::load::load;
 use crate::driver::prepare::{Dry, Workshop};
@@ -47,9 +48,15 @@ pub fn explain(settings: Settings) -> Result<Forecast, Error> {
         }
         forecast.instances.retain(|planned| settings.select.iter().any(|name| named(planned, name)));
     }
+    let home = Place::of(&settings.pipeline)?.home;
+    let mut runs: FxHashMap<u64, FxHashMap<Arc<str>, Arc<str>>> = FxHashMap::default();
     for planned in &mut forecast.instances {
         if let Some((components, made)) = details.remove(&planned.name) {
             planned.components = components;
+            planned.why = made.as_ref().and_then(|made| {
+                let whys = runs.entry(made.run).or_insert_with(|| whys(&home, made.run));
+                whys.get(&planned.name).cloned()
+            });
             planned.made = made;
         }
     }
@@ -225,7 +232,7 @@ fn tell(engine: &Engine, workshop: &Workshop, failures: &FxHashMap<InstanceId, A
             Action::Fail => forecast.counts.fail += 1,
         }
         let node = node.path.clone();
-        forecast.instances.push(Planned { name, node, action, reasons, made: None, components: Vec::new() });
+        forecast.instances.push(Planned { name, node, action, reasons, made: None, why: None, components: Vec::new() });
     }
     (forecast, details)
 }

@@ -134,13 +134,22 @@ fn nothing_yet(pipeline: &Path) -> Error {
     }
 }
 
+/// Why instances of a run ran that had run before, by name: `command changed`. Nothing of a run that is gone.
+pub(super) fn whys(home: &Home, run: u64) -> FxHashMap<Arc<str>, Arc<str>> {
+    match Story::read(home, run) {
+        Ok(story) => story.whys.iter().map(|(instance, why)| (story.name(*instance), why.clone())).collect(),
+        Err(_) => FxHashMap::default(),
+    }
+}
+
 /// A run, read from its folder.
 struct Story {
     stored: StoredPlan,
     fold: Fold,
-    /// Where each attempt's log is.
     /// Of each attempt where its log is, and whether the attempt has ended: until then the log has no end.
     logs: FxHashMap<(InstanceId, u32), (LogRange, bool)>,
+    /// Why instances ran that had run before.
+    whys: FxHashMap<InstanceId, Arc<str>>,
     folder: PathBuf,
     began: Time,
     last: Time,
@@ -160,12 +169,15 @@ impl Story {
         let names: Vec<&str> = stored.select.iter().map(String::as_str).collect();
         let wanted = plan.select(&names).unwrap_or_default();
         let mut fold = Fold::new(plan, &wanted);
-        let mut logs = FxHashMap::default();
+        let (mut logs, mut whys) = (FxHashMap::default(), FxHashMap::default());
         let (mut began, mut last, mut bad) = (None, 0, None);
         dir.read_journal(0, &mut |time, event, list| {
             began.get_or_insert(time);
             last = time;
             match &event {
+                Event::Submitted { instance, why: Some(why), .. } => {
+                    whys.entry(*instance).or_insert_with(|| why.clone());
+                }
                 Event::Started { instance, attempt, log: Some(range) } => {
                     logs.insert((*instance, *attempt), (*range, false));
                 }
@@ -185,7 +197,7 @@ impl Story {
             return Err(Fault::new(FaultKind::Damaged, what).into());
         }
         let holder = lock::holder(&home.lock(&path_of(&stored))).filter(|who| who.run == Some(run));
-        Ok(Self { stored, fold, logs, folder: dir.logs(), began: began.unwrap_or(0), last, run, holder })
+        Ok(Self { stored, fold, logs, whys, folder: dir.logs(), began: began.unwrap_or(0), last, run, holder })
     }
 
     fn name(&self, instance: InstanceId) -> Arc<str> {

@@ -43,6 +43,9 @@ pub struct Planned {
     /// `explain` only: where the cached result comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,
+    /// `explain` only: why it ran then, if it had run before: `command changed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Arc<str>>,
     /// `explain` only: what its key is made of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<Component>,

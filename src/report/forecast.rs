@@ -62,6 +62,9 @@ pub fn explanation(forecast: &Forecast, paint: Paint) -> String {
                 human::plain(&made.host),
                 text::elapsed(made.wall_us / 1000)
             );
+            if let Some(why) = &planned.why {
+                let _ = writeln!(text, "  it ran then because: {}", human::plain(why));
+            }
         }
         if !planned.components.is_empty() {
             let _ = writeln!(text, "  its key is made of");
@@ -254,6 +257,7 @@ mod tests {
             action,
             reasons,
             made: None,
+            why: None,
             components: vec![],
         }
     }
