@@ -21,12 +21,17 @@ fn main() {
             let text = std::fs::read_to_string(&path).unwrap();
             for line in text.lines() {
                 if let Some(reason) = line.trim().strip_prefix("#[ignore = \"needs ") {
-                    *reasons.entry(reason.trim_end_matches("\"]").to_string()).or_default() += 1;
+                    let reason = match reason.trim_end_matches("\"]") {
+                        "mount" => "a mount namespace",
+                        "reflink" => "a file system with reflinks",
+                        other => other,
+                    };
+                    *reasons.entry(reason.to_string()).or_default() += 1;
                 }
             }
         }
     }
     let parts: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} that need {reason}")).collect();
-    let left_out = if parts.is_empty() { "nothing".to_string() } else { format!("tests: {}", parts.join("; ")) };
-    println!("\nleft out: {left_out}. `tests/all` runs everything.");
+    let left_out = if parts.is_empty() { "nothing".to_string() } else { parts.join("; ") };
+    println!("\ntests left out: {left_out}. `tests/all` runs everything.");
 }

@@ -33,6 +33,32 @@ error: there is no `pipeline.toml` in this folder
 }
 
 #[test]
+fn an_input_that_is_not_there() {
+    let text = "[task.a]\ncommand = 'touch ran; cat {{ inputs.reads }}'\ninputs.reads = \"reads.fq\"\n\n\
+                [map.m]\nover = { csv = \"samples.csv\" }\n[map.m.task.b]\ncommand = 'touch ran; echo {{ item.name }}'\n";
+    let project = Project::new(text);
+    project.run("run").shows(str![[r#"
+exit 2
+--- err
+error[E0603]: the input `reads` is not there: `reads.fq`
+ --> pipeline.toml:3:16
+  |
+3 | inputs.reads = "reads.fq"
+  |                ^^^^^^^^^^
+  |
+  = help: a path is relative to the pipeline file's folder; if a task makes the file, declare it among that task's outputs
+
+error[E0602]: `m` has no list: cannot read the list `samples.csv`: no such file or directory
+ --> pipeline.toml:6:16
+  |
+6 | over = { csv = "samples.csv" }
+  |                ^^^^^^^^^^^^^
+
+"#]]);
+    assert!(!project.path("ran").exists() && !project.path(".flowrun/runs/1").exists());
+}
+
+#[test]
 fn an_unknown_key() {
     let text = "[task.a]\ncomand = 'touch ran'\n\n[task.b]\ncommand = 'touch ran'\nresources.cpu = 2\n";
     refused(text, "run").1.shows(str![[r#"

@@ -95,7 +95,7 @@ mod needs_mount {
     use super::*;
 
     #[test]
-    #[ignore = "needs a mount namespace"]
+    #[ignore = "needs mount"]
     fn a_disk_that_a_task_fills() {
         let project = Project::new(&format!(
             "{ONE}\n[task.two]\ncommand = 'head -c 4000000 /dev/zero > {{{{ outputs.big }}}}'\nvars.x = \"{{{{ one.x }}}}\"\n\
@@ -137,7 +137,7 @@ run 2 succeeded: 1 succeeded, 1 cached in [TIME]
     }
 
     #[test]
-    #[ignore = "needs a mount namespace"]
+    #[ignore = "needs mount"]
     fn a_disk_that_is_full_before_the_run() {
         let project = Project::new(ONE);
         std::fs::create_dir(project.path("small")).unwrap();
@@ -164,7 +164,7 @@ ls: cannot access 'ran': No such file or directory
     }
 
     #[test]
-    #[ignore = "needs a mount namespace"]
+    #[ignore = "needs mount"]
     fn a_disk_that_fills_up_during_the_run() {
         // the tasks fill the disk together; flowrun itself must be able to say so, and to go on when there is room
         let project = Project::new(
