@@ -279,12 +279,12 @@ fn check_input(world: &World<'_>, site: &Site<'_>, name: &Name, datum: &Datum, f
         }
         Datum::Map(entries) => found.diagnostics.push(wrong(entries.span, "a table")),
         Datum::List(items) => items.value.iter().for_each(|item| check_input(world, site, name, item, found)),
-        Datum::Text(text) => match world.datum_ty(site, datum) {
-            ty @ (Ty::Bool | Ty::Int | Ty::Float | Ty::Map(_) | Ty::Record(_)) => {
+        Datum::Text(text) => {
+            let ty = world.datum_ty(site, datum);
+            if let Ty::Bool | Ty::Int | Ty::Float | Ty::Map(_) | Ty::Record(_) = ty {
                 found.diagnostics.push(wrong(text.span, ty.described()));
             }
-            _ => {}
-        },
+        }
     }
 }
 
