@@ -5,9 +5,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod conditions;
 mod inputs;
 mod maps;
 mod nested;
+mod results;
+mod resources;
+mod running;
 mod sources;
 
 use common::Project;
