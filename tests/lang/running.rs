@@ -490,7 +490,28 @@ x = "{{ t.x }}"
     assert_eq!(counts(&project, "run --output json -j 1"), (0, 1));
     Project::new("[task.t]\ncommand = 'x'\noutputs.f = { file = \"{{ run.id }}\" }\nwhen = \"{{ attempt == 1 }}\"\n")
         .run("check")
-        .shows(str![[r#""#]]);
+        .shows(str![[r#"
+exit 2
+--- err
+error[E0306]: `run` may not stand in the path of an output
+ --> pipeline.toml:3:26
+  |
+3 | outputs.f = { file = "{{ run.id }}" }
+  |                          ^^^
+  |
+  = help: it may stand in `command`, `argv`, `resources`, `vars` and `env`
+
+error[E0306]: `attempt` may not stand in `when`
+ --> pipeline.toml:4:12
+  |
+4 | when = "{{ attempt == 1 }}"
+  |            ^^^^^^^
+  |
+  = help: it may stand in `command`, `argv`, `resources`, `vars` and `env`
+
+2 mistakes in `pipeline.toml`
+
+"#]]);
 }
 
 #[test]
