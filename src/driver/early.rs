@@ -99,15 +99,14 @@ impl Look<'_> {
             // What cannot be evaluated is said where it is used, with the instance.
             let Ok(asked) = template.eval(&frame) else { continue };
             let Some(message) = self.beyond(name, &asked) else { continue };
-            let source = template.source();
-            let span = source.span_of(0..source.value.len());
+            let span = template.source().span;
             // One place is said once, however many tasks have it from `[resources]`.
             if self.mistakes.iter().any(|d| d.primary.as_ref().is_some_and(|p| p.span == span)) {
                 continue;
             }
             self.mistakes.push(
                 Diagnostic::error(codes::BEYOND_CAPACITY, span, format!("`{}` asks for {message}", node.path))
-                    .label("more than this machine can give")
+                    .label("more than there is")
                     .help("ask for less, or run it where there is more"),
             );
         }
@@ -124,13 +123,13 @@ impl Look<'_> {
             "gpus" => {
                 let held = self.capacity.gpus.len() as u64;
                 let asked = shown.trim().parse().ok().filter(|asked| *asked > held)?;
-                Some(format!("{}, and there are {held}", text::count(asked, "GPU")))
+                Some(format!("{}, and there {}", text::count(asked, "GPU"), are(held)))
             }
             limit => {
                 let at = self.plan.limits.iter().position(|(name, _)| &**name == limit)?;
                 let held = *self.capacity.limits.get(at)?;
                 let asked = shown.trim().parse().ok().filter(|asked: &u64| *asked > held.into())?;
-                Some(format!("{asked} of `{limit}`, and there are {held}"))
+                Some(format!("{asked} of `{limit}`, and there {}", are(held.into())))
             }
         }
     }
@@ -203,6 +202,10 @@ impl Look<'_> {
             NodeKind::Map(map) => self.plan.bodies[map.body].nodes.iter().all(|node| self.declares(*node)),
         }
     }
+}
+
+fn are(count: u64) -> String {
+    if count == 1 { "is 1".to_owned() } else { format!("are {count}") }
 }
 
 /// Whether it reads nothing but params.

@@ -237,9 +237,8 @@ impl<'a> Scene<'a> {
             "gpus" => {
                 self.needs.gpus = whole()?;
                 if self.needs.gpus as usize > capacity.gpus.len() {
-                    let message =
-                        format!("it asks for {} GPUs, and there are {}", self.needs.gpus, capacity.gpus.len());
-                    return Err(refused(message, None));
+                    let asked = text::count(self.needs.gpus.into(), "GPU");
+                    return Err(refused(format!("it asks for {asked}, of {} in all", capacity.gpus.len()), None));
                 }
                 Value::Int(self.needs.gpus.into())
             }
@@ -255,7 +254,7 @@ impl<'a> Scene<'a> {
                 if let Some(at) = self.place.plan.limits.iter().position(|(name, _)| &**name == limit) {
                     let held = capacity.limits.get(at).copied().unwrap_or(self.place.plan.limits[at].1);
                     if asked > held {
-                        return Err(refused(format!("it asks for {asked} of `{limit}`, and there are {held}"), None));
+                        return Err(refused(format!("it asks for {asked} of `{limit}`, of {held} in all"), None));
                     }
                     self.needs.limits[at] = asked;
                 }

@@ -13,6 +13,7 @@ use crate::plan::{NodeKind, Plan};
 use crate::port::{Backend, Entry, Made, Named, Report, Sink, Stat};
 use crossbeam::channel::{Receiver, Sender, after, never, select};
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::AssertUnwindSafe;
@@ -371,6 +372,7 @@ impl Loop<'_> {
     fn show(&mut self, time: Time, events: &[Event]) {
         let engine = &self.session.engine;
         let counts = engine.counts();
+        let events = by_node(engine, events);
         let name = |event: &Event| event.instance().map(|i| engine.name(i)).unwrap_or_default();
         let names: Vec<String> = events.iter().map(name).collect();
         let named: Vec<Named<'_>> = events.iter().zip(&names).map(|(event, name)| Named { event, name }).collect();
@@ -481,6 +483,43 @@ impl Loop<'_> {
             self.store_error.get_or_insert(error);
         }
     }
+}
+
+/// The events with every range taken apart where it reaches into another node: readers name a range by its node.
+fn by_node<'e>(engine: &Engine, events: &'e [Event]) -> Cow<'e, [Event]> {
+    let node = |id: u32| engine.place(InstanceId(id)).node;
+    let range = |event: &Event| match *event {
+        Event::Cached { from, count } | Event::Skipped { from, count } | Event::Cancelled { from, count } => {
+            Some((from.0, count))
+        }
+        _ => None,
+    };
+    // Of one expansion and one node at both ends, hence everywhere.
+    let end = |id: u32| (engine.place(InstanceId(id)).scope, node(id));
+    let whole = |event: &Event| range(event).is_none_or(|(from, count)| end(from) == end(from + count - 1));
+    if events.iter().all(whole) {
+        return Cow::Borrowed(events);
+    }
+    let mut apart = Vec::with_capacity(events.len() + 8);
+    for event in events {
+        let Some((mut from, count)) = range(event) else {
+            apart.push(event.clone());
+            continue;
+        };
+        let end = from + count;
+        while from < end {
+            let this = node(from);
+            let next = (from + 1..end).find(|id| node(*id) != this).unwrap_or(end);
+            let (first, count) = (InstanceId(from), next - from);
+            apart.push(match event {
+                Event::Cached { .. } => Event::Cached { from: first, count },
+                Event::Skipped { .. } => Event::Skipped { from: first, count },
+                _ => Event::Cancelled { from: first, count },
+            });
+            from = next;
+        }
+    }
+    Cow::Owned(apart)
 }
 
 fn signal_name(signal: i32) -> &'static str {

@@ -1,7 +1,7 @@
 //! `when`, and who is skipped with what is skipped.
 
 use crate::common::Project;
-use crate::{outputs, ran};
+use crate::{failure, outputs, ran};
 use serde_json::json;
 use snapbox::str;
 
@@ -35,7 +35,8 @@ outputs
   y = null
 run 1 succeeded: 2 skipped in [TIME]
 --- err
-[2/2] skipped   maybe  2 instances
+[2/2] skipped   maybe
+[2/2] skipped   reader
 
 "#]]);
     assert_eq!(ran(&project), Vec::<String>::new());
@@ -121,7 +122,8 @@ run 0 · cached 3 · unknown 0
 
 #[test]
 fn what_is_no_condition() {
-    let text = |when: &str| format!("[params.n]\ntype = \"json\"\ndefault = 1\n[task.t]\nwhen = {when}\ncommand = 'true'\n");
+    let text =
+        |when: &str| format!("[params.n]\ntype = \"json\"\ndefault = 1\n[task.t]\nwhen = {when}\ncommand = 'true'\n");
     Project::new(&text("\"{{ params.n }}\"")).run("run").shows(str![[r#"
 exit 1
 --- out
@@ -249,7 +251,7 @@ command = 'echo named {{ m.t.x }} >> ran'
 [task.tolerant]
 command = 'echo tolerant {{ m.t.x | default([], true) | length }} >> ran'
 [task.later]
-after = ["m"]
+after = ["m", "tolerant"]
 command = 'echo later >> ran'
 "#,
     );
@@ -258,7 +260,8 @@ exit 0
 --- out
 run 1 succeeded: 2 succeeded, 1 skipped in [TIME]
 --- err
-[1/3] skipped   m  2 instances
+[1/3] skipped   m
+[1/3] skipped   named
 [1/3] started   tolerant  it declares no output
 [2/3] done      tolerant  [TIME]
 [2/3] started   later  it declares no output
@@ -311,50 +314,38 @@ sum = "{{ reader.x }}"
 
 #[test]
 fn null_in_a_command_fails_and_names_the_way_out() {
-    let project = Project::new(
-        r#"
+    let failed = |task: &str| {
+        let project = Project::new(&format!(
+            r#"
 [map.m]
-over = { range = [0, 2] }
+over = {{ range = [0, 2] }}
 [map.m.task.odd]
-when = "{{ item % 2 == 1 }}"
-command = 'echo "x={{ item }}" >> "$FLOWRUN_OUTPUT"'
+when = "{{{{ item % 2 == 1 }}}}"
+command = 'echo "x={{{{ item }}}}" >> "$FLOWRUN_OUTPUT"'
 outputs.x = "int"
-[task.list]
-command = 'echo {{ m.odd.x }}'
-[task.one]
-command = 'echo {{ m.odd.x[0] }}'
-[task.text]
-env.X = "{{ m.odd.x[0] }}"
-command = 'echo'
-"#,
-    );
-    project.run("run -j 1 --keep-going").shows(str![[r#"
-exit 1
---- out
-failed text
-  `env.X`: the value of `m.odd.x[0]` is null
-  help: write `| default('x', true)` behind it, with what shall stand there
-        instead
-
-failed one
-  `command`: the value of `m.odd.x[0]` is null
-  help: write `| default('x', true)` behind it, with what shall stand there
-        instead
-
-failed list
-  `command`: the value of `m.odd.x` is a list that holds null
-  help: write `| reject('none')` behind it to leave nulls out
-
-run 1: 3 failed, 1 succeeded, 1 skipped in [TIME]
-failed list: `command`: the value of `m.odd.x` is a list that holds null
---- err
-[0/5] listed    m  2 items
-[1/5] skipped   m[0].odd
-[1/5] started   m[1].odd
-[2/5] done      m[1].odd  [TIME]
-[3/5] failed    list  `command`: the value of `m.odd.x` is a list that holds null
-[4/5] failed    one  `command`: the value of `m.odd.x[0]` is null
-[5/5] failed    text  `env.X`: the value of `m.odd.x[0]` is null
+[task.t]
+{task}
+"#
+        ));
+        failure(&project, "run --output json")
+    };
+    let all = [
+        failed("command = 'echo {{ m.odd.x }}'"),
+        failed("command = 'echo {{ m.odd.x[0] }}'"),
+        failed("argv = ['echo', '{{ m.odd.x }}']"),
+        failed("argv = ['echo', 'x{{ m.odd.x[0] }}']"),
+        failed("command = 'echo'\nenv.X = '{{ m.odd.x[0] }}'"),
+        failed("command = 'echo'\ninputs.x = '{{ m.odd.x[0] }}.txt'"),
+        failed("command = 'echo'\noutputs.x = { file = '{{ m.odd.x[0] }}.txt' }"),
+    ];
+    snapbox::Assert::new().action_env("SNAPSHOTS").eq(all.join("\n") + "\n", str![[r#"
+prepare: `command`: the value of `m.odd.x` is a list that holds null | write `| reject('none')` behind it to leave nulls out
+prepare: `command`: the value of `m.odd.x[0]` is null | write `| default('x', true)` behind it, with what shall stand there instead
+prepare: `argv[1]`: the value of `m.odd.x` is a list that holds null | write `| reject('none')` behind it to leave nulls out
+prepare: `argv[1]`: the value of `m.odd.x[0]` is null | write `| default('x', true)` behind it, with what shall stand there instead
+prepare: `env.X`: the value of `m.odd.x[0]` is null | write `| default('x', true)` behind it, with what shall stand there instead
+prepare: `inputs.x`: the value of `m.odd.x[0]` is null | write `| default('x', true)` behind it, with what shall stand there instead
+prepare: `outputs.x`: the value of `m.odd.x[0]` is null | write `| default('x', true)` behind it, with what shall stand there instead
 
 "#]]);
 }

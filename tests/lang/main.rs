@@ -9,8 +9,8 @@ mod conditions;
 mod inputs;
 mod maps;
 mod nested;
-mod results;
 mod resources;
+mod results;
 mod running;
 mod sources;
 
@@ -28,6 +28,15 @@ fn outputs(project: &Project) -> Value {
 fn counts(project: &Project, line: &str) -> (u64, u64) {
     let counts = project.run(line).exits(0).json()["counts"].clone();
     (counts["succeeded"].as_u64().unwrap(), counts["cached"].as_u64().unwrap())
+}
+
+/// Why the run failed: the cause of its first failure, the sentence and the way out.
+#[track_caller]
+fn failure(project: &Project, line: &str) -> String {
+    let said = project.run(line).exits(1).json();
+    let text = |name: &str| said["failures"][0][name].as_str().unwrap_or_default().to_string();
+    let help = if text("help").is_empty() { String::new() } else { format!(" | {}", text("help")) };
+    common::redacted(&format!("{}: {}{help}", text("cause"), text("message")), project.dir())
 }
 
 /// The lines that tasks appended to `ran` since the last call, sorted.

@@ -17,7 +17,7 @@ command = 'echo {{ resources.cpus }}'
 outputs.n = { type = "int", from = "stdout" }
 [task.own]
 resources.cpus = 1
-command = 'echo {{ resources.cpus }}'
+command = 'printf {{ resources.cpus }}'
 outputs.n = { type = "int", from = "stdout" }
 [map.m]
 over = [2]
@@ -82,59 +82,71 @@ fn memory_beyond_the_machine_is_said_before_anything_runs() {
     };
     let project = Project::new(&text("\"800TiB\""));
     let assert = snapbox::Assert::new().action_env("SNAPSHOTS");
-    assert.eq(shows(project.run("run")), str![[r#"
+    assert.eq(
+        shows(project.run("run")),
+        str![[r#"
 exit 2
 --- err
 error[E0601]: `t` asks for 800TiB of memory, and there are [SIZE]
- --> pipeline.toml:8:21
+ --> pipeline.toml:8:20
   |
 8 | resources.memory = "800TiB"
-  |                     ^^^^^^ more than this machine can give
+  |                    ^^^^^^^^ more than there is
   |
   = help: ask for less, or run it where there is more
 
-"#]]);
+"#]],
+    );
     assert!(!project.path("ran").exists());
     let project = Project::new(&text("\"{{ params.m }}\""));
-    assert.eq(shows(project.run("run")), str![[r#"
+    assert.eq(
+        shows(project.run("run")),
+        str![[r#"
 exit 2
 --- err
 error[E0601]: `t` asks for 900TiB of memory, and there are [SIZE]
- --> pipeline.toml:8:21
+ --> pipeline.toml:8:20
   |
 8 | resources.memory = "{{ params.m }}"
-  |                     ^^^^^^^^^^^^^^ more than this machine can give
+  |                    ^^^^^^^^^^^^^^^^ more than there is
   |
   = help: ask for less, or run it where there is more
 
-"#]]);
-    assert.eq(shows(project.run("plan")), str![[r#"
+"#]],
+    );
+    assert.eq(
+        shows(project.run("plan")),
+        str![[r#"
 exit 2
 --- err
 error[E0601]: `t` asks for 900TiB of memory, and there are [SIZE]
- --> pipeline.toml:8:21
+ --> pipeline.toml:8:20
   |
 8 | resources.memory = "{{ params.m }}"
-  |                     ^^^^^^^^^^^^^^ more than this machine can give
+  |                    ^^^^^^^^^^^^^^^^ more than there is
   |
   = help: ask for less, or run it where there is more
 
-"#]]);
+"#]],
+    );
     assert!(!project.path("ran").exists());
     let project = Project::new(&text("\"{{ params.m }}\""));
     project.run("run -- --m 1MiB").exits(0);
-    assert.eq(shows(Project::new(&text("\"{{ 900 * 1024 ** 4 }}\"")).run("run")), str![[r#"
+    assert.eq(
+        shows(Project::new(&text("\"{{ 900 * 1024 ** 4 }}\"")).run("run")),
+        str![[r#"
 exit 2
 --- err
 error[E0601]: `t` asks for 900 TiB of memory, and there are [SIZE]
- --> pipeline.toml:8:21
+ --> pipeline.toml:8:20
   |
 8 | resources.memory = "{{ 900 * 1024 ** 4 }}"
-  |                     ^^^^^^^^^^^^^^^^^^^^^ more than this machine can give
+  |                    ^^^^^^^^^^^^^^^^^^^^^^^ more than there is
   |
   = help: ask for less, or run it where there is more
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
@@ -257,22 +269,22 @@ command = 'echo {{ resources.time }} > quick.txt'
 resources.time = "1h"
 "#,
     );
-    project.run("run --keep-going -j 1").shows(str![[r#"
+    project.run("run quick").exits(0);
+    project.run("run slow").shows(str![[r#"
 exit 1
 --- out
 failed slow
   stopped: it ran longer than its `time`, [TIME]
   | begun
   help: give it more with `resources.time`
-  log: flowrun log slow --run 1
+  log: flowrun log slow --run 2
 
-run 1: 1 failed, 1 succeeded in [TIME]
+run 2: 1 failed in [TIME]
 failed slow: stopped: it ran longer than its `time`, [TIME]
 --- err
-[0/2] started   slow  it declares no output
-[1/2] failed    slow  stopped: it ran longer than its `time`, [TIME]
-[1/2] started   quick  it declares no output
-[2/2] done      quick  [TIME]
+[0/1] started   slow  it declares no output
+[1/1] failed    slow  stopped: it ran longer than its `time`, [TIME]
+nothing new starts: `slow` failed
 
 "#]]);
     assert_eq!(project.read("quick.txt"), "3600\n");
@@ -304,7 +316,8 @@ none_of_them = "{{ none_of_them.ids }}"
     );
     let mut command = project.command(["run", "-j", "8", "--output", "json"]);
     let said = project.said(command.env("CUDA_VISIBLE_DEVICES", "3,5")).exits(0).json();
-    let ids: BTreeSet<&str> = said["outputs"]["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    let ids: BTreeSet<&str> =
+        said["outputs"]["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
     assert_eq!(ids, BTreeSet::from(["3", "5"]));
     assert_eq!(most(&project), 2);
     assert_eq!(said["outputs"]["both"], "2:3,5");
@@ -313,11 +326,11 @@ none_of_them = "{{ none_of_them.ids }}"
     project.said(command.env("CUDA_VISIBLE_DEVICES", "3")).shows(str![[r#"
 exit 2
 --- err
-error[E0601]: `both` asks for 2 GPUs, and there are 1
+error[E0601]: `both` asks for 2 GPUs, and there is 1
  --> pipeline.toml:9:18
   |
 9 | resources.gpus = 2
-  |                  ^ more than this machine can give
+  |                  ^ more than there is
   |
   = help: ask for less, or run it where there is more
 
@@ -366,10 +379,10 @@ error[E0405]: 4 of `licences` can never be given: there are 3
 exit 2
 --- err
 error[E0601]: `t` asks for 4 of `licences`, and there are 3
- --> pipeline.toml:4:23
+ --> pipeline.toml:4:22
   |
 4 | resources.licences = "{{ 2 + 2 }}"
-  |                       ^^^^^^^^^^^ more than this machine can give
+  |                      ^^^^^^^^^^^^^ more than there is
   |
   = help: ask for less, or run it where there is more
 

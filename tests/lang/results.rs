@@ -1,7 +1,7 @@
 //! `outputs`: values of every type, standard output, files and folders.
 
 use crate::common::Project;
-use crate::{counts, outputs, ran};
+use crate::{counts, failure, outputs, ran};
 use serde_json::{Value, json};
 use snapbox::str;
 
@@ -21,9 +21,7 @@ fn given(ty: &str, lines: &str) -> Value {
 
 /// What is said when the value is not of the type.
 fn refused(ty: &str, lines: &str) -> String {
-    let said = value(ty, lines).run("run --output json").exits(1).json();
-    let failure = &said["failures"][0];
-    format!("{}: {}", failure["cause"].as_str().unwrap(), failure["message"].as_str().unwrap())
+    failure(&value(ty, lines), "run --output json")
 }
 
 #[test]
@@ -66,20 +64,20 @@ fn values_of_another_type() {
         refused("int", ""),
     ];
     snapbox::Assert::new().action_env("SNAPSHOTS").eq(all.join("\n") + "\n", str![[r#"
-output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: the value is a float (`2.5`), not an int
-output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: `many` is not an int
-output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: `` is not an int
-output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: the value is a float (`100000000000000000000`), not an int
-output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: the value is a string (`1`), not a float
-output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: `yes` is not a bool: write `true` or `false`
-output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: element 1 is a string (`two`), not an int
-output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: element 1 is a list, not an int
-output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: field `a` is null, not an int
-output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: `[1,` is not JSON: EOF while parsing a value at line 1 column 3; text needs its quotes, as in `"text"`
-output invalid: line 1 of $FLOWRUN_OUTPUT gives `y`, which is not declared
-output invalid: line 2 of $FLOWRUN_OUTPUT gives `z`, which is not declared
-output invalid: line 2 of $FLOWRUN_OUTPUT is `no equals sign`, not `name=value`
-output missing: the output `x` (int) was not written to $FLOWRUN_OUTPUT
+output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: the value is a float (`2.5`), not an int | `x` is declared as `int`
+output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: `many` is not an int | `x` is declared as `int`
+output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: `` is not an int | `x` is declared as `int`
+output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: the value is a float (`[DIGEST]`), not an int | `x` is declared as `int`
+output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: the value is a string (`1`), not a float | `x` is declared as `float`
+output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: `yes` is not a bool: write `true` or `false` | `x` is declared as `bool`
+output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: element 1 is a string (`two`), not an int | `x` is declared as `list<int>`
+output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: element 1 is a list, not an int | `x` is declared as `list<int>`
+output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: field `a` is null, not an int | `x` is declared as `map<int>`
+output invalid: the output `x`, line 1 of $FLOWRUN_OUTPUT: `[1,` is not JSON: EOF while parsing a value at line 1 column 3; text needs its quotes, as in `"text"` | `x` is declared as `json`
+output invalid: line 1 of $FLOWRUN_OUTPUT gives `y`, which is not declared | declare it: `outputs.y = "string"`
+output invalid: line 2 of $FLOWRUN_OUTPUT gives `z`, which is not declared | declare it: `outputs.z = "string"`
+output invalid: line 2 of $FLOWRUN_OUTPUT is `no equals sign`, not `name=value` | write one value a line; a JSON value may not be spread over lines
+output missing: the output `x` (int) was not written to $FLOWRUN_OUTPUT | `echo "x=…" >> "$FLOWRUN_OUTPUT"`
 
 "#]]);
 }
@@ -109,12 +107,10 @@ json = "{{ json.x }}"
 empty = "{{ empty.x }}"
 "#,
     );
-    assert_eq!(
-        outputs(&project),
-        json!({ "t": "two\nlines ", "n": 1, "quoted": "a\tb", "json": [1, 2], "empty": "" })
-    );
+    assert_eq!(outputs(&project), json!({ "t": "two\nlines ", "n": 1, "quoted": "a\tb", "json": [1, 2], "empty": "" }));
     assert_eq!(counts(&project, "run --output json"), (0, 4));
-    Project::new("[task.t]\ncommand = 'echo x'\noutputs.x = { type = \"int\", from = \"stdout\" }\n").run("run").shows(str![[r#"
+    Project::new("[task.t]\ncommand = 'echo x'\noutputs.x = { type = \"int\", from = \"stdout\" }\n").run("run").shows(
+        str![[r#"
 exit 1
 --- out
 failed t
@@ -130,8 +126,10 @@ failed t: the output `x`, standard output: `x` is not an int
 [1/1] failed    t  the output `x`, standard output: `x` is not an int
 nothing new starts: `t` failed
 
-"#]]);
-    Project::new("[task.t]\ncommand = 'echo x'\noutputs.x = { type = \"int\", from = \"stdin\" }\n").run("run").shows(str![[r#"
+"#]],
+    );
+    Project::new("[task.t]\ncommand = 'echo x'\noutputs.x = { type = \"int\", from = \"stdin\" }\n").run("run").shows(
+        str![[r#"
 exit 2
 --- err
 error[E0117]: `stdin` is no place to read a value from
@@ -142,7 +140,8 @@ error[E0117]: `stdin` is no place to read a value from
   |
   = help: write `from = "stdout"`, or leave `from` out: then it is `$FLOWRUN_OUTPUT`
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
@@ -220,11 +219,13 @@ outputs.fai = { file = "out/{{ item }}.fa.fai" }
 
 #[test]
 fn a_command_may_write_the_path_itself() {
-    let project = Project::new("[task.t]\ncommand = 'mkdir -p out; echo x > out/x'\noutputs.f = { file = \"out/x\" }\n");
+    let project =
+        Project::new("[task.t]\ncommand = 'mkdir -p out; echo x > out/x'\noutputs.f = { file = \"out/x\" }\n");
     project.run("run").exits(0);
     assert_eq!(counts(&project, "run --output json"), (0, 1));
-    let project =
-        Project::new("[task.t]\ncommand = 'echo x > out/x; echo x > {{ outputs.f }}'\noutputs.f = { file = \"out/x\" }\n");
+    let project = Project::new(
+        "[task.t]\ncommand = 'echo x > out/x; echo x > {{ outputs.f }}'\noutputs.f = { file = \"out/x\" }\n",
+    );
     project.run("run").shows(str![[r#"
 exit 1
 --- out
@@ -244,7 +245,8 @@ nothing new starts: `t` failed
 
 #[test]
 fn an_output_that_is_no_file() {
-    Project::new("[task.t]\ncommand = 'mkdir {{ outputs.f }}'\noutputs.f = { file = \"x\" }\n").run("run").shows(str![[r#"
+    Project::new("[task.t]\ncommand = 'mkdir {{ outputs.f }}'\noutputs.f = { file = \"x\" }\n").run("run").shows(str![
+        [r#"
 exit 1
 --- out
 failed t
@@ -258,7 +260,8 @@ failed t: the output `f`: `x` is a directory, not a file
 [1/1] failed    t  the output `f`: `x` is a directory, not a file
 nothing new starts: `t` failed
 
-"#]]);
+"#]
+    ]);
     Project::new("[task.t]\ncommand = 'rmdir {{ outputs.f }}; echo > {{ outputs.f }}'\noutputs.f = { dir = \"x\" }\n")
         .run("run")
         .shows(str![[r#"
@@ -375,7 +378,10 @@ error[E0303]: the task `t` declares no output `count`
 1 mistake in `pipeline.toml`
 
 "#]]);
-    project.write("pipeline.toml", "[task.t]\ncommand = 'echo \"count=1\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.cuont = \"int\"\n");
+    project.write(
+        "pipeline.toml",
+        "[task.t]\ncommand = 'echo \"count=1\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.cuont = \"int\"\n",
+    );
     project.run("run").shows(str![[r#"
 exit 1
 --- out
@@ -412,49 +418,73 @@ text = "n={{ t.x[0] }}"
 null = "{{ t.x[3] }}"
 bool = "{{ t.x[4].k }}"
 file = "{{ t.f }}"
-all = "{{ t }}"
 list = ["{{ t.x[0] + 1 }}", "plain", 3]
 table = { inner = "{{ params.p.a }}", deep = ["{{ t.x[2] | upper }}"] }
 plain = 7
 "#,
     );
     project.run("run --output json").shows(str![[r#"
-exit 2
+exit 0
 --- out
-{"diagnostics": [{"code": "E0304", "message": "`t` is a task, not a value", "file": "pipeline.toml", "line": 17, "column": 11, "help": "read one of its outputs: `t.x`", "severity": "error"}]}
+{"run": 1, "state": "succeeded", "outputs": {"whole": [1, 2.0, "three", null, {"k": true}], "int": 1, "float": 2.0, "text": "n=1", "null": null, "bool": true, "file": "f.txt", "list": [2, "plain", 3], "table": {"inner": 1, "deep": ["THREE"]}, "plain": 7}, "counts": {"succeeded": 1, "cached": 0, "failed": 0, "ignored": 0, "skipped": 0, "cancelled": 0}, "wall_s": [TIME], "failures": []}
 --- err
-error[E0304]: `t` is a task, not a value
-  --> pipeline.toml:17:11
-   |
-17 | all = "{{ t }}"
-   |           ^
-   |
-   = help: read one of its outputs: `t.x`
+[0/1] started   t
+[1/1] done      t  [TIME]
+outputs
+  whole = [1, 2.0, "three", null, {"k": true}]
+  int   = 1
+  float = 2.0
+  text  = "n=1"
+  null  = null
+  bool  = true
+  file  = "f.txt"
+  list  = [2, "plain", 3]
+  table = {"inner": 1, "deep": ["THREE"]}
+  plain = 7
+run 1 succeeded: 1 succeeded in [TIME]
 
 "#]]);
     project.run("run -j 1").shows(str![[r#"
-exit 2
+exit 0
+--- out
+outputs
+  whole = [1, 2.0, "three", null, {"k": true}]
+  int   = 1
+  float = 2.0
+  text  = "n=1"
+  null  = null
+  bool  = true
+  file  = "f.txt"
+  list  = [2, "plain", 3]
+  table = {"inner": 1, "deep": ["THREE"]}
+  plain = 7
+run 2 succeeded: 1 cached in [TIME]
 --- err
-error[E0304]: `t` is a task, not a value
-  --> pipeline.toml:17:11
-   |
-17 | all = "{{ t }}"
-   |           ^
-   |
-   = help: read one of its outputs: `t.x`
+[1/1] cached    t
 
 "#]]);
     project.edit("pipeline.toml", "plain = 7", "plain = \"{{ t.x[9].y }}\"");
     project.run("run -j 1").shows(str![[r#"
-exit 2
+exit 1
+--- out
+failed outputs.plain
+  `t.x[9]` is undefined
+  help: give it a value with `| default('x')`
+
+outputs
+  whole = [1, 2.0, "three", null, {"k": true}]
+  int   = 1
+  float = 2.0
+  text  = "n=1"
+  null  = null
+  bool  = true
+  file  = "f.txt"
+  list  = [2, "plain", 3]
+  table = {"inner": 1, "deep": ["THREE"]}
+run 3: 1 cached in [TIME]
+failed outputs.plain: `t.x[9]` is undefined
 --- err
-error[E0304]: `t` is a task, not a value
-  --> pipeline.toml:17:11
-   |
-17 | all = "{{ t }}"
-   |           ^
-   |
-   = help: read one of its outputs: `t.x`
+[1/1] cached    t
 
 "#]]);
 }

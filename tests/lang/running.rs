@@ -2,7 +2,7 @@
 //! `after`, `priority`.
 
 use crate::common::Project;
-use crate::{counts, outputs, ran};
+use crate::{counts, failure, outputs, ran};
 use serde_json::json;
 use snapbox::str;
 
@@ -418,42 +418,18 @@ outputs.file = { file = "out/t.txt" }
     let at = project.dir().canonicalize().unwrap().display().to_string();
     assert_eq!(project.read("out/t.txt"), format!("{at}/sub/folder\nlocal\nown\n{at}/own.txt\n"));
     project.edit("pipeline.toml", "sub/{{ 'folder' }}", "nowhere");
-    project.run("run").shows(str![[r#"
-exit 1
---- out
-failed t
-  cannot start in the folder `[PROJECT]/nowhere`: no such file
-  or directory
-
-run 2: 1 failed in [TIME]
-failed t: cannot start in the folder `[PROJECT]/nowhere`: no such file or directory
---- err
-[0/1] started   t  workdir changed
-[1/1] failed    t  cannot start in the folder `[PROJECT]/nowhere`: no such file or directory
-nothing new starts: `t` failed
-
-"#]]);
+    let expected = "not started: cannot start in the folder `[PROJECT]/nowhere`: no such file or directory";
+    assert_eq!(failure(&project, "run --output json"), expected);
     project.edit("pipeline.toml", "\"nowhere\"", "\"own.txt\"");
-    project.run("run").shows(str![[r#"
-exit 1
---- out
-failed t
-  cannot start in the folder `[PROJECT]/own.txt`: not a
-  directory
-
-run 3: 1 failed in [TIME]
-failed t: cannot start in the folder `[PROJECT]/own.txt`: not a directory
---- err
-[0/1] started   t  workdir changed
-[1/1] failed    t  cannot start in the folder `[PROJECT]/own.txt`: not a directory
-nothing new starts: `t` failed
-
-"#]]);
+    let expected = "not started: cannot start in the folder `[PROJECT]/own.txt`: not a directory";
+    assert_eq!(failure(&project, "run --output json"), expected);
 }
 
 #[test]
 fn scripts_are_found_from_the_workdir() {
-    let project = Project::new("[task.t]\nworkdir = \"sub\"\ncommand = 'sh go.sh'\noutputs.x = { type = \"string\", from = \"stdout\" }\n");
+    let project = Project::new(
+        "[task.t]\nworkdir = \"sub\"\ncommand = 'sh go.sh'\noutputs.x = { type = \"string\", from = \"stdout\" }\n",
+    );
     project.write("sub/go.sh", "echo one\n").write("go.sh", "echo wrong\n");
     project.run("run").exits(0);
     project.write("go.sh", "echo still wrong\n");
@@ -568,22 +544,39 @@ error[E0301]: there is no node `c` here
 fn priority_breaks_ties() {
     let project = Project::new(
         r#"
+[task.begin]
+command = 'true'
+[task.hog]
+# the others are prepared meanwhile
+command = 'until [ -e begun ]; do sleep 0.01; done; sleep 0.3'
+[task.mark]
+after = ["begin"]
+command = 'touch begun'
 [task.a]
+after = ["mark"]
 command = 'echo a >> ran'
+resources.cpus = 2
 [task.b]
+after = ["mark"]
 priority = 5
 command = 'echo b >> ran'
+resources.cpus = 2
 [task.c]
+after = ["mark"]
 priority = -1
 command = 'echo c >> ran'
+resources.cpus = 2
 [task.d]
+after = ["mark"]
 command = 'echo d >> ran'
+resources.cpus = 2
 [task.e]
 after = ["d"]
 command = 'echo e >> ran'
+resources.cpus = 2
 "#,
     );
-    project.run("run -j 1").exits(0);
+    project.run("run -j 2").exits(0);
     // First the greatest priority, then the longest path, then the order of the file.
     assert_eq!(project.lines("ran"), ["b", "d", "a", "e", "c"]);
 }
