@@ -89,14 +89,6 @@ fn a_wrong_type() {
     refused(text, "run").1.shows(str![[r#"
 exit 2
 --- err
-error[E0502]: the param `n` needs a value
- --> pipeline.toml:1:9
-  |
-1 | [params.n]
-  |         ^ an int without a default
-  |
-  = help: give it one, `-p n=VALUE`, or a `default`
-
 error[E0112]: `default` of `n` does not fit its type: the value is a string (`three`), not an int
  --> pipeline.toml:3:11
   |
@@ -407,7 +399,7 @@ fn a_resource_that_no_backend_can_give() {
     let project = Project::new(text);
     let said = project.run("run").exits(2).text();
     let asked = "error[E0601]: `a` asks for 900TiB of memory, and there are ";
-    assert!(said.starts_with(&format!("exit 2\n--- err\n{asked}")) && said.contains("pipeline.toml:3:21"), "{said}");
+    assert!(said.starts_with(&format!("exit 2\n--- err\n{asked}")) && said.contains("pipeline.toml:3:20"), "{said}");
     assert!(!project.path("ran").exists());
 }
 

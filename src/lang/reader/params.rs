@@ -23,13 +23,17 @@ impl Reader<'_> {
         // a type that cannot be read says nothing about the values
         let Some(ty) = ty else {
             let ty = Spanned { value: Type::Json, span: name.span };
-            return ParamDecl { name, ty, default: None, min: None, max: None, choices: None, help };
+            let default = given.map(|datum| stand_in(&datum));
+            return ParamDecl { name, ty, default, min: None, max: None, choices: None, help };
         };
         let reports = self.diagnostics.len();
         let min = self.bound(&table, "min", &name, &ty.value);
         let max = self.bound(&table, "max", &name, &ty.value);
         let choices = self.choices(&table, &name, &ty.value);
-        let default = given.and_then(|datum| self.typed("default", &datum, &name, &ty.value));
+        let default = given.map(|datum| {
+            let typed = self.typed("default", &datum, &name, &ty.value);
+            typed.unwrap_or_else(|| stand_in(&datum))
+        });
         let param = ParamDecl { name, ty, default, min, max, choices, help };
         // bounds that are wrong themselves rule nothing
         if self.diagnostics[reports..].iter().all(|d| d.severity == Severity::Warning) {
@@ -138,6 +142,11 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// For a default that was refused: the param has one, so that nobody asks for a value as well. Nothing runs anyway.
+fn stand_in(default: &Datum) -> Spanned<Value> {
+    Spanned { value: Value::Null, span: default.span() }
 }
 
 /// What rules a value of the param's type out, and where that is written.
