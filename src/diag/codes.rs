@@ -78,6 +78,7 @@ codes! {
     OVER_LIMIT = "E0405", "more of a limited resource than there is";
     NOTHING_TO_CACHE = "E0406", "`cache = true` on a task without outputs (a warning)";
     UNKNOWN_NODE = "E0407", "a selection that names no node";
+    NO_PLACE = "E0408", "an output's path where no output may stand";
 
     // 05xx: params and the command line
     UNKNOWN_PARAM = "E0501", "a value for a param that the pipeline does not have";

@@ -37,7 +37,8 @@ pub fn load(pipeline: &Path, params: &Params, complete: bool) -> Result<Loaded, 
         value: word.value.as_ref().map(|value| value.as_bytes().to_vec()),
         typed: word.typed.clone(),
     };
-    let given = Given { files, words: params.words.iter().map(word).collect(), complete, project: folder_of(pipeline) };
+    let words = params.words.iter().map(word).collect();
+    let given = Given { files, words, complete, project: folder_of(pipeline), pipeline: name_of(pipeline) };
     build(&pipeline.display().to_string(), text, pipeline, &given)
 }
 
@@ -48,7 +49,8 @@ pub fn load_stored(stored: &StoredPlan) -> Result<Loaded, Error> {
     let files = vec![ParamFile { name: "plan.json".to_owned(), text: Value::map(params).to_json() }];
     let path = PathBuf::from(OsStr::from_bytes(stored.pipeline.as_bytes().unwrap_or_default()));
     // A param without a value is null then as it was before.
-    let given = Given { files, words: Vec::new(), complete: false, project: folder_of(&path) };
+    let given =
+        Given { files, words: Vec::new(), complete: false, project: folder_of(&path), pipeline: name_of(&path) };
     build(&name, text, &path, &given)
 }
 
@@ -87,6 +89,11 @@ fn kept(plan: &Plan, sources: &Sources, path: &Path) -> StoredPlan {
 fn folder_of(pipeline: &Path) -> Option<Arc<str>> {
     let folder = pipeline.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     folder.canonicalize().ok()?.to_str().map(Arc::from)
+}
+
+/// The name of a pipeline file in its folder.
+fn name_of(pipeline: &Path) -> Option<Arc<str>> {
+    pipeline.file_name()?.to_str().map(Arc::from)
 }
 
 /// A file that the user named, as text.

@@ -189,9 +189,13 @@ impl<'a> Scene<'a> {
         let output = &self.task.outputs[at];
         let (OutputKind::File(template) | OutputKind::Dir(template)) = &output.kind else { return Ok(()) };
         let name = &output.name;
-        let path = template.eval_text(&self.frame).map_err(|e| self.failure(&format!("outputs.{name}"), e))?;
+        let mut path = template.eval_text(&self.frame).map_err(|e| self.failure(&format!("outputs.{name}"), e))?;
+        let is_dir = matches!(output.kind, OutputKind::Dir(_));
+        while is_dir && path.ends_with(b"/") {
+            path.pop();
+        }
         let file_name = Path::new(OsStr::from_bytes(&path)).file_name();
-        if file_name.is_none() || path.contains(&0) {
+        if file_name.is_none() || path.contains(&0) || path.ends_with(b"/") {
             let shown = String::from_utf8_lossy(&path);
             return Err(refused(format!("the path of the output `{name}` names no file: `{shown}`"), None));
         }

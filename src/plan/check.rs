@@ -62,7 +62,7 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
     let (output_names, output_reads) = g.finish(&mut found);
 
     let project = given.project.as_deref();
-    let declared = edges::by_paths(&world, &params, project, &mut found);
+    let declared = edges::by_paths(&world, &params, given, &mut found);
     let order = order::find(&world, &mut found);
     if let Some(order) = &order {
         vary::check(&world, &nodes, &traces, &order.points, &mut found);

@@ -3,6 +3,7 @@
 use super::declare::{What, World};
 use super::gather::{Edge, Findings, Why};
 use super::model::{From, Local, Param};
+use super::params::Given;
 use super::paths::{Index, Match, Pattern, is_glob};
 use super::resolve::{Site, Target};
 use super::words::Place;
@@ -13,6 +14,9 @@ use crate::lang::expr::{Known, Template, Use};
 use crate::lang::model::{Datum, OutputKind, Source, TaskDecl, Text};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
+
+/// The folder in a project that is not a task's.
+const STATE: &str = ".flowrun";
 
 /// A declared path.
 struct Producer {
@@ -30,7 +34,8 @@ struct Consumer {
 }
 
 /// Finds paths that two tasks declare, and edges from those who declare a path to those who read it.
-pub(super) fn by_paths(world: &World<'_>, params: &[Param], project: Option<&str>, found: &mut Findings) -> Declared {
+pub(super) fn by_paths(world: &World<'_>, params: &[Param], given: &Given, found: &mut Findings) -> Declared {
+    let project = given.project.as_deref();
     let mut paths =
         Paths { world, params, project, producers: Vec::new(), consumers: Vec::new(), holes: RefCell::default() };
     for (id, decl) in world.nodes.iter() {
@@ -44,6 +49,7 @@ pub(super) fn by_paths(world: &World<'_>, params: &[Param], project: Option<&str
     }
     let Paths { producers, consumers, .. } = paths;
     duplicates(world, &producers, found);
+    found.diagnostics.extend(producers.iter().filter_map(|producer| no_place(producer, given)));
     let (mut patterns, mut owners) = (Vec::new(), Vec::new());
     for (i, producer) in producers.iter().enumerate() {
         patterns.push(producer.pattern.clone());
@@ -233,7 +239,7 @@ fn duplicates(world: &World<'_>, producers: &[Producer], found: &mut Findings) {
     let mut paths: Vec<(&String, &usize)> = literal.iter().collect();
     paths.sort_unstable_by_key(|(_, i)| **i);
     for (path, i) in paths {
-        for (at, _) in path.match_indices('/') {
+        for (at, _) in path.match_indices('/').filter(|(at, _)| *at > 0) {
             let Some(dir) = literal.get(&path[..at]).map(|d| &producers[*d]) else { continue };
             let inner = &producers[*i];
             let message = match dir.dir {
@@ -247,10 +253,52 @@ fn duplicates(world: &World<'_>, producers: &[Producer], found: &mut Findings) {
     }
 }
 
+/// Why no output may stand at a path that is known: it would replace what is not a task's.
+fn no_place(producer: &Producer, given: &Given) -> Option<Diagnostic> {
+    let path = producer.pattern.literal()?;
+    let holds_project = |project: &str| {
+        let mut whole = Pattern::default();
+        whole.text(if path.starts_with('/') { "" } else { project });
+        whole.text("/");
+        whole.text(&path);
+        let whole = whole.normal(None).literal().unwrap_or_default();
+        format!("{project}/").starts_with(&format!("{whole}/"))
+    };
+    let (message, help) = if path.is_empty() || path == "/" || path.split('/').all(|part| part == "..") {
+        ("this path names no file of its own", "name it: `results/NAME`")
+    } else if given.project.as_deref().is_some_and(holds_project) {
+        (
+            "the project itself lies in this directory, and the task would replace it",
+            "give the output a path of its own",
+        )
+    } else if path.split('/').next() == Some(STATE) {
+        ("flowrun keeps its state in this folder", "give the output a path elsewhere")
+    } else if given.pipeline.as_deref() == Some(&*path) {
+        ("the task would replace the pipeline file", "give the output a path of its own")
+    } else {
+        return None;
+    };
+    Some(Diagnostic::error(codes::NO_PLACE, producer.span, message).help(help))
+}
+
+/// What a task declares is moved aside while it runs, so that it cannot read it.
+fn own(world: &World<'_>, consumer: &Consumer, producer: &Producer, sure: Match, found: &mut Findings) {
+    let known = |pattern: &Pattern| pattern.literal().is_some();
+    let same = consumer.pattern == producer.pattern || known(&consumer.pattern) && known(&producer.pattern);
+    if sure == Match::Yes && same {
+        let name = &world.nodes[consumer.node].path;
+        found.diagnostics.push(
+            Diagnostic::error(codes::READS_ITSELF, consumer.span, format!("`{name}` reads what it makes itself"))
+                .also(producer.span, "made here")
+                .help("give the output another path: what stands under this one is moved aside while the task runs"),
+        );
+    }
+}
+
 /// The consumer waits for the outermost node around the producer that stands in a body around the consumer.
 fn edge(world: &World<'_>, consumer: &Consumer, producer: &Producer, sure: Match, found: &mut Findings) {
     if consumer.node == producer.node {
-        return;
+        return own(world, consumer, producer, sure, found);
     }
     let reader = consumer.node;
     let body = world.nodes[reader].body;

@@ -196,7 +196,12 @@ impl<'m> World<'m> {
         let found = at.error(codes::UNKNOWN_NAME, 0, format!("nothing is named {} here", quote(name)));
         if name == "item" {
             let mut items = self.outwards(site.body).filter_map(|b| self.owner(b)).map(|(_, view)| &*view.item);
-            return match items.next() {
+            // The map's own `key`, `where` and `group_by` see its item.
+            let own = match (site.place, site.node.map(|node| &self.nodes[node].what)) {
+                (Place::PerItem(_), Some(What::Map(view))) => Some(&*view.item),
+                _ => None,
+            };
+            return match own.or_else(|| items.next()) {
                 Some(item) => found.help(format!("the item is named `{item}` here")),
                 None => found.help("only in the body of a map there is an `item`"),
             };

@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// Lines of a log that are shown.
 const TAIL_LINES: usize = 8;
+/// So many characters of each of them.
+const TAIL_WIDTH: usize = 240;
 /// Failures that are told in full; the rest is counted.
 const GROUPS: usize = 5;
 /// Characters of a log's last line that the verdict repeats.
@@ -178,7 +180,10 @@ fn tail_lines(item: &FailureItem) -> Vec<String> {
     let text = String::from_utf8_lossy(&item.tail);
     let lines: Vec<&str> = text.trim_end().lines().collect();
     // A line that a carriage return rewrote shows as the terminal would show it.
-    let shown = |line: &&str| human::plain(line.rsplit('\r').next().unwrap_or(line)).into_owned();
+    let shown = |line: &&str| {
+        let line = human::plain(line.rsplit('\r').next().unwrap_or(line));
+        human::cut(&line, TAIL_WIDTH).into_owned()
+    };
     lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(shown).collect()
 }
 

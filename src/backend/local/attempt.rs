@@ -29,7 +29,7 @@ const LONGEST_WORD: usize = 131_071;
 /// How much of standard error is read to say which command was not found.
 const TAIL: u64 = 2048;
 /// The longest text that is taken for a value or for all values.
-const LONGEST_VALUES: u64 = 256 << 20;
+const LONGEST_VALUES: u64 = 64 << 20;
 
 /// A place for one attempt at a time.
 pub struct Slot {
@@ -221,8 +221,12 @@ fn collect(
     range: LogRange,
     staged: &Staged<'_>,
 ) -> Result<(Results, Vec<Option<Stat>>), Failure> {
-    let text = match fs::read(&files.output) {
-        Ok(text) => text,
+    let text = match fs::metadata(&files.output).and_then(|found| match found.len() {
+        0..=LONGEST_VALUES => fs::read(&files.output).map(Ok),
+        many => Ok(Err(many)),
+    }) {
+        Ok(Ok(text)) => text,
+        Ok(Err(many)) => return Err(output::file_too_long(many)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(explain::fault(Fault::io("read", &files.output, &error))),
     };

@@ -126,7 +126,12 @@ fn looked_in(path: &OsStr, dir: &Path) -> String {
     if path.is_empty() {
         return "`PATH` is empty".to_owned();
     }
-    let folders: Vec<String> = std::env::split_paths(path).map(|p| quote(&dir.join(p).to_string_lossy())).collect();
+    let mut folders: Vec<String> = Vec::new();
+    for folder in std::env::split_paths(path).map(|p| quote(&dir.join(p).to_string_lossy())) {
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
     format!("looked in {}", folders.join(", "))
 }
 

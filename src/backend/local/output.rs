@@ -96,6 +96,12 @@ pub fn too_much(name: &str, bytes: u64) -> Failure {
     invalid(message, Some(format!("write them to a file: `outputs.{name} = {{ file = … }}`")))
 }
 
+/// A file of values that is longer than values may be.
+pub fn file_too_long(bytes: u64) -> Failure {
+    let message = format!("$FLOWRUN_OUTPUT has {bytes} bytes, which are too many for values");
+    invalid(message, Some("write what is long to a file: `outputs.NAME = { file = … }`".into()))
+}
+
 fn declared(name: &str, ty: &Type) -> Option<String> {
     Some(format!("`{name}` is declared as `{ty}`"))
 }

@@ -29,6 +29,9 @@ use std::path::{Path, PathBuf};
 /// The longest name that leaves room for `.part.`.
 const LONGEST_NAME: usize = 255 - 6;
 
+/// The folder in a project that is not a task's.
+const STATE: &str = ".flowrun";
+
 /// Notes of what is moved aside, so that a later process can put it back: `work/kept`, paths that end with NUL. They
 /// are locked as long as the executor that writes them lives.
 pub struct Notes(File, PathBuf);
@@ -123,8 +126,9 @@ impl<'a> Staged<'a> {
             });
         }
         for i in 0..staged.places.len() {
-            if let Err(failure) = staged.places[i].prepare(notes) {
-                staged.places.truncate(i + 1);
+            if let Err(failure) = staged.places[i].prepare(&job.project, notes) {
+                // The one that failed has undone its own steps; what stands at its path is not this attempt's.
+                staged.places.truncate(i);
                 staged.undo();
                 return Err(failure);
             }
@@ -197,7 +201,8 @@ enum Found {
 }
 
 impl Place<'_> {
-    fn prepare(&self, notes: &Notes) -> std::result::Result<(), Failure> {
+    /// Makes it ready, or leaves everything as it was.
+    fn prepare(&self, project: &Path, notes: &Notes) -> std::result::Result<(), Failure> {
         let cannot = |e: Fault| prepare_failure(format!("the output `{}`: {e}", self.name), e.help);
         let Some(name) = self.last.file_name() else {
             let message = format!("the output `{}`: {} names no file", self.name, self.shown());
@@ -211,16 +216,52 @@ impl Place<'_> {
         if !folder.is_dir() {
             crate::sys::durable::make_folders(folder).map_err(cannot)?;
         }
+        if is_there(&self.last) || is_there(&self.kept) {
+            self.is_a_tasks(project)?;
+        }
         remove(&self.part).map_err(cannot)?;
         put_back(&self.kept, &self.last).map_err(cannot)?;
-        if is_there(&self.last) {
+        if let Ok(found) = fs::symlink_metadata(&self.last) {
+            self.is_as_declared(&found.file_type())?;
             notes.add(&self.last).map_err(cannot)?;
             fs::rename(&self.last, &self.kept).at("move aside", &self.last).map_err(cannot)?;
         }
-        if self.dir {
-            fs::create_dir(&self.part).at("make the folder", &self.part).map_err(cannot)?;
+        if self.dir
+            && let Err(fault) = fs::create_dir(&self.part).at("make the folder", &self.part)
+        {
+            put_back(&self.kept, &self.last).map_err(cannot)?;
+            return Err(cannot(fault));
         }
         Ok(())
+    }
+
+    /// Whether the declared path is one that a task may replace: neither the project itself nor flowrun's own.
+    fn is_a_tasks(&self, project: &Path) -> std::result::Result<(), Failure> {
+        // As the file system sees it, so that no link leads around this.
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let (folder, project) = (real(self.last.parent().unwrap_or(Path::new("/"))), real(project));
+        let last = folder.join(self.last.file_name().unwrap_or_default());
+        let what = if project.starts_with(&last) {
+            "in which the project lies"
+        } else if last.starts_with(project.join(STATE)) {
+            "which is flowrun's own"
+        } else {
+            return Ok(());
+        };
+        let message = format!("the output `{}` would replace {}, {what}", self.name, self.shown());
+        Err(prepare_failure(message, Some("give it a path of its own".into())))
+    }
+
+    /// Whether what stands at the declared path is of the kind that is declared: another kind was made by somebody else.
+    fn is_as_declared(&self, found: &fs::FileType) -> std::result::Result<(), Failure> {
+        let (is, declared) = match self.dir {
+            true if found.is_file() => ("file", "directory"),
+            false if found.is_dir() => ("directory", "file"),
+            _ => return Ok(()),
+        };
+        let (name, shown) = (self.name, self.shown());
+        let message = format!("the output `{name}` is declared as a {declared}, and {shown} is a {is}");
+        Err(prepare_failure(message, Some(format!("remove {shown} if nobody needs it, or declare another path"))))
     }
 
     fn found(&self) -> Found {
