@@ -104,9 +104,16 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-/// What the permission is missing on: the folder when the file is not there yet.
+/// What the permission is missing on: the nearest folder that is there, when the file is not.
 fn holder(path: &Path) -> &Path {
-    if path.symlink_metadata().is_ok() { path } else { path.parent().unwrap_or(path) }
+    let there = path.ancestors().find(|at| at.as_os_str().is_empty() || at.symlink_metadata().is_ok());
+    there.filter(|at| !at.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether the file system of a folder has no room for anything that is worth writing: less than 64 KiB.
+pub fn is_full(folder: &Path) -> bool {
+    const ROOM: u64 = 64 << 10;
+    rustix::fs::statvfs(folder).is_ok_and(|room| room.f_bavail.saturating_mul(room.f_frsize) < ROOM)
 }
 
 fn verb(action: &str) -> &str {
@@ -148,7 +155,7 @@ mod tests {
         assert_eq!(fault.to_string(), "cannot write `/no/such/journal`: no space left on device");
         assert_eq!(
             fault.help.unwrap(),
-            "free some space on the file system of `/no/such` (or raise the quota), then give the same command again"
+            "free some space on the file system of `/` (or raise the quota), then give the same command again"
         );
         let denied = Err::<(), _>(io::Error::from_raw_os_error(13)).at("read", Path::new("/")).unwrap_err();
         assert_eq!(denied.to_string(), "cannot read `/`: permission denied");

@@ -54,7 +54,7 @@ fn a_read_only_project_folder() {
 exit 3
 --- err
 error: cannot make the folder `.flowrun/runs`: permission denied
-  help: see to it that you may write `.flowrun`
+  help: see to it that you may write `.`
 
 "#]]);
     std::fs::set_permissions(project.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -111,10 +111,13 @@ mod needs_mount {
 exit 0
 --- out
 failed two
-  exit status 1
+  exit status 1: the disk is full
+  help: free some space on the file system of
+        `[PROJECT]/small/.flowrun/runs/1/work`, then give the
+        same command again
 
 run 1: 1 failed, 1 succeeded in [TIME]
-failed two: exit status 1
+failed two: exit status 1: the disk is full
 exit 1
 pipeline.toml
 ran
@@ -126,7 +129,7 @@ one
 [0/2] started   one
 [1/2] done      one  [TIME]
 [1/2] started   two
-[2/2] failed    two  exit status 1
+[2/2] failed    two  exit status 1: the disk is full
 nothing new starts: `two` failed
 [1/2] cached    one
 [1/2] started   two

@@ -9,7 +9,7 @@ use super::{explain, output};
 use crate::base::digest::Stat;
 use crate::event::{Failure, LogRange, Outcome, Produced, Results, Usage};
 use crate::port::{Job, JobOutputKind, Report};
-use crate::sys::fault::{At, Fault};
+use crate::sys::fault::{At, Fault, is_full};
 use crate::sys::spawn::{self, End, Leads, Spawn};
 use crate::sys::{content, find, process};
 use rustix::process::Pid;
@@ -100,7 +100,15 @@ impl Slot {
             Ran { why: Some(Why::Asked), .. } => Err(explain::stopped()),
             Ran { end: End::Exit(0), .. } => collect(job, &files, segment, range, &staged),
             Ran { .. } if oom => Err(explain::out_of_memory()),
-            Ran { end, .. } => Err(explain::ended(end, &errors(), world.environment.path(&variables))),
+            Ran { end, .. } => {
+                let failure = explain::ended(end, &errors(), world.environment.path(&variables));
+                // Asked before what the attempt left is removed; its own words may have found no room in the log.
+                let full = [&world.work, &job.project].into_iter().find(|folder| is_full(folder));
+                Err(match full {
+                    Some(folder) => explain::full_disk(failure, folder),
+                    None => failure,
+                })
+            }
         };
         if result.is_ok() {
             undo.disarm();

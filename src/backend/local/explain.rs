@@ -63,6 +63,14 @@ pub fn out_of_memory() -> Failure {
     failure(Cause::Oom, "killed for lack of memory".to_owned(), Some(help.to_owned()))
 }
 
+/// An attempt that ended badly on a disk without room, whatever it said itself.
+pub fn full_disk(failure: Failure, folder: &Path) -> Failure {
+    let place = quote(&folder.to_string_lossy());
+    let help = format!("free some space on the file system of {place}, then give the same command again");
+    let message = format!("{}: the disk is full", failure.message);
+    Failure { message: message.into(), help: failure.help.or(Some(help.into())), ..failure }
+}
+
 /// An attempt that ran too long.
 pub fn timeout(limit_ms: u64) -> Failure {
     let message = format!("stopped: it ran longer than its `time`, {}", show_duration(limit_ms));
