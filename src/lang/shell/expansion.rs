@@ -38,7 +38,7 @@ impl Reader<'_> {
             b'[' => {
                 let mark = self.mark();
                 self.at += 1;
-                if !self.arithmetic(Until::OldBracket) {
+                if !self.arithmetic(Until::OldBracket) && !self.is_lost() {
                     self.back_to(mark);
                     return word.text.push(b'$');
                 }
@@ -174,15 +174,18 @@ impl Reader<'_> {
         let mark = self.mark();
         self.at += 2;
         let closed = self.arithmetic(Until::Parens);
-        if !closed {
+        if !closed && !self.is_lost() {
             self.back_to(mark);
+            return false;
         }
-        closed
+        true
     }
 
     /// An expression that the shell computes, with its end. False when it has none.
     pub(super) fn arithmetic(&mut self, until: Until) -> bool {
         let (mut parens, mut brackets) = (0usize, 0usize);
+        // A single quote whose meaning decides about what follows: it only matters when this is arithmetic indeed.
+        let mut unsure = None;
         let mut nothing = Word::default();
         while let Some(unit) = self.peek() {
             let byte = match unit {
@@ -209,8 +212,10 @@ impl Reader<'_> {
                     match self.harmless_quotes() {
                         Some(length) => self.at += length,
                         None => {
-                            self.lose(self.at..self.at + 1, "a single quote where the shell computes");
-                            return true;
+                            unsure.get_or_insert(self.at);
+                            let close =
+                                self.units[self.at + 1..].iter().position(|(_, unit)| *unit == Unit::Byte(b'\''));
+                            self.at += close.map_or(1, |close| close + 2);
                         }
                     }
                     continue;
@@ -227,17 +232,17 @@ impl Reader<'_> {
                 b')' => {
                     let closed = until == Until::Parens && self.byte(1) == Some(b')');
                     self.at += 2;
-                    return closed;
+                    return closed && self.sure(unsure);
                 }
                 b'[' => brackets += 1,
                 b']' if brackets > 0 => brackets -= 1,
                 b']' if matches!(until, Until::Bracket | Until::OldBracket) => {
                     self.at += 1;
-                    return true;
+                    return self.sure(unsure);
                 }
                 b'}' if until == Until::Brace && parens == 0 && brackets == 0 => {
                     self.at += 1;
-                    return true;
+                    return self.sure(unsure);
                 }
                 b'\n' if until != Until::Parens => return false,
                 b'\n' => self.line_break_inside(),
@@ -246,6 +251,14 @@ impl Reader<'_> {
             self.at += 1;
         }
         false
+    }
+
+    /// Gives up when there was a quote that shells read differently; true, for the caller is done in any case.
+    fn sure(&mut self, unsure: Option<usize>) -> bool {
+        if let Some(at) = unsure {
+            self.lose(at..at + 1, "a single quote where the shell computes");
+        }
+        true
     }
 
     /// The length of `'…'` here, when nothing in it could mean anything without the quotes.

@@ -240,7 +240,6 @@ impl<'a> Reader<'a> {
         self.found.handed_on.truncate(mark.handed_on);
         self.found.docs.truncate(mark.docs);
         self.pending.truncate(mark.pending);
-        self.found.lost = None;
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -407,6 +406,9 @@ impl<'a> Reader<'a> {
         let mark = self.mark();
         self.at += 1;
         let closed = self.arithmetic(Until::Bracket);
+        if self.is_lost() {
+            return true;
+        }
         let equals = match (self.byte(0), self.byte(1)) {
             (Some(b'='), _) => 1,
             (Some(b'+'), Some(b'=')) => 2,
