@@ -352,3 +352,112 @@ proptest! {
         all_come_back(&values, PLACES);
     }
 }
+
+/// Commands that compute with the value, and print what they got.
+const COMPUTING: &[Place] = &[
+    place(r#"printf '%s\0' $(( {{ x }} ))"#, "", ""),
+    place(r#"printf '%s\0' "$((1 -1+{{ x }}))""#, "", ""),
+    place(r#"v=3; printf '%s\0' "$(( v -{{ x }} -3 + 2*{{ x }} ))""#, "", ""),
+    place(r#"[ {{ x }} -eq "{{ x }}" ] && printf '%s\0' {{ x }}"#, "", ""),
+    place(r#"printf '%d\0' {{ x }}"#, "", ""),
+    place("cat <<EOF\n$(( {{ x }} ))\nEOF\nprintf '\\0'", "", "\n"),
+    place(r#"v=`printf '%s.' $(( {{ x }} ))`; printf '%s\0' "$v""#, "", "."),
+    newer(r#"(( v = {{ x }} )) || true; printf '%s\0' "$v""#, "", ""),
+    newer(r#"let "v = {{ x }}" || true; printf '%s\0' "$v""#, "", ""),
+    newer(r#"[[ {{ x }} -eq "{{ x }}" && {{ x }} -le {{ x }} ]] && printf '%s\0' {{ x }}"#, "", ""),
+    newer(r#"typeset -i v={{ x }}; printf '%s\0' "$v""#, "", ""),
+    newer(r#"typeset -i v; v={{ x }}; printf '%s\0' "$v""#, "", ""),
+];
+
+#[test]
+fn integers_are_what_the_shell_computes_with() {
+    // ksh's integers have 32 bits.
+    let numbers = [0, 1, -1, 5, -5, 42, 1 << 30, -(1 << 30)];
+    for shell in shells() {
+        let (mut script, mut wanted) = (Vec::new(), Vec::new());
+        for place in COMPUTING.iter().filter(|place| place.only.contains(&shell[0])) {
+            let template = compile(place.command).unwrap_or_else(|e| panic!("{}: {e:?}", place.command));
+            for number in numbers {
+                script
+                    .extend(render(&template, Value::Int(number)).unwrap_or_else(|e| panic!("{}: {e}", place.command)));
+                script.push(b'\n');
+                wanted.push((place.command, format!("{}{number}{}", place.before, place.after)));
+            }
+        }
+        let out = run(shell, &script);
+        let got = out
+            .strip_suffix(b"\0")
+            .unwrap_or(&out)
+            .split(|b| *b == 0)
+            .map(|part| String::from_utf8_lossy(part).into_owned());
+        let got: Vec<_> = wanted.iter().map(|(command, _)| *command).zip(got).collect();
+        let wrong: Vec<_> = got.iter().zip(&wanted).filter(|(got, wanted)| got != wanted).collect();
+        assert!(wrong.is_empty() && got.len() == wanted.len(), "{shell:?}: {wrong:?}");
+    }
+}
+
+#[test]
+fn the_largest_integers_fit() {
+    let template = compile("printf '%s\\0' $(( {{ x }} )) $(( 1 - 1 +{{ x }} ))").expect("a command");
+    for (shell, number) in [("sh", i64::MAX), ("sh", i64::MIN), ("bash", i64::MAX), ("bash", i64::MIN)] {
+        let out = run(&[shell], &render(&template, Value::Int(number)).expect("an integer"));
+        assert_eq!(String::from_utf8_lossy(&out), format!("{number}\0{number}\0"), "{shell}");
+    }
+}
+
+#[test]
+fn nothing_but_an_integer_gets_in_where_the_shell_computes() {
+    let mut values: Vec<Value> = hostile().iter().map(|bytes| Value::from_bytes(bytes)).collect();
+    values.extend([
+        Value::str("5"),
+        Value::Bool(true),
+        Value::Float(1.5),
+        Value::list(vec![Value::Int(1)]),
+        Value::Null,
+    ]);
+    let more = [
+        "echo ${v:{{ x }}}",
+        "echo ${v[{{ x }}]}",
+        "v[{{ x }}]=1",
+        "v=([{{ x }}]=1)",
+        "echo $[{{ x }}]",
+        "for ((i={{ x }};;)); do :; done",
+    ];
+    for command in COMPUTING.iter().map(|place| place.command).chain(more) {
+        let template = compile(command).unwrap_or_else(|e| panic!("{command}: {e:?}"));
+        for value in &values {
+            assert!(render(&template, value.clone()).is_err(), "{command}: {value:?}");
+        }
+        render(&template, Value::Int(-3)).unwrap_or_else(|e| panic!("{command}: {e}"));
+    }
+}
+
+#[test]
+fn a_list_becomes_one_word_an_element() {
+    let items: Vec<Value> = hostile().iter().map(|bytes| Value::from_bytes(bytes)).collect();
+    let want: Vec<u8> = hostile().iter().flat_map(|bytes| [&bytes[..], b"\0"].concat()).collect();
+    for (command, only) in [
+        (r#"printf '%s\0' {{ x }}"#, ALL),
+        (r#"for v in {{ x }}; do printf '%s\0' "$v"; done"#, ALL),
+        (r#"set -- {{ x }}; printf '%s\0' "$@""#, ALL),
+        (r#"f() { printf '%s\0' "$@"; }; f {{ x }}"#, ALL),
+        (r#"v=({{ x }}); printf '%s\0' "${v[@]}""#, NOT_SH),
+        (r#"cat <(printf '%s\0' {{ x }})"#, NOT_SH),
+    ] {
+        let template = compile(command).unwrap_or_else(|e| panic!("{command}: {e:?}"));
+        for shell in shells().into_iter().filter(|shell| only.contains(&shell[0])) {
+            let out = run(shell, &render(&template, Value::list(items.clone())).expect("a list is fine"));
+            assert!(out == want, "{shell:?}, {command}: {:?}", String::from_utf8_lossy(&out));
+            let none = render(&template, Value::list(Vec::new())).expect("an empty list is fine");
+            let nothing = run(shell, &none);
+            // For ksh `v=()` is a compound variable.
+            let empty = nothing.is_empty() || nothing == b"\0" || (shell[0] == "ksh" && nothing == b"(\n)\0");
+            assert!(empty, "{shell:?}, {command}: {nothing:?}");
+        }
+    }
+    let template = compile("{{ x }} a").expect("a command");
+    assert_eq!(
+        run(&["sh"], &render(&template, Value::list(vec![Value::str("echo"), Value::str("if")])).expect("words")),
+        b"if a\n"
+    );
+}

@@ -150,7 +150,8 @@ impl Reader<'_> {
                 self.at += 1;
                 State::Pattern
             }
-            State::Command | State::LoopName if self.starts_with(b"((") && self.arithmetic_in_parens() => {
+            State::Command | State::LoopName if self.starts_with(b"((") => {
+                self.arithmetic_in_parens("`((` that begins a command (write `( (`)");
                 command.compound = true;
                 State::Argument
             }

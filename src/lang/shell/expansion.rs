@@ -1,7 +1,7 @@
 //! Expansions: `$name`, `${…}`, `$(…)`, `$((…))`, backticks, `$'…'`, and where the shell computes.
 
 use super::reader::{Around, Backtick, Reader, Unit, Until, Word};
-use super::{Place, Problem};
+use super::{Demand, Place, Problem};
 
 impl Reader<'_> {
     /// Whatever a `$` begins.
@@ -23,9 +23,7 @@ impl Reader<'_> {
         };
         match next {
             b'(' if self.byte(1) == Some(b'(') => {
-                if !self.arithmetic_in_parens() {
-                    return self.lose(open..open + 3, "`$((` that begins a command (write `$( (`)");
-                }
+                self.arithmetic_in_parens("`$((` that begins a command (write `$( (`)");
             }
             b'(' => {
                 self.at += 1;
@@ -36,11 +34,9 @@ impl Reader<'_> {
                 self.deeper(|reader| reader.parameter(around, open));
             }
             b'[' => {
-                let mark = self.mark();
                 self.at += 1;
-                if !self.arithmetic(Until::OldBracket) && !self.is_lost() {
-                    self.back_to(mark);
-                    return word.text.push(b'$');
+                if !self.arithmetic(Until::OldBracket) {
+                    return self.lose(open..open + 2, "`$[`");
                 }
             }
             b'\'' if around == Around::Word => {
@@ -169,16 +165,13 @@ impl Reader<'_> {
         });
     }
 
-    /// `((…))`, also of `$((…))`; false, and nothing read, when it is two nested subshells instead.
-    pub(super) fn arithmetic_in_parens(&mut self) -> bool {
-        let mark = self.mark();
+    /// `((…))`, also of `$((…))`. Where it is two nested subshells instead, shells do not agree about it.
+    pub(super) fn arithmetic_in_parens(&mut self, otherwise: &'static str) {
+        let open = self.at;
         self.at += 2;
-        let closed = self.arithmetic(Until::Parens);
-        if !closed && !self.is_lost() {
-            self.back_to(mark);
-            return false;
+        if !self.arithmetic(Until::Parens) {
+            self.lose(open..open + 2, otherwise);
         }
-        true
     }
 
     /// An expression that the shell computes, with its end. False when it has none.
@@ -221,10 +214,19 @@ impl Reader<'_> {
                     continue;
                 }
                 b'"' if until == Until::OldBracket => return false,
-                b'"' if until != Until::Parens => {
-                    let mut inner = Word::default();
+                b'"' => {
+                    let (from, mut inner) = (self.at, Word::default());
                     self.double_quoted(&mut inner);
-                    inner.holes.iter().for_each(|hole| self.found.problem(*hole, Problem::Expansion));
+                    for hole in &inner.holes {
+                        match self.found.spot(*hole) {
+                            Some(spot) if until == Until::Parens => spot.place = Place::Arithmetic,
+                            _ => self.found.problem(*hole, Problem::Expansion),
+                        }
+                        self.found.demand(*hole, Demand::Integer);
+                    }
+                    if inner.text.iter().any(|b| b"()[]{}".contains(b)) {
+                        unsure.get_or_insert(from);
+                    }
                     continue;
                 }
                 b'(' => parens += 1,
@@ -256,7 +258,7 @@ impl Reader<'_> {
     /// Gives up when there was a quote that shells read differently; true, for the caller is done in any case.
     fn sure(&mut self, unsure: Option<usize>) -> bool {
         if let Some(at) = unsure {
-            self.lose(at..at + 1, "a single quote where the shell computes");
+            self.lose(at..at + 1, "a quote where the shell computes");
         }
         true
     }

@@ -403,18 +403,24 @@ impl<'a> Reader<'a> {
 
     /// `[…]=` or `[…]+=` of an assignment; false, and nothing read, when it is none.
     fn subscript_of_assignment(&mut self, word: &mut Word) -> bool {
-        let mark = self.mark();
+        let (open, mark) = (self.at, self.mark());
         self.at += 1;
         let closed = self.arithmetic(Until::Bracket);
-        if self.is_lost() {
-            return true;
-        }
         let equals = match (self.byte(0), self.byte(1)) {
             (Some(b'='), _) => 1,
             (Some(b'+'), Some(b'=')) => 2,
             _ => 0,
         };
         if !closed || equals == 0 {
+            // A pattern: only when nothing in it could be read in two ways.
+            let harmless = |(_, unit): &(u32, Unit)| match unit {
+                Unit::Byte(b) => b.is_ascii_alphanumeric() || b"[]-_^!.:,".contains(b),
+                Unit::Hole(_) => true,
+            };
+            if !closed || self.is_lost() || !self.units[open..self.at].iter().all(harmless) {
+                self.lose(open..open + 1, "this bracket");
+                return true;
+            }
             self.back_to(mark);
             return false;
         }
