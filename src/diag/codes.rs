@@ -37,6 +37,7 @@ codes! {
     BAD_OUTPUT = "E0117", "an output that is neither a type nor one of the known tables";
     KEY_CONFLICT = "E0118", "two keys that exclude each other, or one that needs another";
     NO_EXPRESSION = "E0119", "plain text where an expression must stand";
+    UNKNOWN_WORD = "E0120", "a word that a key does not know";
 
     // 02xx: templates, expressions, shell
     OPEN_BRACES = "E0201", "`{{` without its `}}`";
@@ -79,6 +80,8 @@ codes! {
     NOTHING_TO_CACHE = "E0406", "`cache = true` on a task without outputs (a warning)";
     UNKNOWN_NODE = "E0407", "a selection that names no node";
     NO_PLACE = "E0408", "an output's path where no output may stand";
+    NOTHING_TO_RAISE = "E0409", "a retry that raises what the task does not ask for, or a cap below it";
+    REQUIRES_NO_MAP = "E0410", "`require` on a node that reads no map";
 
     // 05xx: params and the command line
     UNKNOWN_PARAM = "E0501", "a value for a param that the pipeline does not have";

@@ -2,6 +2,7 @@
 //! page come from it; nothing else may know a key that does not stand here.
 
 use crate::lang::expr::RESERVED_FUNCTIONS;
+use crate::lang::policy::OnError;
 
 /// A table of the file: which keys may stand together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +25,14 @@ pub enum Table {
     Map,
     /// `over = { … }`
     Source,
+    /// `retry = { … }`
+    Retry,
+    /// `retry.on_oom = { … }`
+    OnOom,
+    /// `retry.on_timeout = { … }`
+    OnTimeout,
+    /// `retry.cap = { … }`
+    Cap,
 }
 
 /// What may stand at a key.
@@ -77,6 +86,20 @@ pub enum Kind {
     RangeValue,
     /// A table from names to sources.
     Axes,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A number of items, or a share of them.
+    Allowance,
+    /// `all`, `any`, or a share.
+    Requirement,
+    /// An array of causes of failure.
+    Causes,
+    /// `x2`
+    Factor,
+    /// Memory as it stands.
+    PlainMemory,
+    /// Time as it stands.
+    PlainDuration,
     /// A table with these keys.
     Table(Table),
     /// A table from names to this.
@@ -317,15 +340,22 @@ pub const KEYS: &[Key] = &[
     ),
     key(Table::Task, "chunk", Int(1, U32), "", "Hands over so many items at a time, as a list. Needs `over`."),
     key(Table::Task, "max_parallel", Int(1, U32), "no limit", "How many items may be at work at once. Needs `over`."),
-    planned(Table::Task, "max_failures", "How many items may fail."),
+    key(Table::Task, "max_failures", Allowance, "none", MAX_FAILURES),
     planned(Table::Task, "secrets", "Values for the process's environment that are never kept."),
     planned(Table::Task, "backend", "Runs this task elsewhere than the rest."),
-    planned(Table::Task, "retry", "Runs a failed task again."),
+    key(
+        Table::Task,
+        "retry",
+        Table(Table::Retry),
+        "that of the map around it, else one attempt",
+        "Runs a failed attempt again. One that was lost with its machine is run again in any case and counts as none; \
+         after five losses the task fails.",
+    ),
     planned(Table::Task, "keep", "How long file outputs are kept."),
     planned(Table::Task, "container", "The image that the task runs in."),
     planned(Table::Task, "setup", "Shell lines that go before the command."),
-    planned(Table::Task, "on_error", "What a failure means for the run."),
-    planned(Table::Task, "require", "How many items of a map must have succeeded."),
+    key(Table::Task, "on_error", Choice(&OnError::WORDS), "that of the map around it, else `fail`", ON_ERROR),
+    key(Table::Task, "require", Requirement, "the map must not have failed", REQUIRE),
     planned(Table::Task, "slurm", "Options for Slurm."),
     planned(Table::Task, "local", "Options for this machine."),
     //
@@ -381,16 +411,23 @@ pub const KEYS: &[Key] = &[
         "",
         "What an item gives. With it the map's own name is the list of these records.",
     ),
+    key(Table::Map, "max_failures", Allowance, "none", MAX_FAILURES),
+    key(Table::Map, "retry", Table(Table::Retry), "one attempt", "The `retry` of every task of the body that has none."),
+    key(
+        Table::Map,
+        "on_error",
+        Choice(&OnError::WORDS),
+        "that of the map around it, else `fail`",
+        "What a failure of the map means, and of every node of the body that has no `on_error`. With `max_failures` it \
+         speaks of the map alone, when more have failed than may.",
+    ),
+    key(Table::Map, "require", Requirement, "the map must not have failed", REQUIRE),
     key(Table::Map, "task", Named(&Table(Table::Task)), "", "A task of the body."),
     key(Table::Map, "map", Named(&Table(Table::Map)), "", "A map inside the body."),
     planned(Table::Map, "branch", "One of several bodies, chosen by a value."),
     planned(Table::Map, "loop", "A body that is executed until a condition holds."),
     planned(Table::Map, "call", "Another pipeline file as a node."),
-    planned(Table::Map, "max_failures", "How many items may fail."),
     planned(Table::Map, "backend", "Runs this map elsewhere than the rest."),
-    planned(Table::Map, "retry", "Runs failed tasks of the body again."),
-    planned(Table::Map, "on_error", "What a failure means for the run."),
-    planned(Table::Map, "require", "How many items of another map must have succeeded."),
     planned(Table::Map, "slurm", "Options for Slurm."),
     planned(Table::Map, "local", "Options for this machine."),
     //
@@ -414,7 +451,46 @@ pub const KEYS: &[Key] = &[
         "Every combination of several lists as a record; the last list runs fastest.",
     ),
     key(Table::Source, "zip", Axes, "", "Several lists of one length side by side, as records."),
+    //
+    required(
+        Table::Retry,
+        "attempts",
+        Int(1, U32),
+        "How many attempts there are in all. Interruptions and losses do not count; failures before a resume do.",
+    ),
+    key(
+        Table::Retry,
+        "backoff",
+        PlainDuration,
+        "no pause",
+        "The pause before the second attempt. Each later one is twice as long, up to an hour; up to a quarter of a \
+         pause is left out, differently for each instance, so that they do not come back all at once.",
+    ),
+    key(
+        Table::Retry,
+        "on",
+        Causes,
+        "every cause but `output invalid`",
+        "After which causes there is another attempt: `exit`, `exit:75`, `signal`, `signal:9`, `timeout`, `oom`, \
+         `output missing`, `output invalid`, `not started`, `lost`.",
+    ),
+    key(Table::Retry, "on_oom", Table(Table::OnOom), "", "What grows when memory was too little."),
+    key(Table::Retry, "on_timeout", Table(Table::OnTimeout), "", "What grows when time was too little."),
+    key(Table::Retry, "cap", Table(Table::Cap), "", "How far that may grow."),
+    //
+    required(Table::OnOom, "memory", Factor, "How many times as much memory the next attempt gets: `\"x2\"`."),
+    required(Table::OnTimeout, "time", Factor, "How many times as long the next attempt may take: `\"x2\"`."),
+    //
+    key(Table::Cap, "memory", PlainMemory, "what the backend has", "The most memory: `64GiB`."),
+    key(Table::Cap, "time", PlainDuration, "no limit", "The most time: `2d`."),
 ];
+
+const MAX_FAILURES: &str = "How many items may fail: a number, or a share of the whole list (`\"5%\"`). Up to there a \
+    failure in the body counts for its item alone, whose results are null; beyond it the map fails.";
+const ON_ERROR: &str = "What a failure means: `fail` starts nothing new, `continue` goes on with what does not need it, \
+    `ignore` lets it be: the outputs are null, and the run ends with exit code 4.";
+const REQUIRE: &str = "How many items of each map that it reads must have ended well: `all`, `any`, or a share \
+    (`\"80%\"`). It then runs also after a map that failed; what failed is null.";
 
 /// Names that every expression may use; nothing else may be called so.
 pub const SCOPE_NAMES: &[&str] =
@@ -446,7 +522,7 @@ pub fn is_name(text: &str) -> bool {
 
 impl Table {
     /// Every table, in the order of the reference page.
-    pub const ALL: [Table; 9] = [
+    pub const ALL: [Table; 13] = [
         Table::File,
         Table::Pipeline,
         Table::Param,
@@ -456,6 +532,10 @@ impl Table {
         Table::Output,
         Table::Map,
         Table::Source,
+        Table::Retry,
+        Table::OnOom,
+        Table::OnTimeout,
+        Table::Cap,
     ];
     /// Its keys, planned ones too.
     pub fn keys(self) -> impl Iterator<Item = &'static Key> {
@@ -477,6 +557,10 @@ impl Table {
             Table::Output => "an output of a task",
             Table::Map => "a map",
             Table::Source => "a source of `over`",
+            Table::Retry => "`retry`",
+            Table::OnOom => "`on_oom`",
+            Table::OnTimeout => "`on_timeout`",
+            Table::Cap => "`cap`",
         }
     }
     /// How it is written.
@@ -491,6 +575,10 @@ impl Table {
             Table::Output => "`outputs.NAME = { … }`",
             Table::Map => "`[map.NAME]`",
             Table::Source => "`over = { … }`",
+            Table::Retry => "`retry = { … }`",
+            Table::OnOom => "`retry.on_oom = { … }`",
+            Table::OnTimeout => "`retry.on_timeout = { … }`",
+            Table::Cap => "`retry.cap = { … }`",
         }
     }
     /// What it is for, in Markdown.
@@ -511,6 +599,10 @@ impl Table {
             }
             Table::Map => "A map has a body of at least one node: `[map.NAME.task.NAME]`, `[map.NAME.map.NAME]`.",
             Table::Source => "The table form of `over`: exactly one of these keys.",
+            Table::Retry => "When a failed attempt is followed by another one: `retry = { attempts = 3, backoff = \"10s\" }`.",
+            Table::OnOom => "`retry.on_oom = { memory = \"x2\" }`; the task must say its `resources.memory`.",
+            Table::OnTimeout => "`retry.on_timeout = { time = \"x2\" }`; the task must say its `resources.time`.",
+            Table::Cap => "`retry.cap = { memory = \"64GiB\", time = \"2d\" }`.",
         }
     }
 }
@@ -536,6 +628,12 @@ impl Kind {
             SourceValue => "an expression, an array or a table",
             RangeValue => "an array of two or three whole numbers or expressions",
             Axes | Table(_) | Named(_) => "a table",
+            Choice(_) | Factor => "a string",
+            Allowance => "a whole number or a share",
+            Requirement => "`all`, `any` or a share",
+            Causes => "an array of strings",
+            PlainMemory => "an amount of memory",
+            PlainDuration => "a duration",
         }
     }
     /// A value of this kind, as TOML.
@@ -556,6 +654,17 @@ impl Kind {
             SourceValue => "{ lines = \"samples.txt\" }",
             RangeValue => "[0, 10]",
             Axes => "{ a = [1, 2], b = { lines = \"samples.txt\" } }",
+            Choice(_) => "\"continue\"",
+            Allowance => "\"5%\"",
+            Requirement => "\"all\"",
+            Causes => "[\"timeout\", \"exit:75\"]",
+            Factor => "\"x2\"",
+            PlainMemory => "\"64GiB\"",
+            PlainDuration => "\"10s\"",
+            Table(Table::Retry) => "{ attempts = 3 }",
+            Table(Table::OnOom) => "{ memory = \"x2\" }",
+            Table(Table::OnTimeout) => "{ time = \"x2\" }",
+            Table(Table::Cap) => "{ memory = \"64GiB\" }",
             Table(_) => "{ … }",
             Named(Table(_)) => "{ NAME = { … } }",
             Named(Int(..)) => "{ NAME = 4 }",
@@ -589,6 +698,13 @@ impl Kind {
             SourceValue => "expression, array, or table".to_owned(),
             RangeValue => "array of integers or expressions".to_owned(),
             Axes => "table: NAME = source".to_owned(),
+            Choice(words) => crate::base::text::or(words.iter().copied()),
+            Allowance => "integer, or share".to_owned(),
+            Requirement => "`all`, `any`, or share".to_owned(),
+            Causes => "array of causes".to_owned(),
+            Factor => "factor".to_owned(),
+            PlainMemory => "amount".to_owned(),
+            PlainDuration => "duration".to_owned(),
             Table(table) => format!("table, see {}", table.heading()),
             Named(Table(table)) => format!("tables, see {}", table.heading()),
             Named(inner) => format!("table: NAME = {}", inner.reference()),
@@ -611,7 +727,7 @@ mod tests {
 
     #[test]
     fn a_shorthand_takes_what_its_map_takes() {
-        for name in ["over", "as", "key", "where", "group_by", "chunk", "max_parallel"] {
+        for name in ["over", "as", "key", "where", "group_by", "chunk", "max_parallel", "max_failures"] {
             let kind = |table: Table| table.key(name).map(|key| key.kind);
             assert_eq!(kind(Table::Task), kind(Table::Map), "{name}");
         }

@@ -2,6 +2,7 @@
 
 use crate::base::Value;
 use crate::diag::{Span, Spanned};
+use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
 use std::sync::Arc;
 
@@ -206,8 +207,36 @@ pub struct TaskDecl {
     pub workdir: Option<Text>,
     /// `priority`
     pub priority: Option<Spanned<i64>>,
+    /// `retry`, `on_error`, `require`.
+    pub policy: PolicyDecl,
     /// The map of the shorthand form (`over`, `as`, `key`, …).
     pub over: Option<Box<OverDecl>>,
+}
+
+/// What a failure means and what follows from it; the spans are those of the values.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyDecl {
+    /// `retry`
+    pub retry: Option<RetryDecl>,
+    /// `on_error`
+    pub on_error: Option<Spanned<OnError>>,
+    /// `require`
+    pub require: Option<Spanned<Require>>,
+}
+
+/// `retry`, and where its parts stand.
+#[derive(Clone, Debug)]
+pub struct RetryDecl {
+    /// What it says.
+    pub retry: Retry,
+    /// `on_oom.memory`
+    pub memory: Option<Span>,
+    /// `on_timeout.time`
+    pub time: Option<Span>,
+    /// `cap.memory`
+    pub memory_cap: Option<Span>,
+    /// `cap.time`
+    pub time_cap: Option<Span>,
 }
 
 /// `outputs.NAME`
@@ -251,6 +280,8 @@ pub struct MapDecl {
     pub resources: Vec<(Name, Datum)>,
     /// `outputs.NAME`: the record of an item's results.
     pub outputs: Vec<(Name, Datum)>,
+    /// `retry`, `on_error`, `require`.
+    pub policy: PolicyDecl,
     /// The body.
     pub nodes: Vec<NodeDecl>,
 }
@@ -274,6 +305,8 @@ pub struct OverDecl {
     pub chunk: Option<Spanned<u32>>,
     /// `max_parallel`
     pub max_parallel: Option<Spanned<u32>>,
+    /// `max_failures`
+    pub max_failures: Option<Spanned<Allowance>>,
 }
 
 /// The source of a map's items.

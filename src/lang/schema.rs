@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
 const NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+const SHARE: &str = "^[0-9.]+ *%$";
 
 /// The JSON Schema of the pipeline file. Keys of later versions are not in it.
 pub fn schema() -> Value {
@@ -96,6 +97,12 @@ fn kind_schema(kind: Kind) -> Value {
             json!({ "type": "array", "items": { "type": ["integer", "string"] }, "minItems": 2, "maxItems": 3 })
         }
         Kind::Axes => named(kind_schema(Kind::SourceValue)),
+        Kind::Choice(words) => json!({ "type": "string", "enum": words }),
+        Kind::Allowance => json!({ "type": ["integer", "string"], "minimum": 0, "pattern": SHARE }),
+        Kind::Requirement => json!({ "type": "string", "pattern": format!("^(all|any)$|{SHARE}") }),
+        Kind::Causes => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
+        Kind::Factor => json!({ "type": "string", "pattern": "^[xX]" }),
+        Kind::PlainMemory | Kind::PlainDuration => json!({ "type": ["integer", "string"], "minimum": 0 }),
         Kind::Table(table) => pointer(table),
         Kind::Named(inner) => named(kind_schema(*inner)),
     }
@@ -201,6 +208,6 @@ mod tests {
             })
         );
         assert_eq!(schema["definitions"]["map"]["required"], json!(["over"]));
-        assert!(!text.contains("max_failures"), "a key of a later version is in the schema");
+        assert!(!text.contains("until_consumed"), "a key of a later version is in the schema");
     }
 }

@@ -62,7 +62,7 @@ impl Reader<'_> {
         Some(Spanned { value: u32::try_from(number.value).ok()?, span: number.span })
     }
 
-    fn bounded(&mut self, value: Val<'_>, name: &str, least: i64, most: i64) -> Option<Spanned<i64>> {
+    pub(super) fn bounded(&mut self, value: Val<'_>, name: &str, least: i64, most: i64) -> Option<Spanned<i64>> {
         let span = self.span(value.span());
         let number = self.integer(value)?;
         if (least..=most).contains(&number) {

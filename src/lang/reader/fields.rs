@@ -200,6 +200,9 @@ impl Reader<'_> {
             Kind::InputValue | Kind::SourceValue => string || toml.is_array() || toml.is_table(),
             Kind::OutputValue => string || toml.is_table(),
             Kind::Axes | Kind::Table(_) | Kind::Named(_) => toml.is_table(),
+            Kind::Choice(_) | Kind::Requirement | Kind::Factor => string,
+            Kind::Allowance | Kind::PlainMemory | Kind::PlainDuration => string || toml.is_integer(),
+            Kind::Causes => toml.is_array(),
         };
         // `[[task.a]]` is an array to TOML, and its name stands inside the brackets; no key takes one
         let tables = toml.is_array() && value.span().contains(&(name.span.start as usize));

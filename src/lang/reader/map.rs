@@ -30,6 +30,7 @@ impl Reader<'_> {
             group_by: None,
             chunk: None,
             max_parallel: None,
+            max_failures: None,
         });
         MapDecl {
             description: self.text(&table, "description"),
@@ -38,6 +39,7 @@ impl Reader<'_> {
             after: self.names(&table, "after", "a node"),
             resources: self.resources(&table, limits),
             outputs: self.values(&table, "outputs", "an output"),
+            policy: self.policy(&table),
             nodes,
             name,
         }
@@ -58,10 +60,11 @@ impl Reader<'_> {
         let group_by = self.expression(table, "group_by");
         let chunk = self.count(table, "chunk");
         let max_parallel = self.count(table, "max_parallel");
+        let max_failures = self.allowance(table);
         let field = table.get("over")?;
         let span = self.span(field.value.span());
         let source = self.source(field.value, "over")?;
-        Some(OverDecl { source, span, item, key, filter, group_by, chunk, max_parallel })
+        Some(OverDecl { source, span, item, key, filter, group_by, chunk, max_parallel, max_failures })
     }
 
     /// Where items come from: an expression, a literal list, or a table with one key.

@@ -7,6 +7,7 @@ mod data;
 mod fields;
 mod map;
 mod params;
+mod policy;
 mod strings;
 mod syntax;
 mod task;

@@ -33,6 +33,7 @@ impl Reader<'_> {
             }),
             workdir: self.text(&table, "workdir"),
             priority: self.int(&table, "priority"),
+            policy: self.policy(&table),
             over: self.shorthand(&table),
             name,
         }
@@ -219,7 +220,7 @@ impl Reader<'_> {
 
     /// The map of the shorthand form.
     fn shorthand(&mut self, table: &Fields<'_>) -> Option<Box<crate::lang::model::OverDecl>> {
-        for key in ["as", "key", "where", "group_by", "chunk", "max_parallel"] {
+        for key in ["as", "key", "where", "group_by", "chunk", "max_parallel", "max_failures"] {
             self.belongs(table, key, "over");
         }
         self.over(table).map(Box::new)
