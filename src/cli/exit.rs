@@ -36,7 +36,7 @@ pub fn of_run(ended: &Ended) -> u8 {
     match ended.end {
         End::Stopped { signal } => 128u8.saturating_add(u8::try_from(signal).unwrap_or(0)),
         End::Finished(RunState::Failed) => FAILED,
-        End::Finished(RunState::Succeeded) if ended.counts.ignored > 0 => TOLERATED,
+        End::Finished(RunState::Succeeded) if ended.has_ignored() => TOLERATED,
         End::Finished(RunState::Succeeded) => OK,
     }
 }

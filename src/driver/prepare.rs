@@ -243,8 +243,8 @@ impl Workshop {
         at: usize,
         one: Preparing,
     ) -> Result<Option<Found<'a>>, Failure> {
-        let Preparing { instance, attempt, values } = one;
-        let mut scene = Scene::new(place, task, facts, &values, attempt);
+        let Preparing { instance, attempt, raised, values } = one;
+        let mut scene = Scene::new(place, task, facts, &values, (attempt, raised));
         let (before, after) = task.order.split_at(task.before_when as usize);
         for local in before {
             scene.evaluate(*local)?;

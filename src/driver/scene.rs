@@ -5,7 +5,7 @@ use crate::base::{Digest, Value, amount, text};
 use crate::driver::facts::Facts;
 use crate::driver::glob;
 use crate::driver::memo::FileMemo;
-use crate::engine::{Capacity, Needs, Values};
+use crate::engine::{Capacity, Needs, Raised, Values};
 use crate::event::{Cause, Failure};
 use crate::lang::expr::{EvalError, Frame, Template};
 use crate::plan::{Local, OutputKind, Plan, Read, Run, Shape, Task, Ty, Workdir, is_glob};
@@ -35,6 +35,7 @@ pub struct Scene<'a> {
     place: &'a Place<'a>,
     task: &'a Task,
     facts: &'a Facts,
+    raised: Raised,
     /// Values of every name that some expression reads.
     pub frame: Frame,
     /// `env`, evaluated.
@@ -56,7 +57,13 @@ pub struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     /// The names of an instance, before anything of its own is evaluated.
-    pub fn new(place: &'a Place<'a>, task: &'a Task, facts: &'a Facts, values: &Values, attempt: u32) -> Self {
+    pub fn new(
+        place: &'a Place<'a>,
+        task: &'a Task,
+        facts: &'a Facts,
+        values: &Values,
+        (attempt, raised): (u32, Raised),
+    ) -> Self {
         let mut frame = Frame::new(&task.names, seen_values(task, place.project, values));
         let path = |path: &Path| Value::from_bytes(path.as_os_str().as_bytes());
         frame.set(&["project"], path(place.project));
@@ -76,6 +83,7 @@ impl<'a> Scene<'a> {
             place,
             task,
             facts,
+            raised,
             frame,
             env: Vec::with_capacity(task.env.len()),
             inputs: Vec::with_capacity(task.inputs.len()),
@@ -231,7 +239,16 @@ impl<'a> Scene<'a> {
                 Value::Int(self.needs.cpus.into())
             }
             "memory" => {
-                self.needs.memory = amount::bytes_of(&value).map_err(bad)?;
+                let asked = amount::bytes_of(&value).map_err(bad)?;
+                let grows = self.task.retry.as_ref().and_then(|retry| Some((retry.memory?, retry.memory_cap)));
+                self.needs.memory = match grows {
+                    // What an earlier attempt lacked is raised as far as there is any.
+                    Some((factor, cap)) if self.raised.memory > 0 => {
+                        let cap = cap.unwrap_or(u64::MAX).min(capacity.memory);
+                        factor.raise(asked, self.raised.memory, Some(cap))
+                    }
+                    _ => asked,
+                };
                 if self.needs.memory > capacity.memory {
                     let (asked, held) = (amount::show_bytes(self.needs.memory), text::size(capacity.memory));
                     return Err(refused(format!("it asks for {asked} of memory, and there are {held}"), None));
@@ -247,7 +264,12 @@ impl<'a> Scene<'a> {
                 Value::Int(self.needs.gpus.into())
             }
             "time" => {
-                let ms = amount::duration_of(&value).map_err(bad)?;
+                let mut ms = amount::duration_of(&value).map_err(bad)?;
+                if let Some(retry) = &self.task.retry
+                    && let Some(factor) = retry.time
+                {
+                    ms = factor.raise(ms, self.raised.time, retry.time_cap);
+                }
                 self.time_ms = Some(ms);
                 Value::Int((ms / 1000) as i64)
             }

@@ -231,8 +231,19 @@ pub struct Preparing {
     pub instance: InstanceId,
     /// Counts from 1, over all processes of the run.
     pub attempt: u32,
+    /// How often earlier attempts had too little.
+    pub raised: Raised,
     /// The values of the task's `reads`.
     pub values: Values,
+}
+
+/// How often attempts of an instance have ended for want of something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Raised {
+    /// For lack of memory.
+    pub memory: u32,
+    /// At the end of its time.
+    pub time: u32,
 }
 
 /// The state of an instance. Sixteen bytes at most.

@@ -91,7 +91,7 @@ impl Engine {
                 && let Some(map) = s.map
             {
                 let running = self.ledger.state(map) == State::Running;
-                let done = open == 0 && !self.recording.contains(&map);
+                let done = open == 0 && !self.recording.contains_key(&map);
                 hold!(!running || !done, "{map:?} runs and all of its items have ended");
             }
             if let Some(throttle) = &work.throttle {
@@ -169,6 +169,7 @@ impl Engine {
         }
         let moves = !self.ledger.at_work.is_empty()
             || !self.recording.is_empty()
+            || !self.delayed.is_empty()
             || self.all().any(|id| self.ledger.state(id) == State::Preparing);
         hold!(self.phase != Phase::Going || moves, "nothing moves, and {} are left", self.works[0].open);
         Ok(())

@@ -5,22 +5,32 @@ use crate::base::id::{Id, ScopeId};
 use crate::base::{InstanceId, NodeId};
 use crate::engine::api::*;
 use crate::engine::machine::{Engine, Fate, Gate, Held, Out, Phase, Throttle, Work};
+use crate::engine::policy::{BAD, Watch};
 use crate::engine::space::ROOT;
 use crate::event::{Event, MapEnd};
+use crate::plan::Require;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-impl Fate {
-    fn after(state: State, tolerates_skip: bool) -> Self {
-        match state {
-            State::Failed | State::Cancelled => Fate::Cancel,
-            State::Skipped if !tolerates_skip => Fate::Skip,
+impl Engine {
+    /// What becomes of a node that needs this instance of `node`, which has ended.
+    fn fate_after(&self, needed: InstanceId, node: NodeId, tolerates_skip: bool, require: Option<Require>) -> Fate {
+        let state = self.ledger.state(needed);
+        let bad = match state {
+            State::Failed | State::Cancelled => true,
+            // What a map lets fail counts for its item; what the node itself lets be gives null.
+            State::Ignored => !self.graph.info(node).ignores,
+            State::Skipped if !tolerates_skip => return Fate::Skip,
+            _ => false,
+        };
+        match require.and_then(|require| self.is_met(needed, require)) {
+            Some(true) => Fate::Go,
+            Some(false) if !bad && state != State::Skipped => Fate::Refuse,
+            _ if bad => Fate::Cancel,
             _ => Fate::Go,
         }
     }
-}
 
-impl Engine {
     /// Counts what a new scope's instances wait for (of a restored one: still wait for).
     pub(super) fn furnish(&mut self, scope: ScopeId, closed: bool) {
         debug_assert_eq!(self.works.len(), scope.index());
@@ -37,6 +47,10 @@ impl Engine {
                 parked: BTreeMap::new(),
             })
         });
+        let limit = owner.and_then(|map| graph.map(map).max_failures).map(|allowance| allowance.of(len));
+        let counted = owner.is_some_and(|map| graph.info(map).counted);
+        let watch = (limit.is_some() || counted)
+            .then(|| Box::new(Watch { limit, hurt: 0, items: vec![0; len as usize], good: None }));
         let mut gates = vec![Gate { missing: u32::from(closed), fate: Fate::Go }; nodes.len()];
         let mut open = 0;
         for (gate, node) in gates.iter_mut().zip(nodes) {
@@ -72,6 +86,7 @@ impl Engine {
             throttled,
             gates: gates.into(),
             throttle,
+            watch,
         });
     }
 
@@ -102,12 +117,14 @@ impl Engine {
         let graph = Arc::clone(&self.graph);
         let s = &self.ledger.space.scopes()[scope];
         let (node, len) = (graph.plan.bodies[s.body].nodes[slot as usize], s.len);
+        let require = graph.plan.nodes[node].require;
         let fates = graph.info(node).far.iter().map(|dep| {
             let (outer, item) = self.ledger.space.out(scope, 0, dep.up);
-            let state = self.ledger.state(self.ledger.space.instance(outer, dep.node, item));
-            Fate::after(state, dep.tolerates_skip)
+            let needed = self.ledger.space.instance(outer, dep.node, item);
+            self.fate_after(needed, dep.node, dep.tolerates_skip, require)
         });
-        self.works[scope.index()].gates[slot as usize].fate = fates.max().unwrap_or(Fate::Go);
+        let fate = fates.max().unwrap_or(Fate::Go);
+        self.works[scope.index()].gates[slot as usize].fate = fate;
         for item in 0..len {
             let instance = self.ledger.space.at(scope, slot, item);
             if self.ledger.state(instance) == (State::Waiting { missing: 0 }) {
@@ -120,14 +137,16 @@ impl Engine {
     fn ripe(&mut self, instance: InstanceId, place: Place, out: &mut Out) {
         let graph = Arc::clone(&self.graph);
         let info = graph.info(place.node);
+        let require = graph.plan.nodes[place.node].require;
         let near = info.near.iter().map(|dep| {
-            let state = self.ledger.state(self.ledger.space.at(place.scope, dep.slot, place.item));
-            Fate::after(state, dep.tolerates_skip)
+            let needed = self.ledger.space.at(place.scope, dep.slot, place.item);
+            self.fate_after(needed, self.node_at(place.scope, dep.slot), dep.tolerates_skip, require)
         });
         let gate = self.works[place.scope.index()].gates[info.slot as usize].fate;
         match near.fold(gate, Fate::max) {
             Fate::Cancel => self.drop_waiting(instance, State::Cancelled, out),
             Fate::Skip => self.drop_waiting(instance, State::Skipped, out),
+            Fate::Refuse => self.refuse_waiting(instance, place, out),
             Fate::Go => match self.ledger.space.scope_of(instance) {
                 Some(scope) => self.go_on(instance, scope, out),
                 None => {
@@ -136,6 +155,13 @@ impl Engine {
                 }
             },
         }
+    }
+
+    /// What an instance requires is not met, so it fails; of a restored map all that waits in it is cancelled.
+    fn refuse_waiting(&mut self, instance: InstanceId, place: Place, out: &mut Out) {
+        let failure = self.unmet(place);
+        self.refuse(instance, failure, out);
+        self.drop_below(instance, State::Cancelled, out);
     }
 
     /// A restored map takes up the list that it had.
@@ -157,6 +183,10 @@ impl Engine {
         }
         out.ended(instance, state);
         self.end(instance, state);
+        self.drop_below(instance, state, out);
+    }
+
+    fn drop_below(&mut self, instance: InstanceId, state: State, out: &mut Out) {
         if let Some(scope) = self.ledger.space.scope_of(instance) {
             let s = &self.ledger.space.scopes()[scope];
             let slots = self.works[scope.index()].gates.len() as u32;
@@ -202,12 +232,19 @@ impl Engine {
 
     /// Takes an ended instance out of its scope's counts.
     fn leave(&mut self, instance: InstanceId, scope: ScopeId, item: u32, out: &mut Out) {
+        let ignores = self.graph.info(self.ledger.space.place(instance).node).ignores;
         let work = &mut self.works[scope.index()];
         work.open -= 1;
-        match self.ledger.state(instance) {
-            State::Failed => work.failed = true,
-            State::Cancelled => work.cancelled = true,
-            _ => {}
+        let (failed, cancelled) = match self.ledger.state(instance) {
+            State::Failed => (true, false),
+            State::Ignored => (!ignores, false),
+            State::Cancelled => (false, true),
+            _ => (false, false),
+        };
+        work.failed |= failed;
+        work.cancelled |= cancelled;
+        if let Some(watch) = work.watch.as_mut().filter(|_| failed || cancelled) {
+            watch.items[item as usize] |= BAD;
         }
         let open = work.open;
         if let Some(throttle) = &mut work.throttle {
@@ -230,23 +267,32 @@ impl Engine {
         if self.ledger.state(map) != State::Running {
             return;
         }
-        let work = &self.works[scope.index()];
-        let end = match (work.failed, work.cancelled) {
-            (true, _) => MapEnd::Failed,
-            (false, true) => MapEnd::Cancelled,
-            (false, false) => MapEnd::Succeeded,
-        };
+        let cancelled_alone = self.count_good(scope);
         let node = self.ledger.space.place(map).node;
         let graph = Arc::clone(&self.graph);
-        if end != MapEnd::Succeeded || graph.map(node).outputs.is_empty() {
+        let info = graph.info(node);
+        let work = &self.works[scope.index()];
+        let limit = work.watch.as_ref().and_then(|watch| Some((watch.hurt, watch.limit?)));
+        let end = match (limit, work.failed, work.cancelled) {
+            (Some((hurt, limit)), ..) if hurt > limit && info.ignores => MapEnd::Ignored,
+            (Some((hurt, limit)), ..) if hurt > limit => MapEnd::Failed,
+            (Some(_), ..) if cancelled_alone => MapEnd::Cancelled,
+            (Some(_), ..) => MapEnd::Succeeded,
+            (None, true, _) => MapEnd::Failed,
+            (None, false, true) => MapEnd::Cancelled,
+            (None, false, false) => MapEnd::Succeeded,
+        };
+        let read = matches!(end, MapEnd::Succeeded | MapEnd::Ignored) || info.counted;
+        if !read || graph.map(node).outputs.is_empty() {
             return self.end_map(map, end, out);
         }
-        self.recording.insert(map);
+        self.recording.insert(map, end);
         let reads = &graph.map(node).output_reads;
         let items = 0..self.ledger.space.scopes()[scope].len;
-        let rows = items.map(|item| match self.ledger.space.is_null(scope, item) {
-            true => None,
-            false => Some(self.collect_shared(reads, scope, item)),
+        let rows = items.map(|item| {
+            let bad = self.works[scope.index()].watch.as_ref().is_some_and(|watch| watch.items[item as usize] != 0);
+            let null = bad || self.ledger.space.is_null(scope, item);
+            (!null).then(|| self.collect_shared(reads, scope, item))
         });
         let rows = rows.collect();
         out.effect(Effect::Record { instance: map, node, rows });
@@ -271,6 +317,7 @@ impl Engine {
             out.ended(id, State::Cancelled);
             self.end(id, State::Cancelled);
         }
+        self.delayed.clear();
         self.budget.clear();
         for queue in &mut self.queues {
             queue.ripe.clear();

@@ -92,6 +92,7 @@ impl Fold {
             }
             Event::Delayed { instance, .. } => {
                 self.task(*instance)?;
+                self.ledger.delayed(*instance);
                 self.ledger.force(*instance, true, State::Delayed);
             }
             Event::MapEnded { instance, end } => {
@@ -103,6 +104,12 @@ impl Fold {
                 let task = self.ledger.is_task(*instance);
                 self.ledger.force(*instance, task, State::Failed);
                 self.ledger.refused(*instance, error);
+            }
+            Event::Ignored { instance } => {
+                self.known(*instance)?;
+                let task = self.ledger.is_task(*instance);
+                self.ledger.force(*instance, task, State::Ignored);
+                self.ledger.let_be(*instance);
             }
             Event::Stopping { reason } => self.stopping = Some(Arc::clone(reason)),
             Event::Finished { state } => self.finished = Some(*state),
@@ -145,6 +152,10 @@ impl Fold {
         }
         self.ledger.at_work.clear();
         self.ledger.failures.clear();
+        if self.finished.is_some() {
+            // It is the user who tries again what had failed for good.
+            self.ledger.tallies.clear();
+        }
         (self.stopping, self.finished) = (None, None);
     }
 
@@ -190,6 +201,7 @@ impl MapEnd {
         match self {
             MapEnd::Succeeded => State::Succeeded,
             MapEnd::Failed => State::Failed,
+            MapEnd::Ignored => State::Ignored,
             MapEnd::Cancelled => State::Cancelled,
         }
     }
@@ -206,6 +218,13 @@ impl Ledger {
             }
             Err(failure) if failure.cause == Cause::Stopped => State::Ready,
             Err(failure) => {
+                let tally = self.tallies.entry(instance).or_default();
+                match failure.cause {
+                    Cause::Lost => tally.losses += 1,
+                    _ => tally.failures += 1,
+                }
+                tally.raised.memory += u32::from(failure.cause == Cause::Oom);
+                tally.raised.time += u32::from(failure.cause == Cause::Timeout);
                 let failed = Failed {
                     instance,
                     attempt,
@@ -218,6 +237,18 @@ impl Ledger {
                 self.failures.insert(instance, failed);
                 State::Failed
             }
+        }
+    }
+
+    /// A booked failure is followed by another attempt.
+    pub(super) fn delayed(&mut self, instance: InstanceId) {
+        self.failures.remove(&instance);
+    }
+
+    /// A booked failure is let be.
+    pub(super) fn let_be(&mut self, instance: InstanceId) {
+        if let Some(failed) = self.failures.get_mut(&instance) {
+            failed.ignored = true;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::base::NodeId;
 use crate::base::id::Id;
-use crate::plan::{Dep, Map, NodeKind, Plan, Task};
+use crate::plan::{Dep, Map, NodeKind, OnError, Plan, Task};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -15,6 +15,10 @@ pub(super) struct Graph {
 /// One node.
 pub(super) struct Info {
     pub(super) task: bool,
+    /// Whether a failure of it is let be, and its outputs are null.
+    pub(super) ignores: bool,
+    /// A map: whether somebody asks how many of its items ended well.
+    pub(super) counted: bool,
     pub(super) slot: u32,
     /// Nodes that are equal in priority and height have one class; a smaller class goes first.
     pub(super) class: u32,
@@ -53,6 +57,8 @@ impl Graph {
             let near = |d: &Dep| Near { slot: plan.nodes[d.node].slot, tolerates_skip: d.tolerates_skip };
             nodes.push(Info {
                 task: matches!(node.kind, NodeKind::Task(_)),
+                ignores: node.on_error == OnError::Ignore,
+                counted: node.dependents.iter().any(|next| plan.nodes[*next].require.is_some()),
                 slot: node.slot,
                 class: u32::try_from(class).expect("no more classes than nodes"),
                 near: node.deps.iter().filter(|d| d.up == 0).map(near).collect(),

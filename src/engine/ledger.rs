@@ -3,10 +3,11 @@
 
 use crate::base::id::{Id, ScopeId};
 use crate::base::{InstanceId, NodeId};
-use crate::engine::api::{AtWork, Counts, Failed, State};
+use crate::engine::api::{AtWork, Counts, Failed, Raised, State};
 use crate::engine::space::{ROOT, Space};
 use crate::event::Results;
 use crate::plan::{NodeKind, Plan};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,7 +27,9 @@ impl State {
     fn may_become(self, to: State) -> bool {
         use State::*;
         match self {
-            Waiting { .. } => matches!(to, Waiting { .. } | Preparing | Running | Skipped | Cancelled),
+            Waiting { .. } => {
+                matches!(to, Waiting { .. } | Preparing | Running | Failed | Ignored | Skipped | Cancelled)
+            }
             Preparing => matches!(to, Ready | Running | Cached | Failed | Ignored | Skipped | Cancelled),
             Ready => matches!(to, Preparing | Submitted | Cached | Cancelled),
             Delayed => matches!(to, Preparing | Cancelled),
@@ -42,7 +45,7 @@ impl State {
     /// What a reader of the journal can know of it.
     pub fn as_told(self) -> State {
         match self {
-            State::Waiting { .. } | State::Preparing | State::Ready => State::Waiting { missing: 0 },
+            State::Waiting { .. } | State::Preparing | State::Ready | State::Delayed => State::Waiting { missing: 0 },
             told => told,
         }
     }
@@ -75,6 +78,18 @@ pub struct Ledger {
     pub(super) counts: Counts,
     pub(super) at_work: BTreeMap<InstanceId, AtWork>,
     pub(super) failures: BTreeMap<InstanceId, Failed>,
+    pub(super) tallies: FxHashMap<InstanceId, Tally>,
+}
+
+/// How often attempts of an instance have failed, over all processes of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Failures that count.
+    pub failures: u32,
+    /// Attempts that were lost.
+    pub losses: u32,
+    /// Those that had too little.
+    pub raised: Raised,
 }
 
 impl Ledger {
@@ -88,6 +103,7 @@ impl Ledger {
             counts: Counts::default(),
             at_work: BTreeMap::new(),
             failures: BTreeMap::new(),
+            tallies: FxHashMap::default(),
         };
         ledger.furnish(ROOT);
         for (slot, _) in wanted.iter().enumerate().filter(|(_, wanted)| !**wanted) {
@@ -157,6 +173,10 @@ impl Ledger {
     /// The last attempt of an instance; 0: none was made.
     pub fn attempt(&self, instance: InstanceId) -> u32 {
         self.attempts[instance.index()]
+    }
+    /// How often attempts of an instance have failed.
+    pub fn tally(&self, instance: InstanceId) -> Tally {
+        self.tallies.get(&instance).copied().unwrap_or_default()
     }
     /// What an instance gave, of those that succeeded (or are cached, as far as the owner of this ledger knows).
     pub fn results(&self, instance: InstanceId) -> Option<&Results> {

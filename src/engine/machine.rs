@@ -8,11 +8,12 @@ use crate::engine::api::*;
 use crate::engine::budget::{Budget, ShapeId};
 use crate::engine::graph::Graph;
 use crate::engine::ledger::Ledger;
+use crate::engine::policy::Watch;
 use crate::engine::space::ROOT;
 use crate::event::{Cause, Event, Failure, LogRange, MapEnd, Outcome, Results, RunState, Time};
 use crate::plan::Plan;
-use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::{BTreeMap, VecDeque};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The state machine of a run.
@@ -38,7 +39,12 @@ pub struct Engine {
     pub(super) lists: FxHashMap<(InstanceId, NodeId, Option<u32>), Value>,
     /// The records of maps that name their results.
     pub(super) records: FxHashMap<InstanceId, Value>,
-    pub(super) recording: FxHashSet<InstanceId>,
+    /// Maps whose records are being made, and how they will end.
+    pub(super) recording: FxHashMap<InstanceId, MapEnd>,
+    /// Retries, by the time when they are due.
+    pub(super) delayed: BTreeSet<(Time, InstanceId)>,
+    /// The time of the last `Wake`, until it has come.
+    pub(super) woken: Option<Time>,
 }
 
 /// How far the run is.
@@ -69,6 +75,7 @@ pub(super) struct Work {
     /// One for each slot.
     pub(super) gates: Box<[Gate]>,
     pub(super) throttle: Option<Box<Throttle>>,
+    pub(super) watch: Option<Box<Watch>>,
 }
 
 /// What all instances of a slot wait for: nodes further out.
@@ -84,6 +91,8 @@ pub(super) struct Gate {
 pub(super) enum Fate {
     Go,
     Skip,
+    /// What it requires of a map is not met.
+    Refuse,
     Cancel,
 }
 
@@ -102,7 +111,7 @@ pub(super) struct Throttle {
 pub(super) struct Queue {
     /// All that they need has ended; state `Waiting`.
     pub(super) ripe: Runs,
-    /// To be prepared once more, before the others; state `Ready`.
+    /// To be prepared once more, before the others; state `Ready` or `Delayed`.
     pub(super) again: VecDeque<InstanceId>,
     /// Being prepared, or prepared and in line for resources.
     pub(super) ahead: u32,
@@ -233,7 +242,9 @@ impl Engine {
             ended: VecDeque::new(),
             lists: FxHashMap::default(),
             records: FxHashMap::default(),
-            recording: FxHashSet::default(),
+            recording: FxHashMap::default(),
+            delayed: BTreeSet::new(),
+            woken: None,
         };
         let scopes: Vec<ScopeId> = engine.ledger.space.scopes().ids().collect();
         for scope in scopes {
@@ -264,6 +275,7 @@ impl Engine {
         loop {
             self.tell_dependents(out);
             if self.phase == Phase::Going {
+                self.take_due(now);
                 self.admit(out);
                 self.prepare_more(out);
             }
@@ -271,6 +283,7 @@ impl Engine {
                 break;
             }
         }
+        self.wake(out);
         self.close(out);
     }
 
@@ -364,15 +377,24 @@ impl Engine {
     }
 
     fn recorded(&mut self, map: InstanceId, answer: Result<Vec<Value>, Failure>, out: &mut Out) {
-        if self.phase == Phase::Over || !self.recording.remove(&map) {
+        if self.phase == Phase::Over {
             return;
         }
+        let Some(end) = self.recording.remove(&map) else { return };
         match answer {
             Ok(records) => {
                 self.records.insert(map, Value::list(records));
-                self.end_map(map, MapEnd::Succeeded, out);
+                self.end_map(map, end, out);
             }
-            Err(error) => self.refuse(map, error, out),
+            Err(error) => {
+                // Its items are of no use to anybody now.
+                if let Some(scope) = self.ledger.space.scope_of(map)
+                    && let Some(watch) = &mut self.works[scope.index()].watch
+                {
+                    watch.good = None;
+                }
+                self.refuse(map, error, out);
+            }
         }
     }
 
@@ -406,19 +428,26 @@ impl Engine {
             }
         }
         let state = self.ledger.ended(instance, attempt, &outcome);
-        self.ledger.set(instance, true, state);
-        let results = outcome.result.as_ref().ok().cloned();
+        let (results, cause) = match &outcome.result {
+            Ok(results) => (Some(results.clone()), None),
+            Err(failure) => (None, Some(failure.cause)),
+        };
         out.event(Event::Ended { instance, attempt, outcome });
+        match (state, cause) {
+            (State::Failed, Some(cause)) => match self.tried_again(instance, cause, out.now) {
+                Some(until) => {
+                    self.ledger.delayed(instance);
+                    self.ledger.set(instance, true, State::Delayed);
+                    self.delayed.insert((until, instance));
+                    out.event(Event::Delayed { instance, until });
+                }
+                None => self.fail(instance, out),
+            },
+            (State::Succeeded, _) => self.end(instance, State::Succeeded),
+            (state, _) => self.ledger.set(instance, true, state),
+        }
         if let Some(key) = job.key {
             self.land(key, instance, results, out);
-        }
-        match state {
-            State::Succeeded => self.ended.push_back(instance),
-            State::Failed => {
-                self.ended.push_back(instance);
-                self.failed(instance, out);
-            }
-            _ => {}
         }
     }
 
@@ -446,19 +475,7 @@ impl Engine {
     pub(super) fn refuse(&mut self, instance: InstanceId, error: Failure, out: &mut Out) {
         self.ledger.refused(instance, &error);
         out.event(Event::Refused { instance, error });
-        self.end(instance, State::Failed);
-        self.failed(instance, out);
-    }
-
-    /// A failure was booked: does it stop the run?
-    fn failed(&mut self, instance: InstanceId, out: &mut Out) {
-        if self.options.keep_going || self.phase != Phase::Going {
-            return;
-        }
-        self.phase = Phase::Failing;
-        let reason = format!("`{}` failed", self.ledger.space.name(instance));
-        out.event(Event::Stopping { reason: reason.into() });
-        self.cancel_rest(out);
+        self.fail(instance, out);
     }
 
     pub(super) fn cached(&mut self, instance: InstanceId, results: Results, out: &mut Out) {

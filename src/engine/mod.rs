@@ -11,6 +11,7 @@ mod graph;
 pub mod key;
 pub mod ledger;
 mod machine;
+mod policy;
 mod restore;
 pub mod space;
 mod status;
@@ -19,7 +20,7 @@ mod values;
 
 pub use api::*;
 pub use fold::{BadJournal, Fold};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, Tally};
 pub use machine::Engine;
 pub use space::{Scope, Space};
 pub use values::at_path;

@@ -58,7 +58,8 @@ impl Engine {
                     continue;
                 }
                 let values = self.collect_shared(&graph.task(node).reads, place.scope, place.item);
-                batch.push(Preparing { instance, attempt: self.ledger.attempt(instance) + 1, values });
+                let raised = self.ledger.tally(instance).raised;
+                batch.push(Preparing { instance, attempt: self.ledger.attempt(instance) + 1, raised, values });
                 if batch.len() == BATCH {
                     out.effect(Effect::Prepare { node, batch: std::mem::take(&mut batch) });
                 }
@@ -111,7 +112,7 @@ impl Engine {
         }
     }
 
-    fn prepare_again(&mut self, instance: InstanceId) {
+    pub(super) fn prepare_again(&mut self, instance: InstanceId) {
         let node = self.ledger.space.place(instance).node;
         self.queues[node.index()].again.push_back(instance);
         self.hunger(node);

@@ -67,7 +67,8 @@ impl Event {
             | Event::Ended { instance, .. }
             | Event::Delayed { instance, .. }
             | Event::MapEnded { instance, .. }
-            | Event::Refused { instance, .. } => Some(*instance),
+            | Event::Refused { instance, .. }
+            | Event::Ignored { instance } => Some(*instance),
             Event::Cached { from, .. } | Event::Skipped { from, .. } | Event::Cancelled { from, .. } => Some(*from),
             Event::Begun { .. } | Event::Resumed { .. } | Event::Stopping { .. } | Event::Finished { .. } => None,
         }

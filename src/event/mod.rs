@@ -112,6 +112,11 @@ pub enum Event {
         /// Why, and the way out.
         error: Failure,
     },
+    /// The failure that was told before is one that the file lets be.
+    Ignored {
+        /// Which instance.
+        instance: InstanceId,
+    },
     /// Nothing new will start.
     Stopping {
         /// Why: a failure, or a signal's name.
@@ -128,10 +133,12 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MapEnd {
-    /// Every item succeeded, was cached or skipped.
+    /// Every item succeeded, was cached or skipped, or failed as the file lets it.
     Succeeded,
-    /// An item failed.
+    /// An item failed, or more than may.
     Failed,
+    /// More items failed than may, and the file lets that be.
+    Ignored,
     /// Items were cancelled, none failed.
     Cancelled,
 }
@@ -140,7 +147,7 @@ pub enum MapEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
-    /// Everything succeeded, was cached or skipped.
+    /// Everything succeeded, was cached or skipped, or failed as the file lets it.
     Succeeded,
     /// Something failed.
     Failed,

@@ -6,7 +6,7 @@ use super::model::{Body, Node, NodeKind, Plan};
 use super::params::{self, Given};
 use super::vary::{self, Traces};
 use super::words::Place;
-use super::{edges, map, order, task};
+use super::{edges, map, order, policy, task};
 use crate::base::id::BodyId;
 use crate::base::{Arena, NodeId};
 use crate::diag::{Diagnostic, Severity};
@@ -49,6 +49,8 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
             when,
             priority,
             height: 0,
+            on_error: policy::on_error(&world, id),
+            require: policy::require(&world, id),
             kind,
             span: decl.name.span,
         });
@@ -63,6 +65,7 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
 
     let project = given.project.as_deref();
     let declared = edges::by_paths(&world, &params, given, &mut found);
+    policy::check_requires(&world, &mut found);
     let order = order::find(&world, &mut found);
     if let Some(order) = &order {
         vary::check(&world, &nodes, &traces, &order.points, &mut found);

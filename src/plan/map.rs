@@ -66,6 +66,7 @@ pub(super) fn build<'m>(
         group_by,
         chunk: over.chunk.as_ref().map(|n| n.value),
         max_parallel: over.max_parallel.as_ref().map(|n| n.value),
+        max_failures: over.max_failures.as_ref().map(|n| n.value),
         outputs,
         output_names,
         output_reads,

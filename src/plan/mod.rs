@@ -15,6 +15,7 @@ pub mod model;
 mod order;
 mod params;
 mod paths;
+mod policy;
 mod resolve;
 mod select;
 mod task;
@@ -25,6 +26,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use crate::lang::policy::{Allowance, CauseWord, Factor, OnError, Require, Retry, Share};
 pub use check::check;
 pub use model::*;
 pub use params::{Given, ParamFile, Word};

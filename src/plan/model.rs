@@ -4,6 +4,7 @@ use crate::base::id::BodyId;
 use crate::base::{Arena, NodeId, Value};
 use crate::diag::Span;
 use crate::lang::expr::{Names, Template};
+use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
 use std::sync::Arc;
 
@@ -93,6 +94,10 @@ pub struct Node {
     pub priority: i64,
     /// Nodes on the longest path from here to an end, counting this one.
     pub height: u32,
+    /// What a failure of it means, when no map around it lets it be.
+    pub on_error: OnError,
+    /// How many items of each map that it waits for must have ended well; `None`: the map must not have failed.
+    pub require: Option<Require>,
     /// The task or the map.
     pub kind: NodeKind,
     /// The header in the file.
@@ -137,6 +142,8 @@ pub struct Task {
     pub resources: Vec<(Arc<str>, Template)>,
     /// Whether its result is kept and reused.
     pub cache: bool,
+    /// When a failed attempt is followed by another one.
+    pub retry: Option<Retry>,
     /// Where it runs.
     pub workdir: Workdir,
     /// The task's own named things in the order in which they are evaluated, each after those it reads:
@@ -168,6 +175,7 @@ impl Task {
             pass_env: Vec::new(),
             resources: Vec::new(),
             cache: true,
+            retry: None,
             workdir: Workdir::Project,
             order: Vec::new(),
             before_when: 0,
@@ -286,6 +294,8 @@ pub struct Map {
     pub chunk: Option<u32>,
     /// How many items may be at work at once.
     pub max_parallel: Option<u32>,
+    /// How many items may fail; `None`: a failure in the body is one of the run.
+    pub max_failures: Option<Allowance>,
     /// The record that an item gives; empty: the body's nodes are read by name.
     pub outputs: Vec<(Arc<str>, Shape)>,
     /// The names that `outputs` look up, one for each of `output_reads`.
@@ -316,6 +326,7 @@ impl Map {
             group_by: None,
             chunk: None,
             max_parallel: None,
+            max_failures: None,
             outputs: Vec::new(),
             output_names: Arc::default(),
             output_reads: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::declare::World;
 use super::gather::{Edge, Findings, Gather, Seen, Why};
+use super::policy;
 use super::model::{From, Input, Local, Output, OutputKind, Run, Task, Ty, Workdir};
 use super::resolve::Site;
 use super::words::Place;
@@ -144,6 +145,7 @@ pub(super) fn build<'m>(
     }
     let (order, before_when) = order(task, &trace, found);
     check_hidden_words(task, &trace, found);
+    let retry = policy::retry(world, body, task, found);
     let (names, reads) = g.finish(found);
     let task = Task {
         run,
@@ -154,6 +156,7 @@ pub(super) fn build<'m>(
         resources,
         cache: task.cache.as_ref().is_none_or(|cache| cache.value) && !outputs.is_empty(),
         outputs,
+        retry,
         workdir,
         order,
         before_when,

@@ -22,6 +22,13 @@ pub struct Ended {
     pub failures: Vec<FailureItem>,
 }
 
+impl Ended {
+    /// Whether something failed that the file lets fail.
+    pub fn has_ignored(&self) -> bool {
+        self.counts.ignored > 0 || self.failures.iter().any(|failed| failed.ignored)
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

@@ -60,7 +60,7 @@ fn verdict(ended: &Ended, pipeline: &str, paint: Paint) -> String {
     let counts = counts(&ended.counts);
     let time = text::elapsed(ended.wall_ms);
     match ended.end {
-        End::Finished(RunState::Succeeded) if ended.counts.ignored > 0 => {
+        End::Finished(RunState::Succeeded) if ended.has_ignored() => {
             format!("{} {counts} in {time}", paint.yellow(format_args!("{run} finished with failures that it allows:")))
         }
         End::Finished(RunState::Succeeded) => {
@@ -123,6 +123,9 @@ fn sentence(item: &FailureItem) -> String {
     if let Some(meaning) = item.cause.meaning() {
         text.push_str(": ");
         text.push_str(meaning);
+    }
+    if item.attempt > 1 {
+        let _ = write!(text, " (attempt {})", item.attempt);
     }
     text
 }

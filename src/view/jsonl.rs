@@ -118,6 +118,7 @@ fn line<'a>(at: Time, named: &'a Named<'a>) -> Line<'a> {
             let state = match end {
                 MapEnd::Succeeded => "succeeded",
                 MapEnd::Failed => "failed",
+                MapEnd::Ignored => "ignored",
                 MapEnd::Cancelled => "cancelled",
             };
             Line { event: "map_ended", state: Some(state), ..base }
@@ -125,6 +126,7 @@ fn line<'a>(at: Time, named: &'a Named<'a>) -> Line<'a> {
         Event::Refused { error, .. } => {
             Line { event: "refused", state: Some("failed"), failure: Some(error.into()), ..base }
         }
+        Event::Ignored { .. } => Line { event: "ignored", state: Some("ignored"), ..base },
         Event::Stopping { reason } => Line { event: "stopping", why: Some(reason), ..base },
         Event::Finished { state } => {
             let state = match state {

@@ -2,11 +2,11 @@
 //!
 //! Cached, skipped and cancelled instances come as one line a node, however many pieces the run took them in.
 
-use super::words::{self, Ranges};
+use super::words::{self, Next, Ranges};
 use crate::base::paint::Paint;
 use crate::base::{human, text};
 use crate::engine::Counts;
-use crate::event::{Cause, Event, Time};
+use crate::event::{Cause, Event, Failure, Time};
 use crate::port::{Named, Sink};
 use std::fmt::Write as _;
 use std::io::Write;
@@ -72,6 +72,8 @@ impl<W: Write + Send> Lines<W> {
             Event::Skipped { count, .. } => return self.range(now, "skipped", name, *count),
             Event::Cancelled { count, .. } => return self.range(now, "cancelled", name, *count),
             Event::Begun { .. } | Event::Started { .. } | Event::MapEnded { .. } | Event::Finished { .. } => return,
+            // Told with the failure.
+            Event::Delayed { .. } | Event::Ignored { .. } => return,
             _ => self.tell_ranges(),
         }
         match event {
@@ -96,20 +98,9 @@ impl<W: Write + Send> Lines<W> {
                     self.done += 1;
                     self.line("stopped", name, "");
                 }
-                Err(failure) => {
-                    if !words::tried_again(events, at) {
-                        self.done += 1;
-                    }
-                    self.line("failed", name, &words::failure(failure));
-                }
+                Err(failure) => self.failed(now, events, at, failure),
             },
-            Event::Delayed { until, .. } => {
-                self.line("again", name, &format!("in {}", text::elapsed(until.saturating_sub(now))));
-            }
-            Event::Refused { error, .. } => {
-                self.done += 1;
-                self.line("failed", name, &words::failure(error));
-            }
+            Event::Refused { error, .. } => self.failed(now, events, at, error),
             Event::Stopping { reason } => {
                 let _ = writeln!(self.text, "nothing new starts: {}", human::plain(reason));
             }
@@ -117,6 +108,22 @@ impl<W: Write + Send> Lines<W> {
                 let _ = writeln!(self.text, "continued by {}", human::plain(by));
             }
             _ => {}
+        }
+    }
+
+    fn failed(&mut self, now: Time, events: &[Named<'_>], at: usize, failure: &Failure) {
+        let (name, text) = (events[at].name, words::failure(failure));
+        match (words::next(events, at), events[at].event) {
+            (Next::Again(until), Event::Ended { attempt, .. }) => {
+                let pause = until.saturating_sub(now);
+                let when = if pause == 0 { "at once".to_owned() } else { format!("in {}", text::elapsed(pause)) };
+                self.line("failed", name, &format!("{text}; attempt {} {when}", attempt + 1));
+            }
+            (next, _) => {
+                self.done += 1;
+                let allowed = if next == Next::LetBe { "; the file allows it" } else { "" };
+                self.line("failed", name, &format!("{text}{allowed}"));
+            }
         }
     }
 

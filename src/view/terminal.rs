@@ -3,7 +3,7 @@
 //! An event only changes the board; a thread of its own draws it ten times a second, so that ten thousand tasks a
 //! second cost no more drawing than one.
 
-use super::words;
+use super::words::{self, Next};
 use crate::base::human;
 use crate::base::id::InstanceId;
 use crate::base::paint::Paint;
@@ -118,6 +118,14 @@ impl Sink for Terminal {
     }
 }
 
+fn verb(events: &[Named<'_>], at: usize) -> &'static str {
+    match words::next(events, at) {
+        Next::Again(_) => "failed, will run again",
+        Next::LetBe => "failed, as the file allows",
+        Next::Failed => "failed",
+    }
+}
+
 /// What is shown.
 struct Board {
     paint: Paint,
@@ -165,11 +173,10 @@ impl Board {
                 if let Err(failure) = &outcome.result
                     && failure.cause != Cause::Stopped
                 {
-                    let verb = if words::tried_again(events, at) { "failed, will run again" } else { "failed" };
-                    self.failed(verb, name, &words::failure(failure));
+                    self.failed(verb(events, at), name, &words::failure(failure));
                 }
             }
-            Event::Refused { error, .. } => self.failed("failed", name, &words::failure(error)),
+            Event::Refused { error, .. } => self.failed(verb(events, at), name, &words::failure(error)),
             Event::Cancelled { from, count } => {
                 // Few are at work when many are cancelled.
                 let at_work: Vec<_> =

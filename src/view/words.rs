@@ -1,7 +1,7 @@
 //! The words that two views share: what a failure looks like on one line, and merged ranges.
 
 use crate::base::human;
-use crate::event::{Event, Failure};
+use crate::event::{Event, Failure, Time};
 use crate::port::Named;
 
 /// The failure's sentence and what its status means. The way out stands in the digest at the end.
@@ -13,12 +13,25 @@ pub fn failure(failure: &Failure) -> String {
     }
 }
 
-/// Whether the failed attempt at `at` is followed by another one, as the rest of the turn says.
-pub fn tried_again(events: &[Named<'_>], at: usize) -> bool {
-    let Event::Ended { instance, .. } = events[at].event else { return false };
-    events[at + 1..]
-        .iter()
-        .any(|next| matches!(next.event, Event::Delayed { instance: again, .. } if again == instance))
+/// What follows from a failure.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Another attempt, not before this time.
+    Again(Time),
+    /// The file lets it be.
+    LetBe,
+    /// Nothing: it has failed.
+    Failed,
+}
+
+/// What follows from the failure that the event at `at` tells: the event right after it says so.
+pub fn next(events: &[Named<'_>], at: usize) -> Next {
+    let (failed, next) = (events[at].event.instance(), events.get(at + 1).map(|next| next.event));
+    match next {
+        Some(Event::Delayed { instance, until }) if Some(*instance) == failed => Next::Again(*until),
+        Some(Event::Ignored { instance }) if Some(*instance) == failed => Next::LetBe,
+        _ => Next::Failed,
+    }
 }
 
 /// Ranges of one node that came in pieces, to be told as one.

@@ -40,6 +40,8 @@ impl Build {
             when: None,
             priority: 0,
             height: 0,
+            on_error: plan::OnError::Fail,
+            require: None,
             kind,
             span: Span::default(),
         });
