@@ -6,13 +6,13 @@
 
 mod engine_kit;
 
-use engine_kit::world::{Fate, ListTruth, NodeSpec, Oracle, Recipe, TaskTruth, Truth, recipes};
+use engine_kit::world::{Course, Fate, ListTruth, NodeSpec, Oracle, Recipe, TaskTruth, Truth, recipes};
 use flowrun::base::digest::Key;
 use flowrun::base::id::ScopeId;
 use flowrun::base::{InstanceId, NodeId, Value};
 use flowrun::engine::*;
 use flowrun::event::{Cause, Event, Failure, Outcome, Produced, RunState, Usage};
-use flowrun::plan::{NodeKind, Plan};
+use flowrun::plan::{NodeKind, OnError, Plan};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRunner};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -36,7 +36,7 @@ impl Dice {
 struct Job {
     key: Option<Key>,
     needs: Needs,
-    result: Option<Value>,
+    course: Course,
 }
 
 /// Something the world owes the engine.
@@ -45,6 +45,7 @@ enum Owed {
     Prepare(NodeId, Vec<(InstanceId, Vec<Value>)>),
     Record(InstanceId, NodeId, Vec<Option<Vec<Value>>>),
     Run { instance: InstanceId, attempt: u32, started: bool, job: Job, gpus: Vec<Arc<str>>, stopped: bool },
+    Wake(u64),
 }
 
 /// What outlives a process.
@@ -74,6 +75,9 @@ struct World<'a> {
     /// What ended well in the journal of earlier processes.
     kept: HashSet<InstanceId>,
     won: HashSet<Key>,
+    /// How attempts have failed, in all processes.
+    failed: HashMap<InstanceId, Vec<Cause>>,
+    now: u64,
 }
 
 fn some(values: Values) -> Vec<Value> {
@@ -85,7 +89,9 @@ impl<'a> World<'a> {
         let options = Options { keep_going: truth.recipe.keep_going, wanted: truth.recipe.wanted(plan) };
         let mut fold = Fold::new(Arc::clone(plan), &options.wanted);
         let (mut kept, mut won, mut keys) = (HashSet::new(), HashSet::new(), HashMap::new());
+        let mut failed = HashMap::new();
         for event in &disk.journal {
+            note_failure(&mut failed, event);
             let list = match event {
                 Event::Listed { list, .. } => disk.lists.get(list).cloned(),
                 Event::Submitted { instance, key, .. } => {
@@ -122,11 +128,13 @@ impl<'a> World<'a> {
             begun: BTreeSet::new(),
             kept,
             won,
+            failed,
+            now: 7,
         }
     }
 
     fn step(&mut self, input: Input) {
-        self.engine.step(7, input, &mut self.events, &mut self.effects);
+        self.engine.step(self.now, input, &mut self.events, &mut self.effects);
         if let Err(sentence) = self.engine.check() {
             panic!("{sentence}");
         }
@@ -150,7 +158,8 @@ impl<'a> World<'a> {
             Event::Listed { list, .. } => Some(Arc::clone(&self.disk.lists[list])),
             _ => None,
         };
-        self.fold.at(7);
+        self.fold.at(self.now);
+        note_failure(&mut self.failed, event);
         self.fold.apply(event, list).unwrap();
         match event {
             Event::Cached { from, count } | Event::Skipped { from, count } | Event::Cancelled { from, count } => {
@@ -163,6 +172,10 @@ impl<'a> World<'a> {
                 _ => self.end(*instance),
             },
             Event::MapEnded { instance, .. } | Event::Refused { instance, .. } => self.end(*instance),
+            Event::Delayed { instance, until } => {
+                assert!(*until >= self.now);
+                *self.ends.get_mut(instance).unwrap() -= 1;
+            }
             _ => {}
         }
     }
@@ -223,6 +236,9 @@ impl<'a> World<'a> {
                 for one in &batch {
                     self.inputs_ended(one.instance);
                     assert_eq!(one.attempt, self.engine.ledger().attempt(one.instance) + 1);
+                    let causes = self.failed.get(&one.instance).map_or(&[][..], |causes| causes);
+                    let of = |cause| causes.iter().filter(|c| **c == cause).count() as u32;
+                    assert_eq!(one.raised, Raised { memory: of(Cause::Oom), time: of(Cause::Timeout) });
                 }
                 self.owed.push(Owed::Prepare(node, batch.into_iter().map(|p| (p.instance, some(p.values))).collect()));
             }
@@ -250,7 +266,10 @@ impl<'a> World<'a> {
                 let Some(Owed::Run { stopped, .. }) = self.owed.iter_mut().find(one) else { panic!("it does not run") };
                 *stopped = true;
             }
-            Effect::Wake(_) => unreachable!("there are no retries"),
+            Effect::Wake(at) => {
+                assert!(self.truth.recipe.retries || self.truth.recipe.losses > 0);
+                self.owed.push(Owed::Wake(at));
+            }
             Effect::Done(state) => {
                 assert!(self.over.is_none(), "two ends");
                 self.over = Some(state);
@@ -341,13 +360,22 @@ impl<'a> World<'a> {
                 self.owed.push(Owed::Run { instance, attempt, started: true, job, gpus, stopped });
                 Input::Started { instance, attempt, log: None }
             }
+            Owed::Wake(at) => {
+                self.turn();
+                self.now = self.now.max(at);
+                Input::Tick
+            }
             Owed::Run { instance, attempt, job, stopped, .. } => {
-                let result = match &job.result {
+                let causes = self.failed.get(&instance).map_or(&[][..], |causes| causes);
+                let losses = causes.iter().filter(|cause| **cause == Cause::Lost).count();
+                let failures = (causes.len() - losses) as u32;
+                let result = match job.course.attempt(failures) {
                     _ if stopped && dice.roll(3) > 0 => Err(failure(Cause::Signal(15))),
-                    Some(value) => Ok(Arc::new(vec![Produced::Value(value.clone())])),
-                    None => Err(failure(Cause::Exit(1))),
+                    _ if losses < 4 && self.truth.recipe.losses > 0 && dice.roll(12) == 0 => Err(failure(Cause::Lost)),
+                    Ok(value) => Ok(Arc::new(vec![Produced::Value(value.clone())])),
+                    Err(cause) => Err(failure(cause)),
                 };
-                if let (Ok(_), Some(value), Some(key)) = (&result, &job.result, job.key) {
+                if let (Ok(_), Some(value), Some(key)) = (&result, job.course.result(), job.key) {
                     self.disk.cache.insert(key, value.clone());
                     self.won.insert(key);
                 }
@@ -380,7 +408,7 @@ impl<'a> World<'a> {
         let late = self.last[dice.roll(self.last.len())].clone();
         // A second process may await what a first one has had; within one, nothing repeats itself.
         let (mut events, mut effects) = (Vec::new(), Vec::new());
-        self.engine.step(7, late, &mut events, &mut effects);
+        self.engine.step(self.now, late, &mut events, &mut effects);
         assert!(events.is_empty() && effects.is_empty(), "a late report had consequences: {events:?}");
     }
 
@@ -401,15 +429,15 @@ impl<'a> World<'a> {
         match self.truth.task(node, values) {
             TaskTruth::Skip => Prepared::Skip,
             TaskTruth::Refused => Prepared::Failed(failure(Cause::Prepare)),
-            TaskTruth::Run { key, result, needs } => {
+            TaskTruth::Run { key, course, needs } => {
                 if let Some(key) = key {
                     let hit = self.disk.cache.get(&key).cloned();
-                    let first = if self.truth.is_hit(&key) { result.clone() } else { None };
+                    let first = if self.truth.is_hit(&key) { course.result().cloned() } else { None };
                     if let Some(value) = hit.or(first) {
                         return Prepared::Hit { key, results: Arc::new(vec![Produced::Value(value)]) };
                     }
                 }
-                let old = self.jobs.insert(instance, Job { key, needs: needs.clone(), result });
+                let old = self.jobs.insert(instance, Job { key, needs: needs.clone(), course });
                 assert!(old.is_none(), "prepared twice at once");
                 Prepared::Run { key, needs, why: None }
             }
@@ -452,7 +480,9 @@ impl<'a> World<'a> {
     /// The end agrees with the oracle.
     fn judge(&self, oracle: &Oracle) {
         let ledger = self.engine.ledger();
-        let mut stopped = false;
+        // A failure that stops the run leaves open what the rest would have become.
+        let last = self.disk.journal.iter().rposition(|e| matches!(e, Event::Begun { .. } | Event::Resumed { .. }));
+        let halted = self.disk.journal[last.unwrap()..].iter().any(|e| matches!(e, Event::Stopping { .. }));
         let mut failed = false;
         for id in (0..ledger.space().instances()).map(InstanceId) {
             let name = self.engine.name(id);
@@ -460,18 +490,23 @@ impl<'a> World<'a> {
             let own = match ledger.state(id) {
                 State::Succeeded | State::Cached => Fate::Well,
                 State::Failed => Fate::Failed,
+                State::Ignored => Fate::Ignored,
                 State::Skipped => Fate::Skipped,
                 State::Cancelled => Fate::Cancelled,
                 State::Unwanted => Fate::Unwanted,
                 other => panic!("`{name}` is {other:?} at the end"),
             };
-            failed |= own == Fate::Failed;
-            // Where the run stopped at a failure, what had no time to end otherwise is cancelled.
-            if own == Fate::Cancelled && *fate != Fate::Cancelled {
-                stopped = true;
-            } else {
-                assert_eq!(own, *fate, "`{name}`");
-            }
+            let blamed = ledger.failures().any(|f| f.instance == id && !f.ignored);
+            assert!(!ledger.is_task(id) || blamed == (own == Fate::Failed), "`{name}`");
+            failed |= blamed;
+            let same = match (own, *fate) {
+                (Fate::Failed, Fate::MapFailed) => !ledger.is_task(id),
+                (Fate::Failed | Fate::Ignored, Fate::FailedOrIgnored) => true,
+                (own, fate) => own == fate,
+            };
+            // Where the run stopped, what had no time to end otherwise is cancelled, and nothing is tried again.
+            let cut = halted && (own == Fate::Cancelled || (own != Fate::Well && *fate != Fate::Skipped));
+            assert!(same || cut, "`{name}` is {own:?}, and should be {fate:?}");
             if own == Fate::Well && ledger.is_task(id) {
                 assert_eq!(ledger.results(id).unwrap()[0].value(), value, "{name}");
             }
@@ -480,13 +515,32 @@ impl<'a> World<'a> {
             assert_eq!(ends, u32::from(!before), "`{name}` ended {ends} times");
         }
         assert_eq!(self.over, Some(Some(if failed { RunState::Failed } else { RunState::Succeeded })));
-        assert!(!stopped || (failed && !self.truth.recipe.keep_going), "cancelled without a reason");
-        if !failed || self.truth.recipe.keep_going {
+        assert!(!halted || (failed && !self.truth.recipe.keep_going), "stopped without a reason");
+        let must_halt = |failed: &Failed| {
+            let node = &self.plan.nodes[self.engine.place(failed.instance).node];
+            !failed.ignored && node.body == flowrun::base::id::BodyId(0) && node.on_error == OnError::Fail
+        };
+        let must_halt = !self.truth.recipe.keep_going && ledger.failures().any(must_halt);
+        assert!(!must_halt || halted, "a failure that did not stop the run");
+        if !halted {
             assert_eq!(ledger.space().instances() as usize, oracle.ends.len());
         }
         assert!(self.jobs.is_empty(), "prepared jobs are left: {:?}", self.jobs.keys());
         assert!(self.owed.iter().all(|owed| !matches!(owed, Owed::Run { .. } | Owed::Record(..))), "work is left");
         assert!(matches!(self.disk.journal.last(), Some(Event::Finished { .. })));
+    }
+}
+
+fn note_failure(failed: &mut HashMap<InstanceId, Vec<Cause>>, event: &Event) {
+    match event {
+        Event::Ended { instance, outcome: Outcome { result: Err(failure), .. }, .. } => {
+            if failure.cause != Cause::Stopped {
+                failed.entry(*instance).or_default().push(failure.cause);
+            }
+        }
+        // Who goes on after an end begins to count anew.
+        Event::Finished { .. } => failed.clear(),
+        _ => {}
     }
 }
 

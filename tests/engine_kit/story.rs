@@ -136,6 +136,7 @@ impl Story {
                 Err(failure) => format!("ended {} #{attempt}: {:?}", name(instance), failure.cause),
             },
             Event::Delayed { instance, until } => format!("delayed {} until {until}", name(instance)),
+            Event::Ignored { instance } => format!("ignored {}", name(instance)),
             Event::MapEnded { instance, end } => format!("map ended {}: {end:?}", name(instance)),
             Event::Refused { instance, error } => format!("refused {}: {}", name(instance), error.message),
             Event::Stopping { reason } => format!("stopping: {reason}"),
@@ -148,7 +149,13 @@ impl Story {
         match effect {
             Effect::List { instance, values, .. } => format!("list {} {}", name(instance), show(values)),
             Effect::Prepare { batch, .. } => {
-                let one = |p: &Preparing| format!("{} #{} {}", name(&p.instance), p.attempt, show(&p.values));
+                let one = |p: &Preparing| {
+                    let raised = match p.raised {
+                        Raised { memory: 0, time: 0 } => String::new(),
+                        raised => format!(" memory +{} time +{}", raised.memory, raised.time),
+                    };
+                    format!("{} #{}{raised} {}", name(&p.instance), p.attempt, show(&p.values))
+                };
                 format!("prepare {}", batch.iter().map(one).collect::<Vec<_>>().join(", "))
             }
             Effect::Record { instance, rows, .. } => {

@@ -7,7 +7,8 @@ use super::{Build, ROOT, read};
 use flowrun::base::id::{BodyId, Id};
 use flowrun::base::{Digest, NodeId, Value};
 use flowrun::engine::{Capacity, Needs};
-use flowrun::plan::{From, NodeKind, Plan, Read, Shape};
+use flowrun::event::Cause;
+use flowrun::plan::{Allowance, CauseWord, From, NodeKind, OnError, Plan, Read, Require, Retry, Shape, Share};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +28,35 @@ pub struct NodeSpec {
     /// Tasks: whether it has a key. Maps: whether it names its results.
     pub flag: bool,
     pub max_parallel: Option<u8>,
+    /// What failures mean: see [`NodeSpec::on_error`] and its like.
+    pub policy: u16,
+}
+
+impl NodeSpec {
+    pub fn on_error(&self) -> OnError {
+        match self.policy % 8 {
+            0 => OnError::Continue,
+            1 => OnError::Ignore,
+            _ => OnError::Fail,
+        }
+    }
+
+    pub fn max_failures(&self) -> Option<Allowance> {
+        match self.policy >> 3 & 3 {
+            0 => Some(Allowance::Count(u32::from(self.policy >> 5) % 3)),
+            1 => Some(Allowance::Share(Share::new(f64::from(self.policy >> 5 & 7) / 7.0))),
+            _ => None,
+        }
+    }
+
+    pub fn require(&self) -> Option<Require> {
+        match (self.policy >> 8) % 5 {
+            0 => Some(Require::All),
+            1 => Some(Require::Any),
+            2 => Some(Require::Share(Share::new(0.5))),
+            _ => None,
+        }
+    }
 }
 
 /// A random pipeline, and the chances of its world: 1 in so many, 0: never.
@@ -43,6 +73,9 @@ pub struct Recipe {
     pub gpus: u8,
     pub window: u8,
     pub wanted: u8,
+    pub retries: bool,
+    pub losses: u8,
+    pub policies: bool,
 }
 
 pub fn recipes() -> impl Strategy<Value = Recipe> {
@@ -57,14 +90,17 @@ pub fn recipes() -> impl Strategy<Value = Recipe> {
             0..6u8,
             prop::bool::weighted(0.7),
             prop::option::weighted(0.4, 1..4u8),
+            any::<u16>(),
         )
-            .prop_map(|(map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel)| {
-                NodeSpec { map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel }
+            .prop_map(|(map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel, policy)| {
+                NodeSpec { map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel, policy }
             });
     let nodes = prop::collection::vec(node, 1..11);
     let chance = || prop_oneof![2 => Just(0u8), 1 => 3..12u8];
-    (nodes, chance(), chance(), chance(), chance(), 1..7u8, any::<bool>(), 1..5u8, 1..3u8, 1..5u8, chance()).prop_map(
-        |(nodes, fails, skips, refuses, hits, longest, keep_going, cpus, gpus, window, wanted)| Recipe {
+    let machine = (1..5u8, 1..3u8, 1..5u8);
+    let policy = (any::<bool>(), chance(), any::<bool>());
+    (nodes, chance(), chance(), chance(), chance(), 1..7u8, any::<bool>(), machine, chance(), policy).prop_map(
+        |(nodes, fails, skips, refuses, hits, longest, keep_going, machine, wanted, policy)| Recipe {
             nodes,
             fails,
             skips,
@@ -72,10 +108,13 @@ pub fn recipes() -> impl Strategy<Value = Recipe> {
             hits,
             longest,
             keep_going,
-            cpus,
-            gpus,
-            window,
+            cpus: machine.0,
+            gpus: machine.1,
+            window: machine.2,
             wanted,
+            retries: policy.0,
+            losses: policy.1,
+            policies: policy.2,
         },
     )
 }
@@ -121,6 +160,15 @@ impl Recipe {
                 b.task(body, &format!("t{i}"), &["out"])
             };
             b.plan.nodes[node].priority = spec.priority.into();
+            if self.policies {
+                b.plan.nodes[node].on_error = spec.on_error();
+                b.plan.nodes[node].require = spec.require();
+            }
+            match &mut b.plan.nodes[node].kind {
+                NodeKind::Map(map) if self.policies => map.max_failures = spec.max_failures(),
+                NodeKind::Task(task) => task.retry = self.retry(spec.salt),
+                NodeKind::Map(_) => {}
+            }
             specs.push(spec.clone());
             for (on, _, tolerates) in &spec.deps {
                 let on = NodeId::from_index(*on as usize % (i + 1));
@@ -136,8 +184,11 @@ impl Recipe {
         for body in bodies {
             if b.plan.bodies[body].nodes.is_empty() {
                 let i = specs.len();
-                b.task(body, &format!("t{i}"), &["out"]);
+                let node = b.task(body, &format!("t{i}"), &["out"]);
                 let filler = NodeSpec { map: false, deps: Vec::new(), reads_item: true, ..self.nodes[0].clone() };
+                if let NodeKind::Task(task) = &mut b.plan.nodes[node].kind {
+                    task.retry = self.retry(filler.salt);
+                }
                 specs.push(filler);
             }
         }
@@ -145,6 +196,25 @@ impl Recipe {
             self.add_reads(&mut b, node, &specs[node.index()]);
         }
         (b.finish(), specs)
+    }
+
+    /// Of equal keys, which have one salt, one is as good as the other.
+    pub fn retry(&self, salt: u8) -> Option<Retry> {
+        let n = hash(&["retry", &salt.to_string()]);
+        let attempts = 1 + (n % 4) as u32;
+        (self.retries && attempts > 1).then(|| Retry {
+            attempts,
+            backoff_ms: (n >> 8) % 2 * 1000,
+            on: match (n >> 16) % 3 {
+                0 => None,
+                1 => Some(vec![CauseWord::Exit(Some(75)), CauseWord::Timeout, CauseWord::Lost]),
+                _ => Some(vec![CauseWord::Oom, CauseWord::Exit(None), CauseWord::OutputInvalid]),
+            },
+            memory: None,
+            time: None,
+            memory_cap: None,
+            time_cap: None,
+        })
     }
 
     fn add_reads(&self, b: &mut Build, node: NodeId, spec: &NodeSpec) {
@@ -240,7 +310,36 @@ pub enum ListTruth {
 pub enum TaskTruth {
     Skip,
     Refused,
-    Run { key: Option<Digest>, result: Option<Value>, needs: Needs },
+    Run { key: Option<Digest>, course: Course, needs: Needs },
+}
+
+/// The attempts of a task.
+#[derive(Clone, Debug)]
+pub struct Course {
+    /// How many fail, if there are so many.
+    pub fails: u32,
+    pub cause: Cause,
+    /// Whether every attempt is lost.
+    pub lost: bool,
+    /// How many failures there can be before it has failed.
+    pub allowed: u32,
+    result: Value,
+}
+
+impl Course {
+    /// What it gives in the end.
+    pub fn result(&self) -> Option<&Value> {
+        (!self.lost && self.fails < self.allowed).then_some(&self.result)
+    }
+
+    /// How the attempt ends that comes after so many failures.
+    pub fn attempt(&self, failures: u32) -> Result<&Value, Cause> {
+        match self.lost {
+            true => Err(Cause::Lost),
+            false if failures.min(self.allowed - 1) < self.fails => Err(self.cause),
+            false => Ok(&self.result),
+        }
+    }
 }
 
 fn chance(n: u64, one_in: u8) -> bool {
@@ -276,8 +375,22 @@ impl Truth {
             return TaskTruth::Refused;
         }
         let key = spec.flag.then(|| Digest::of(format!("{salt} {seed}").as_bytes()));
-        let fails = chance(hash(&["fails", &salt, &seed]), self.recipe.fails);
-        let result = (!fails).then(|| Value::str(format!("{:x}", hash(&["result", &salt, &seed]) % 65536)));
+        let n = hash(&["fails", &salt, &seed]);
+        let fails = if chance(n, self.recipe.fails) { 1 + (n >> 40) as u32 % 4 } else { 0 };
+        let causes =
+            [Cause::Exit(1), Cause::Exit(75), Cause::Timeout, Cause::Oom, Cause::OutputInvalid, Cause::Signal(9)];
+        let cause = causes[(n >> 32) as usize % causes.len()];
+        let allowed = self.recipe.retry(spec.salt).map_or(1, |retry| {
+            let again = match &retry.on {
+                None => cause != Cause::OutputInvalid,
+                Some(on) if on.contains(&CauseWord::Timeout) => matches!(cause, Cause::Exit(75) | Cause::Timeout),
+                Some(_) => matches!(cause, Cause::Exit(_) | Cause::Oom | Cause::OutputInvalid),
+            };
+            if again { retry.attempts } else { 1 }
+        });
+        let lost = chance(hash(&["lost", &salt, &seed]), self.recipe.losses.saturating_mul(4));
+        let result = Value::str(format!("{:x}", hash(&["result", &salt, &seed]) % 65536));
+        let course = Course { fails, cause, lost, allowed, result };
         let n = hash(&["needs", &salt, &seed]);
         let needs = Needs {
             cpus: 1 + (n % u64::from(self.recipe.cpus)) as u32,
@@ -285,7 +398,7 @@ impl Truth {
             gpus: ((n >> 16) % 4).saturating_sub(2) as u32 % (u32::from(self.recipe.gpus) + 1),
             limits: if n >> 24 & 1 == 0 { Vec::new() } else { vec![(n >> 25) as u32 % 3] },
         };
-        TaskTruth::Run { key, result, needs }
+        TaskTruth::Run { key, course, needs }
     }
 
     pub fn record(&self, node: NodeId, values: &[Value]) -> Value {
@@ -311,14 +424,26 @@ pub enum Fate {
     /// Succeeded or cached.
     Well,
     Failed,
+    /// A map whose items failed.
+    MapFailed,
+    /// Failed, and the file lets it be.
+    Ignored,
+    /// Failed in a map that has more failures than may be: the first ones were let be.
+    FailedOrIgnored,
     Skipped,
     Cancelled,
     Unwanted,
 }
 
-/// One node in one item, evaluated.
+/// One node in one item, evaluated. Here `Ignored` is what the node itself lets be.
 struct Cell {
     fate: Fate,
+    /// A map: whether it has a list.
+    listed: bool,
+    /// Whether a failure in it is one for what is around it.
+    escapes: bool,
+    /// A map whose items came to an end: how many ended well, and of how many.
+    good: Option<(u32, u32)>,
     value: Value,
     items: Vec<BTreeMap<NodeId, Cell>>,
     records: Value,
@@ -386,54 +511,99 @@ impl<'a> Oracle<'a> {
     }
 
     fn cell(&mut self, node: NodeId, around: &Around, name: &str) -> Cell {
-        let end = |fate| Cell { fate, value: Value::Null, items: Vec::new(), records: Value::Null };
+        let end = |fate| Cell {
+            fate,
+            listed: false,
+            escapes: false,
+            good: None,
+            value: Value::Null,
+            items: Vec::new(),
+            records: Value::Null,
+        };
         let n = &self.plan.nodes[node];
+        let failed = || match n.on_error {
+            OnError::Ignore => end(Fate::Ignored),
+            _ => Cell { escapes: true, ..end(Fate::Failed) },
+        };
         if n.body == ROOT && !self.wanted[n.slot as usize] {
             return end(Fate::Unwanted);
         }
         if around.items.last().is_some_and(|(item, _)| item.is_null()) {
             return end(Fate::Skipped);
         }
-        let mut fate = Fate::Well;
+        let (mut cancel, mut refuse, mut skip) = (false, false, false);
         for dep in &n.deps {
-            match self.at(around, dep.node, dep.up).fate {
-                Fate::Failed | Fate::Cancelled => fate = Fate::Cancelled,
-                Fate::Skipped if !dep.tolerates_skip && fate == Fate::Well => fate = Fate::Skipped,
-                _ => {}
+            let needed = self.at(around, dep.node, dep.up);
+            let bad = is_bad(needed.fate);
+            match (n.require, needed.good) {
+                _ if needed.fate == Fate::Skipped => skip |= !dep.tolerates_skip,
+                (Some(require), Some((good, of))) if require.is_met(good, of) => {}
+                (Some(_), Some(_)) if !bad => refuse = true,
+                _ => cancel |= bad,
             }
         }
-        if fate != Fate::Well {
-            return end(fate);
+        if cancel || refuse || skip {
+            return if cancel { end(Fate::Cancelled) } else if refuse { failed() } else { end(Fate::Skipped) };
         }
         let of = |reads: &[Read]| reads.iter().map(|read| self.value(around, &read.from)).collect::<Vec<_>>();
         match &n.kind {
             NodeKind::Task(task) => match self.truth.task(node, &of(&task.reads)) {
                 TaskTruth::Skip => end(Fate::Skipped),
-                TaskTruth::Refused => end(Fate::Failed),
-                TaskTruth::Run { result: None, .. } => end(Fate::Failed),
-                TaskTruth::Run { result: Some(value), .. } => Cell { value, ..end(Fate::Well) },
+                TaskTruth::Refused => failed(),
+                TaskTruth::Run { course, .. } => match course.result() {
+                    Some(value) => Cell { value: value.clone(), ..end(Fate::Well) },
+                    None => failed(),
+                },
             },
             NodeKind::Map(map) => {
                 let list = match self.truth.list(node, &of(&map.reads)) {
                     ListTruth::Items(items) => items,
                     ListTruth::Skip => return end(Fate::Skipped),
-                    ListTruth::Failed => return end(Fate::Failed),
+                    ListTruth::Failed => return failed(),
                 };
-                let mut cell = end(Fate::Well);
+                let mut cell = Cell { listed: true, ..end(Fate::Well) };
                 for (i, item) in list.iter().enumerate() {
                     let mut items = around.items.clone();
                     items.push((item.clone(), i));
                     let inside = Around { bodies: around.bodies.clone(), items };
                     cell.items.push(self.body(map.body, &inside, &format!("{name}[{i}]")));
                 }
-                let fates = || cell.items.iter().flat_map(|cells| cells.values()).map(|cell| cell.fate);
-                if fates().any(|fate| fate == Fate::Failed) {
-                    cell.fate = Fate::Failed;
-                } else if fates().any(|fate| fate == Fate::Cancelled) {
-                    cell.fate = Fate::Cancelled;
-                } else if !map.outputs.is_empty() {
+                let any = |of: &dyn Fn(&Cell) -> bool| -> Vec<bool> {
+                    cell.items.iter().map(|cells| cells.values().any(of)).collect()
+                };
+                let (bad, hurt) = (any(&|cell| is_bad(cell.fate)), any(&|cell| cell.escapes));
+                let failed_in = any(&|cell| matches!(cell.fate, Fate::Failed | Fate::MapFailed));
+                let nulls = list.iter().filter(|item| item.is_null()).count();
+                let good = list.len() - nulls - bad.iter().filter(|bad| **bad).count();
+                cell.good = Some((good as u32, (list.len() - nulls) as u32));
+                let ignores = n.on_error == OnError::Ignore;
+                let hurts = hurt.iter().filter(|hurt| **hurt).count() as u32;
+                match map.max_failures.map(|limit| hurts > limit.of(list.len() as u32)) {
+                    None => {
+                        cell.escapes = hurts > 0;
+                        if failed_in.contains(&true) {
+                            cell.fate = Fate::MapFailed;
+                        } else if bad.contains(&true) {
+                            cell.fate = Fate::Cancelled;
+                        }
+                    }
+                    Some(true) => {
+                        (cell.escapes, cell.fate) = (!ignores, if ignores { Fate::Ignored } else { Fate::MapFailed });
+                        self.relabel(name, if ignores { Fate::Ignored } else { Fate::FailedOrIgnored });
+                    }
+                    Some(false) => {
+                        if bad.iter().zip(&hurt).any(|(bad, hurt)| *bad && !hurt) {
+                            cell.fate = Fate::Cancelled;
+                        }
+                        self.relabel(name, Fate::Ignored);
+                    }
+                }
+                let counted = n.dependents.iter().any(|next| self.plan.nodes[*next].require.is_some());
+                if !map.outputs.is_empty() && (counted || matches!(cell.fate, Fate::Well | Fate::Ignored)) {
                     if self.truth.records_fail(node, list.len()) {
-                        cell.fate = Fate::Failed;
+                        cell.good = None;
+                        cell.fate = failed().fate;
+                        cell.escapes |= !ignores;
                         return cell;
                     }
                     let mut records = Vec::new();
@@ -444,11 +614,21 @@ impl<'a> Oracle<'a> {
                         bodies.push(&cell.items[i]);
                         let inside = Around { bodies, items };
                         let values: Vec<_> = map.output_reads.iter().map(|r| self.value(&inside, &r.from)).collect();
-                        records.push(if item.is_null() { Value::Null } else { self.truth.record(node, &values) });
+                        records.push(if item.is_null() || bad[i] { Value::Null } else { self.truth.record(node, &values) });
                     }
                     cell.records = Value::list(records);
                 }
                 cell
+            }
+        }
+    }
+
+    /// What failed in a map is let be, or some of it.
+    fn relabel(&mut self, map: &str, to: Fate) {
+        let inside = format!("{map}[");
+        for (_, (fate, _)) in self.ends.range_mut(inside.clone()..).take_while(|(name, _)| name.starts_with(&inside)) {
+            if matches!(fate, Fate::Failed | Fate::FailedOrIgnored) {
+                *fate = to;
             }
         }
     }
@@ -468,6 +648,11 @@ impl<'a> Oracle<'a> {
     }
 }
 
+/// What needs it cannot go on.
+fn is_bad(fate: Fate) -> bool {
+    matches!(fate, Fate::Failed | Fate::MapFailed | Fate::Cancelled)
+}
+
 fn through(cell: &Cell, inner: &[NodeId], output: Option<u32>) -> Value {
     let Some((next, deeper)) = inner.split_first() else {
         let Some(records) = cell.records.as_list() else { return cell.value.clone() };
@@ -477,7 +662,7 @@ fn through(cell: &Cell, inner: &[NodeId], output: Option<u32>) -> Value {
         };
     };
     // A map without a list gives null; one with an empty list an empty list.
-    if matches!(cell.fate, Fate::Skipped | Fate::Unwanted) {
+    if !cell.listed {
         return Value::Null;
     }
     Value::list(cell.items.iter().map(|cells| through(&cells[next], deeper, output)).collect())
