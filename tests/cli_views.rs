@@ -133,8 +133,7 @@ run 7 of letters, 2 cores
 [4/7] cached    align  3 instances
 [4/7] started   align[d]
 [4/7] started   align[\u{1b}[2J]
-[4/7] failed    align[d]  exit status 75
-[4/7] again     align[d]  in 10 s
+[4/7] failed    align[d]  exit status 75; attempt 2 in 10 s
 [4/7] started   align[d]  attempt 2
 [5/7] failed    align[d]  exit status 137: most often for lack of memory
 nothing new starts: `align[d]` failed

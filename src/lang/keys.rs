@@ -412,7 +412,13 @@ pub const KEYS: &[Key] = &[
         "What an item gives. With it the map's own name is the list of these records.",
     ),
     key(Table::Map, "max_failures", Allowance, "none", MAX_FAILURES),
-    key(Table::Map, "retry", Table(Table::Retry), "one attempt", "The `retry` of every task of the body that has none."),
+    key(
+        Table::Map,
+        "retry",
+        Table(Table::Retry),
+        "one attempt",
+        "The `retry` of every task of the body that has none.",
+    ),
     key(
         Table::Map,
         "on_error",
@@ -599,7 +605,9 @@ impl Table {
             }
             Table::Map => "A map has a body of at least one node: `[map.NAME.task.NAME]`, `[map.NAME.map.NAME]`.",
             Table::Source => "The table form of `over`: exactly one of these keys.",
-            Table::Retry => "When a failed attempt is followed by another one: `retry = { attempts = 3, backoff = \"10s\" }`.",
+            Table::Retry => {
+                "When a failed attempt is followed by another one: `retry = { attempts = 3, backoff = \"10s\" }`."
+            }
             Table::OnOom => "`retry.on_oom = { memory = \"x2\" }`; the task must say its `resources.memory`.",
             Table::OnTimeout => "`retry.on_timeout = { time = \"x2\" }`; the task must say its `resources.time`.",
             Table::Cap => "`retry.cap = { memory = \"64GiB\", time = \"2d\" }`.",

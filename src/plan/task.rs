@@ -2,8 +2,8 @@
 
 use super::declare::World;
 use super::gather::{Edge, Findings, Gather, Seen, Why};
-use super::policy;
 use super::model::{From, Input, Local, Output, OutputKind, Run, Task, Ty, Workdir};
+use super::policy;
 use super::resolve::Site;
 use super::words::Place;
 use crate::base::NodeId;

@@ -205,7 +205,7 @@ pub(super) fn digest(text: &mut String, failures: &[FailureItem], run: u64, pipe
     // The earliest comes last: what follows is most often its consequence.
     for group in told.iter().rev() {
         let Some(item) = group.items.first() else { continue };
-        let verb = if item.ignored { paint.yellow("failed, as the file allows") } else { paint.red("failed") };
+        let verb = if item.ignored { paint.yellow("failed, as the file allows:") } else { paint.red("failed") };
         let _ = writeln!(text, "{verb} {}", paint.bold(names(&group.items)));
         for line in human::wrap(&sentence(item), 76) {
             let _ = writeln!(text, "  {line}");

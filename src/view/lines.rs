@@ -83,9 +83,9 @@ impl<W: Write + Send> Lines<W> {
                 if *attempt > 1 {
                     let _ = write!(more, "attempt {attempt}");
                 }
-                if let Some(why) = why {
-                    let gap = if more.is_empty() { "" } else { ", " };
-                    let _ = write!(more, "{gap}{}", human::plain(why));
+                // Why it runs was told with the first attempt.
+                if let Some(why) = why.as_ref().filter(|_| *attempt == 1) {
+                    more.push_str(&human::plain(why));
                 }
                 self.line("started", name, &more);
             }

@@ -121,7 +121,7 @@ impl Sink for Terminal {
 fn verb(events: &[Named<'_>], at: usize) -> &'static str {
     match words::next(events, at) {
         Next::Again(_) => "failed, will run again",
-        Next::LetBe => "failed, as the file allows",
+        Next::LetBe => "failed, as the file allows:",
         Next::Failed => "failed",
     }
 }

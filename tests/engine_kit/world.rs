@@ -79,22 +79,21 @@ pub struct Recipe {
 }
 
 pub fn recipes() -> impl Strategy<Value = Recipe> {
-    let node =
-        (
-            prop::bool::weighted(0.35),
-            any::<u8>(),
-            prop::collection::vec((any::<u8>(), any::<bool>(), prop::bool::weighted(0.3)), 0..4),
-            any::<bool>(),
-            prop::bool::weighted(0.3),
-            -1..2i8,
-            0..6u8,
-            prop::bool::weighted(0.7),
-            prop::option::weighted(0.4, 1..4u8),
-            any::<u16>(),
-        )
-            .prop_map(|(map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel, policy)| {
-                NodeSpec { map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel, policy }
-            });
+    let node = (
+        prop::bool::weighted(0.35),
+        any::<u8>(),
+        prop::collection::vec((any::<u8>(), any::<bool>(), prop::bool::weighted(0.3)), 0..4),
+        any::<bool>(),
+        prop::bool::weighted(0.3),
+        -1..2i8,
+        0..6u8,
+        prop::bool::weighted(0.7),
+        prop::option::weighted(0.4, 1..4u8),
+        any::<u16>(),
+    )
+        .prop_map(|(map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel, policy)| {
+            NodeSpec { map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel, policy }
+        });
     let nodes = prop::collection::vec(node, 1..11);
     let chance = || prop_oneof![2 => Just(0u8), 1 => 3..12u8];
     let machine = (1..5u8, 1..3u8, 1..5u8);
@@ -543,7 +542,13 @@ impl<'a> Oracle<'a> {
             }
         }
         if cancel || refuse || skip {
-            return if cancel { end(Fate::Cancelled) } else if refuse { failed() } else { end(Fate::Skipped) };
+            return if cancel {
+                end(Fate::Cancelled)
+            } else if refuse {
+                failed()
+            } else {
+                end(Fate::Skipped)
+            };
         }
         let of = |reads: &[Read]| reads.iter().map(|read| self.value(around, &read.from)).collect::<Vec<_>>();
         match &n.kind {
@@ -614,7 +619,11 @@ impl<'a> Oracle<'a> {
                         bodies.push(&cell.items[i]);
                         let inside = Around { bodies, items };
                         let values: Vec<_> = map.output_reads.iter().map(|r| self.value(&inside, &r.from)).collect();
-                        records.push(if item.is_null() || bad[i] { Value::Null } else { self.truth.record(node, &values) });
+                        records.push(if item.is_null() || bad[i] {
+                            Value::Null
+                        } else {
+                            self.truth.record(node, &values)
+                        });
                     }
                     cell.records = Value::list(records);
                 }

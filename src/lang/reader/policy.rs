@@ -80,7 +80,9 @@ impl Reader<'_> {
                 let cause = key.trim_start_matches("on_");
                 let message = format!("`{key}` has no meaning: after `{cause}` there is no other attempt");
                 let d = Diagnostic::error(codes::KEY_CONFLICT, field.name.span, message);
-                self.report(d.also(*span, "the causes").help(format!("add `\"{cause}\"` to `on`, or leave `{key}` out")));
+                self.report(
+                    d.also(*span, "the causes").help(format!("add `\"{cause}\"` to `on`, or leave `{key}` out")),
+                );
             }
             if let Some(field) = cap.as_ref().and_then(|cap| cap.get(raises))
                 && retry.get(key).is_none()
@@ -116,6 +118,7 @@ impl Reader<'_> {
     }
 
     fn causes(&mut self, table: &Fields<'_>) -> Option<(Vec<CauseWord>, Span)> {
+        let reports = self.diagnostics.len();
         let words = self.texts(table, "on")?;
         let mut causes = Vec::new();
         for word in &words.value {
@@ -131,7 +134,8 @@ impl Reader<'_> {
             let d = Diagnostic::error(codes::KEY_CONFLICT, words.span, "`on` names no cause, so nothing is run again");
             self.report(d.help("name one, as in `on = [\"timeout\"]`, or leave `on` out for every cause"));
         }
-        Some((causes, words.span))
+        // Half of the causes would make other keys look wrong.
+        (self.diagnostics.len() == reports).then_some((causes, words.span))
     }
 
     fn factor(&mut self, table: &Fields<'_>, key: &str) -> Option<(Factor, Span)> {

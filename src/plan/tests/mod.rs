@@ -7,6 +7,7 @@ mod graph;
 mod names;
 mod params;
 mod plans;
+mod policy;
 mod shapes;
 
 use super::*;

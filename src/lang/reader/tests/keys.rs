@@ -138,7 +138,6 @@ fn keys_of_later_versions_are_known() {
     let text = r##"
 [task.a]
 command = "true"
-retry = { attempts = 3 }
 secrets.token = { env = "TOKEN" }
 inputs.genome = { url = "https://example.org/x" }
 outputs.x = { file = "x", keep = "until_consumed" }
@@ -150,50 +149,42 @@ on = "{{ a }}"
     assert_eq!(
         mistakes(text),
         r##"
-error[E0114]: `retry` is part of the language, but not of this version
+error[E0114]: `secrets` is part of the language, but not of this version
  --> pipeline.toml:3:1
   |
-3 | retry = { attempts = 3 }
-  | ^^^^^ runs a failed task again
-  |
-  = help: leave it out for now
-
-error[E0114]: `secrets` is part of the language, but not of this version
- --> pipeline.toml:4:1
-  |
-4 | secrets.token = { env = "TOKEN" }
+3 | secrets.token = { env = "TOKEN" }
   | ^^^^^^^ values for the process's environment that are never kept
   |
   = help: leave it out for now
 
 error[E0114]: `url` is part of the language, but not of this version
- --> pipeline.toml:5:19
+ --> pipeline.toml:4:19
   |
-5 | inputs.genome = { url = "https://example.org/x" }
+4 | inputs.genome = { url = "https://example.org/x" }
   |                   ^^^ where the file is fetched from
   |
   = help: leave it out for now
 
 error[E0114]: `keep` is part of the language, but not of this version
- --> pipeline.toml:6:27
+ --> pipeline.toml:5:27
   |
-6 | outputs.x = { file = "x", keep = "until_consumed" }
+5 | outputs.x = { file = "x", keep = "until_consumed" }
   |                           ^^^^ how long the file is kept
   |
   = help: leave it out for now
 
 error[E0114]: `nodes` is part of the language, but not of this version
- --> pipeline.toml:7:11
+ --> pipeline.toml:6:11
   |
-7 | resources.nodes = 2
+6 | resources.nodes = 2
   |           ^^^^^ machines of an MPI job
   |
   = help: leave it out for now
 
 error[E0114]: `branch` is part of the language, but not of this version
- --> pipeline.toml:9:2
+ --> pipeline.toml:8:2
   |
-9 | [branch.b]
+8 | [branch.b]
   |  ^^^^^^ one of several bodies, chosen by a value
   |
   = help: leave it out for now

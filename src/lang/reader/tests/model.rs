@@ -59,6 +59,15 @@ after = ["fetch"]
 cache = false
 workdir = "scratch"
 priority = -3
+require = "80%"
+on_error = "continue"
+[task.index.retry]
+attempts = 4
+backoff = "10s"
+on = ["oom", "timeout", "exit:75"]
+on_oom = { memory = "x1.5" }
+on_timeout.time = "x2"
+cap = { memory = "64GiB", time = "2d" }
 
 [map.outer]
 description = "nested"
@@ -69,6 +78,7 @@ where = "{{ unit.lr > 0.1 }}"
 group_by = "{{ unit.file }}"
 chunk = 10
 max_parallel = 4
+max_failures = "5%"
 when = true
 resources.cpus = 4
 outputs.best = "{{ inner.t.x }}"
