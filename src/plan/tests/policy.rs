@@ -29,7 +29,7 @@ on_timeout = { time = "x2" }
 cap = { memory = "1GiB", time = "1m" }
 "#,
         str![[r#"
-error[E0408]: `a` asks for no `memory` that could be raised
+error[E0409]: `a` asks for no `memory` that could be raised
  --> p.toml:4:45
   |
 4 | retry = { attempts = 3, on_oom = { memory = "x2" }, on_timeout = { time = "x2" } }
@@ -37,7 +37,7 @@ error[E0408]: `a` asks for no `memory` that could be raised
   |
   = help: say what the first attempt gets: `resources.memory = …`
 
-error[E0408]: `a` asks for no `time` that could be raised
+error[E0409]: `a` asks for no `time` that could be raised
  --> p.toml:4:75
   |
 4 | retry = { attempts = 3, on_oom = { memory = "x2" }, on_timeout = { time = "x2" } }
@@ -45,7 +45,7 @@ error[E0408]: `a` asks for no `time` that could be raised
   |
   = help: say what the first attempt gets: `resources.time = …`
 
-error[E0409]: `require` has no meaning: `b` reads no map
+error[E0410]: `require` has no meaning: `b` reads no map
  --> p.toml:9:11
   |
 9 | require = "all"
@@ -53,7 +53,7 @@ error[E0409]: `require` has no meaning: `b` reads no map
   |
   = help: leave it out, or read a map's results: `{{ some_map.task.output }}`
 
-error[E0408]: the cap is below the `memory` that `b` asks for at first
+error[E0409]: the cap is below the `memory` that `b` asks for at first
   --> p.toml:14:18
    |
  8 | resources = { memory = "2GiB", time = 90 }
@@ -64,7 +64,7 @@ error[E0408]: the cap is below the `memory` that `b` asks for at first
    |
    = help: raise the cap, or ask for less
 
-error[E0408]: the cap is below the `time` that `b` asks for at first
+error[E0409]: the cap is below the `time` that `b` asks for at first
   --> p.toml:14:33
    |
  8 | resources = { memory = "2GiB", time = 90 }

@@ -61,13 +61,7 @@ workdir = "scratch"
 priority = -3
 require = "80%"
 on_error = "continue"
-[task.index.retry]
-attempts = 4
-backoff = "10s"
-on = ["oom", "timeout", "exit:75"]
-on_oom = { memory = "x1.5" }
-on_timeout.time = "x2"
-cap = { memory = "64GiB", time = "2d" }
+retry = { attempts = 4, backoff = "10s", on = ["oom", "timeout", "exit:75"], on_oom = { memory = "x1.5" }, on_timeout.time = "x2", cap = { memory = "64GiB", time = "2d" } }
 
 [map.outer]
 description = "nested"

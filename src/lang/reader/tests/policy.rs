@@ -140,16 +140,6 @@ error[E0103]: an element of `on` is an integer, not a string
    |
    = help: put it in quotes: `"75"`
 
-error[E0118]: `on_oom` has no meaning: after `oom` there is no other attempt
-  --> pipeline.toml:15:61
-   |
-15 | retry = { backoff = "soon", on = ["tiemout", "exit:0", 75], on_oom = { memory = 2 }, cap = "64GiB" }
-   |                                  -------------------------  ^^^^^^
-   |                                  |
-   |                                  the causes
-   |
-   = help: add `"oom"` to `on`, or leave `on_oom` out
-
 error[E0103]: `memory` is an integer, not a string
   --> pipeline.toml:15:81
    |
@@ -181,16 +171,6 @@ error[E0118]: `on` names no cause, so nothing is run again
    |                              ^^
    |
    = help: name one, as in `on = ["timeout"]`, or leave `on` out for every cause
-
-error[E0118]: `on_timeout` has no meaning: after `timeout` there is no other attempt
-  --> pipeline.toml:19:34
-   |
-19 | retry = { attempts = 0, on = [], on_timeout = { time = "x0.5", memory = "x2" }, cap = { time = "{{ 3 }}" } }
-   |                              --  ^^^^^^^^^^
-   |                              |
-   |                              the causes
-   |
-   = help: add `"timeout"` to `on`, or leave `on_timeout` out
 
 error[E0111]: `x0.5` is no factor above 1
   --> pipeline.toml:19:56
