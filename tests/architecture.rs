@@ -48,6 +48,8 @@ const OUTSIDE: &[&str] = &[
     "libc",
     "tempfile",
     "rusqlite",
+    "postgres",
+    "rustls",
     "signal_hook",
     "indicatif",
     "crossbeam",

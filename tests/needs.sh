@@ -3,13 +3,16 @@
 # `cargo test` leaves it out. Here stands, for each NAME, how to see that it is there and which packages bring it.
 # A server (a database, a cluster) adds `start_NAME` and `stop_NAME`, which tests/all calls around the tests.
 
-NEEDS="bio mount reflink"
+NEEDS="bio mount postgres reflink"
 GENOME=/usr/share/doc/bowtie2/examples/reference/lambda_virus.fa.gz
 
 have_bio() { have bwa && have samtools && have wgsim && have bcftools && have python3 && [ -r "$GENOME" ]; }
 packages_bio="bwa samtools bcftools bowtie2-examples python3"
 have_mount() { unshare --user --map-root-user --mount true 2>/dev/null; }
 packages_mount="util-linux"
+# The tests start their servers themselves.
+have_postgres() { { have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; } && have openssl && have ps; }
+packages_postgres="postgresql openssl procps"
 have_reflink() { [ "$(id -u)" = 0 ] && [ -e /dev/loop-control ] && have mkfs.btrfs; }
 packages_reflink="btrfs-progs"
 

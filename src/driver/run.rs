@@ -40,6 +40,9 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     let mut lock = acquire(&place, settings.wait, &mut sinks)?;
     let mut store = (settings.open_store)(place.home.path(), Access::Write).map_err(Error::Store)?;
     let mut note = |text: &str| sinks.iter_mut().for_each(|sink| sink.note(text));
+    if let Some(text) = store.note() {
+        note(&text);
+    }
     let (loaded, asked, earlier) = match fresh {
         Some(loaded) => {
             let asked = Asked::of(&settings);

@@ -241,6 +241,10 @@ pub trait Store: Send {
     fn files(&mut self) -> anyhow::Result<Vec<(Vec<u8>, Stat, Digest)>>;
     /// Remembers digests of files.
     fn remember(&mut self, files: &[(Vec<u8>, Stat, Digest)]) -> anyhow::Result<()>;
+    /// What whoever starts a run should know of this store, in a sentence.
+    fn note(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A reader of the stream of events.

@@ -2,6 +2,10 @@
 //! Knows nothing of engines, backends or views.
 
 pub mod artifacts;
+pub mod postgres;
+pub mod shared;
 pub mod sqlite;
 
 mod open;
+mod overlay;
+mod rows;

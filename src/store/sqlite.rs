@@ -4,10 +4,11 @@
 //! statement, and it keeps the clustered order of the rows.
 
 use super::open;
+use super::rows::{self, components, components_text, signed, state_text, unsigned};
 use crate::base::Digest;
 use crate::base::digest::Key;
 use crate::engine::Counts;
-use crate::event::{Results, RunState};
+use crate::event::Results;
 use crate::port::{Access, Component, Entry, Hit, Made, RunRow, Stat, Store};
 use crate::sys::Fault;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
@@ -321,16 +322,9 @@ fn run_row(row: &Row<'_>) -> Result<RunRow, Bad> {
         identity: Digest(row.get(3)?),
         began: unsigned(row.get(4)?),
         ended: row.get::<_, Option<i64>>(5)?.map(unsigned),
-        state: state.map(|text| serde_json::from_value(serde_json::Value::String(text))).transpose()?,
+        state: state.map(rows::state).transpose()?,
         counts: serde_json::from_str::<Counts>(&counts)?,
     })
-}
-
-fn state_text(state: RunState) -> &'static str {
-    match state {
-        RunState::Succeeded => "succeeded",
-        RunState::Failed => "failed",
-    }
 }
 
 /// Row ids that a batch has asked for already. Neighbours mostly have the same node and origin.
@@ -402,28 +396,9 @@ fn node_id(tx: &Transaction<'_>, pipeline: &str, node: &str) -> Result<Option<i6
     Ok(find.query_row([pipeline, node], |row| row.get(0)).optional()?)
 }
 
-fn components_text(components: &[Component]) -> Result<String, Bad> {
-    let rows: Vec<(&str, &str, Digest)> = components.iter().map(|c| (&*c.name, &*c.text, c.digest)).collect();
-    Ok(serde_json::to_string(&rows)?)
-}
-
-fn components(text: &str) -> Result<Vec<Component>, Bad> {
-    let rows: Vec<(Arc<str>, Arc<str>, Digest)> = serde_json::from_str(text)?;
-    Ok(rows.into_iter().map(|(name, text, digest)| Component { name, text, digest }).collect())
-}
-
 fn results(row: &Row<'_>, column: usize) -> Result<Results, Bad> {
     let text = row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?;
-    Ok(Arc::new(serde_json::from_str(text)?))
-}
-
-/// SQLite has signed integers only; the 64 bits are kept.
-fn signed(number: u64) -> i64 {
-    number.cast_signed()
-}
-
-fn unsigned(number: i64) -> u64 {
-    number.cast_unsigned()
+    Ok(rows::results(text)?)
 }
 
 /// What goes wrong inside of a transaction.

@@ -35,6 +35,8 @@ pub enum FaultKind {
     Newer,
     /// Somebody else holds it for too long.
     Busy,
+    /// A server that cannot be reached; the same may work later.
+    Away,
     /// Anything else.
     Other,
 }

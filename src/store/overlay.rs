@@ -1,0 +1,80 @@
+//! A store of one's own over a shared one that may only be read: results are taken from both, and written to one's own.
+
+use crate::base::Digest;
+use crate::base::digest::Key;
+use crate::port::{Entry, Hit, RunRow, Stat, Store};
+use std::sync::Arc;
+
+pub(super) struct Overlay {
+    pub own: Box<dyn Store>,
+    pub shared: Box<dyn Store>,
+    pub note: String,
+}
+
+/// Asks `second` for what `first` did not find.
+fn both<A: Clone, T>(
+    asked: &[A],
+    mut first: Vec<Option<T>>,
+    second: impl FnOnce(&[A]) -> anyhow::Result<Vec<Option<T>>>,
+) -> anyhow::Result<Vec<Option<T>>> {
+    let open: Vec<usize> = (0..first.len()).filter(|&i| first[i].is_none()).collect();
+    if !open.is_empty() {
+        let rest: Vec<A> = open.iter().map(|&i| asked[i].clone()).collect();
+        for (i, found) in open.into_iter().zip(second(&rest)?) {
+            first[i] = found;
+        }
+    }
+    Ok(first)
+}
+
+impl Store for Overlay {
+    fn lookup(&mut self, pipeline: &str, node: &str, asked: &[(Key, Arc<str>)]) -> anyhow::Result<Vec<Option<Hit>>> {
+        let own = self.own.lookup(pipeline, node, asked)?;
+        both(asked, own, |rest| self.shared.lookup(pipeline, node, rest))
+    }
+
+    fn latest(&mut self, pipeline: &str, node: &str, instances: &[Arc<str>]) -> anyhow::Result<Vec<Option<Entry>>> {
+        let own = self.own.latest(pipeline, node, instances)?;
+        both(instances, own, |rest| self.shared.latest(pipeline, node, rest))
+    }
+
+    fn record(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
+        self.own.record(entries)
+    }
+
+    fn take(&mut self, pipeline: &str, node: &str, taken: &[(Key, Arc<str>)]) -> anyhow::Result<()> {
+        self.own.take(pipeline, node, taken)
+    }
+
+    fn forget(&mut self, keys: &[Key]) -> anyhow::Result<()> {
+        self.own.forget(keys)
+    }
+
+    fn begin_run(&mut self, row: &RunRow) -> anyhow::Result<u64> {
+        self.own.begin_run(row)
+    }
+
+    fn end_run(&mut self, row: &RunRow) -> anyhow::Result<()> {
+        self.own.end_run(row)
+    }
+
+    fn runs(&mut self, file: Option<&str>, limit: u32) -> anyhow::Result<Vec<RunRow>> {
+        self.own.runs(file, limit)
+    }
+
+    fn run(&mut self, run: u64) -> anyhow::Result<Option<RunRow>> {
+        self.own.run(run)
+    }
+
+    fn files(&mut self) -> anyhow::Result<Vec<(Vec<u8>, Stat, Digest)>> {
+        self.own.files()
+    }
+
+    fn remember(&mut self, files: &[(Vec<u8>, Stat, Digest)]) -> anyhow::Result<()> {
+        self.own.remember(files)
+    }
+
+    fn note(&self) -> Option<String> {
+        Some(self.note.clone())
+    }
+}
