@@ -137,18 +137,27 @@ error: there is no backend `cloud`
   help: this version has one: `local`
 
 "#]]);
-    project.run("run --store postgres://host/db").shows(str![[r#"
+    project.run("run --store postgres://me:secret@host/db?sslmode=full").shows(str![[r#"
+exit 2
+--- err
+error: the address of the store cannot be used: `sslmode=full` is not one of disable, allow, prefer, require, verify-ca, verify-full
+  help: an address is `postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full`
+
+"#]]);
+    // Nothing listens on port 1.
+    project.write("pipeline.toml", "[task.one]\ncommand = 'true'\n");
+    project.run("run --store postgres://me:secret@127.0.0.1:1/db").shows(str![[r#"
 exit 3
 --- err
-error: a store on PostgreSQL is not in this version of flowrun
-  help: leave `--store` out: `.flowrun/store.db` is used, without a server
+error: the store `postgres://me@127.0.0.1:1/db` cannot be reached: connection refused
+  help: see to it that the server runs and that this machine can reach it, or name another store with `--store`
 
 "#]]);
     project.run("run --store redis://host").shows(str![[r#"
 exit 2
 --- err
 error: `--store redis://host` is not a store
-  help: a store is a file: `--store sqlite:PATH`
+  help: a store is a file or a database: `--store sqlite:PATH`, `--store postgres://…`
 
 "#]]);
     project.said(project.command(["run"]).env("FLOWRUN_BACKEND", "slurm")).exits(3);

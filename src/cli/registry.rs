@@ -3,6 +3,8 @@
 use super::Failed;
 use crate::backend::local;
 use crate::driver::{BackendAsk, Measure, OpenBackend, OpenStore};
+use crate::store::postgres::Address;
+use crate::store::shared;
 use crate::store::sqlite::Sqlite;
 use std::path::PathBuf;
 
@@ -31,22 +33,25 @@ pub fn backend(name: Option<&str>) -> Result<OpenBackend, Failed> {
     }
 }
 
-/// The store of a URL: `sqlite:PATH` or a path; `store.db` in the state folder when none is given.
+/// The store of a URL: `postgres://…`, `sqlite:PATH` or a path; `store.db` in the state folder when none is given.
 pub fn store(url: Option<&str>) -> Result<OpenStore, Failed> {
     let path = match url {
         None => None,
         Some(url) if url.starts_with("postgres:") || url.starts_with("postgresql:") => {
-            return Err(Failed::machine(
-                "a store on PostgreSQL is not in this version of flowrun",
-                Some("leave `--store` out: `.flowrun/store.db` is used, without a server".to_owned()),
-            ));
+            let address = Address::parse(url).map_err(|reason| {
+                Failed::usage(
+                    format!("the address of the store cannot be used: {reason}"),
+                    Some("an address is `postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full`".to_owned()),
+                )
+            })?;
+            return Ok(Box::new(move |state_dir, access| Ok(shared::open(&address, state_dir, access)?)));
         }
         Some(url) => {
             let path = url.strip_prefix("sqlite://").or(url.strip_prefix("sqlite:")).unwrap_or(url);
             if path.is_empty() || path.contains("://") {
                 return Err(Failed::usage(
                     format!("`--store {url}` is not a store"),
-                    Some("a store is a file: `--store sqlite:PATH`".to_owned()),
+                    Some("a store is a file or a database: `--store sqlite:PATH`, `--store postgres://…`".to_owned()),
                 ));
             }
             Some(PathBuf::from(path))

@@ -4,6 +4,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/postgres.rs"]
+mod server;
 
 mod bad_files;
 mod bad_machine;
@@ -13,5 +15,6 @@ mod hostile;
 mod kill;
 mod parallel;
 mod readme;
+mod shared_store;
 mod shipped;
 mod signals;
