@@ -12,6 +12,7 @@ mod list;
 mod load;
 pub mod memo;
 mod outcome;
+mod patient;
 mod prepare;
 mod run;
 pub mod rundir;

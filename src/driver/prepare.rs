@@ -5,6 +5,7 @@ use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId, NodeId, Value};
 use crate::driver::facts::{Declared, Facts};
 use crate::driver::memo::FileMemo;
+use crate::driver::patient::Patient;
 use crate::driver::scene::{self, Place, Scene, refused};
 use crate::engine::key::{Change, Component, Content, Visitor, changes, components};
 use crate::engine::{Capacity, Prepared, Preparing, Values};
@@ -43,6 +44,8 @@ pub struct Workshop {
     pub memo: Arc<FileMemo>,
     /// The database.
     pub store: Arc<Mutex<Box<dyn Store>>>,
+    /// How it is asked.
+    pub patient: Patient,
     /// The artifact folder, where there is one.
     pub artifacts: Option<Arc<Artifacts>>,
     /// Nodes whose results are not looked up, by id.
@@ -126,7 +129,23 @@ impl Workshop {
         let declared = Declared::of(&plan);
         let desk = Mutex::default();
         let (run, run_dir) = run;
-        Self { plan, project, run, run_dir, capacity, memo, store, artifacts, force, dry, facts, declared, desk }
+        let patient = Patient::default();
+        Self {
+            plan,
+            project,
+            run,
+            run_dir,
+            capacity,
+            memo,
+            store,
+            patient,
+            artifacts,
+            force,
+            dry,
+            facts,
+            declared,
+            desk,
+        }
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -316,9 +335,8 @@ impl Workshop {
         if keys.is_empty() {
             return Ok(found.iter().map(|_| None).collect());
         }
-        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut hits = store.lookup(&self.plan.name, &self.plan.nodes[node].path, &keys)?.into_iter();
-        drop(store);
+        let (pipeline, node) = (&self.plan.name, &self.plan.nodes[node].path);
+        let mut hits = self.patient.ask(&self.store, |store| store.lookup(pipeline, node, &keys))?.into_iter();
         Ok(found
             .iter()
             .map(|this| if asked(&this) && this.key.is_some() { hits.next().flatten() } else { None })
@@ -383,11 +401,8 @@ impl Workshop {
             return Ok(());
         }
         let asked: Vec<Arc<str>> = missed.iter().map(|(this, _)| names[this.at].clone()).collect();
-        let latest = self.store.lock().unwrap_or_else(PoisonError::into_inner).latest(
-            &self.plan.name,
-            &self.plan.nodes[node].path,
-            &asked,
-        )?;
+        let (pipeline, path) = (&self.plan.name, &self.plan.nodes[node].path);
+        let latest = self.patient.ask(&self.store, |store| store.latest(pipeline, path, &asked))?;
         for ((this, reasons), entry) in missed.iter_mut().zip(latest) {
             if !reasons.is_empty() {
                 continue;

@@ -149,14 +149,19 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
 
     let ended = conclude(&plan, &wanted, (run, &dir), &closed, began);
     let mut trouble = closed.store_error;
-    if let Some(state) = closed.state {
+    // A run whose results are not all in the store stays open there: the next one takes them from its journal.
+    if let (Some(state), None) = (closed.state, &trouble) {
         let row = RunRow { ended: Some(now()), state: Some(state), counts: ended.counts, ..row };
         let written = store.lock().unwrap_or_else(PoisonError::into_inner).end_run(&row);
-        trouble = trouble.or(written.err());
+        trouble = written.err();
     }
     lock.release();
     match trouble {
-        Some(error) => Err(Error::Store(error.context("the run is over; its results are safe in its journal"))),
+        Some(error) => {
+            Err(Error::Store(error.context(
+                "the run is over; its results are safe in its journal, and the next run takes them from there",
+            )))
+        }
         None => Ok(ended),
     }
 }

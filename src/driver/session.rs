@@ -1,8 +1,10 @@
 //! One run, from its first event to its last: inbox -> `engine.step` -> journal -> views -> effects.
 
-use crate::base::{InstanceId, NodeId};
+use crate::base::digest::Key;
+use crate::base::{Digest, InstanceId, NodeId};
 use crate::driver::early::Lists;
 use crate::driver::journal::Journal;
+use crate::driver::patient::{PAUSE, is_away};
 use crate::driver::prepare::{Origin, Workshop};
 use crate::driver::rundir::RunDir;
 use crate::driver::settings::Error;
@@ -10,21 +12,24 @@ use crate::driver::{list, now};
 use crate::engine::{Effect, Engine, Input, ListAnswer, Preparing, Stop, Values};
 use crate::event::{Event, Failure, Produced, RunState, Time};
 use crate::plan::{NodeKind, Plan};
-use crate::port::{Backend, Entry, Made, Named, Report, Sink, Stat};
+use crate::port::{Backend, Entry, Made, Named, Report, Sink, Stat, Store};
 use crossbeam::channel::{Receiver, Sender, after, never, select};
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 /// How many messages are handled in one turn, so that one write of the journal serves them all.
 const TURN: usize = 512;
 
 /// Results are written to the store when so many wait, or the first has waited so long (milliseconds).
 const FLUSH: (usize, u64) = (512, 250);
+
+/// What could not be written is tried again after so long (milliseconds).
+const AGAIN_MS: u64 = 2_000;
 
 /// What workers are asked.
 enum Work {
@@ -100,7 +105,14 @@ struct Loop<'a> {
     origins: FxHashMap<InstanceId, Origin>,
     entries: Vec<Entry>,
     entries_since: Option<Time>,
+    taken: FxHashMap<NodeId, Vec<(Key, Arc<str>)>>,
+    files: Vec<(Vec<u8>, Stat, Digest)>,
+    /// The last thing that went wrong when results were written; they wait.
     store_error: Option<anyhow::Error>,
+    /// The store could not be asked, and did not come back: what runs is awaited, then the run breaks off.
+    broken: Option<anyhow::Error>,
+    /// Attempts that the backend has.
+    running: usize,
     wake: Option<Time>,
     /// The first signal, and how many there were.
     signal: Option<i32>,
@@ -143,7 +155,11 @@ impl Session<'_> {
                 origins: FxHashMap::default(),
                 entries: Vec::new(),
                 entries_since: None,
+                taken: FxHashMap::default(),
+                files: Vec::new(),
                 store_error: None,
+                broken: None,
+                running: 0,
                 wake: None,
                 signal: None,
                 signals: 0,
@@ -198,6 +214,8 @@ fn keep(workshop: &Workshop, results: &[Produced]) -> anyhow::Result<()> {
 impl Loop<'_> {
     fn run(mut self, by: Arc<str>, answered: &Receiver<Answer>) -> Result<Closed, Error> {
         let driven = self.to_the_end(by, answered);
+        // Workers that still wait for the store would be waited for.
+        self.session.workshop.patient.give_up();
         let counts = self.session.engine.counts();
         for sink in &mut self.session.sinks {
             sink.end(now(), &counts);
@@ -215,11 +233,21 @@ impl Loop<'_> {
         self.step(Input::Begin { by });
         self.turn()?;
         while self.done.is_none() {
+            if self.broken.is_some() && self.running == 0 {
+                break;
+            }
             self.wait(answered)?;
             self.turn()?;
         }
-        self.flush();
-        Ok(self.session.journal.sync()?)
+        self.settle();
+        self.session.journal.sync()?;
+        match self.broken.take() {
+            Some(error) if self.done.is_none() && self.signal.is_none() => {
+                let what = "what has finished is safe in the run's journal, and the same command goes on";
+                Err(Error::Store(error.context(what)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Waits for something to happen, and takes all that has happened, up to the size of a turn.
@@ -249,7 +277,8 @@ impl Loop<'_> {
             self.wake = None;
             self.step(Input::Tick);
         }
-        if self.entries.len() >= FLUSH.0 || self.entries_since.is_some_and(|since| since + FLUSH.1 <= now) {
+        let many = self.entries.len() >= FLUSH.0 && self.store_error.is_none();
+        if many || self.entries_since.is_some_and(|since| since + FLUSH.1 <= now) {
             self.flush();
         }
         Ok(())
@@ -269,6 +298,14 @@ impl Loop<'_> {
                 self.step(input);
                 Ok(())
             }
+            Answer::Broken(error) if is_away(&error) => {
+                if self.broken.is_none() {
+                    self.note(&format!("{error:#}; nothing new starts, and what runs is awaited"));
+                    self.session.workshop.patient.give_up();
+                    self.broken = Some(error);
+                }
+                Ok(())
+            }
             Answer::Broken(error) => Err(Error::Store(error)),
             Answer::Note(text) => {
                 self.note(&text);
@@ -281,6 +318,7 @@ impl Loop<'_> {
         match report {
             Report::Started { instance, attempt, log } => self.step(Input::Started { instance, attempt, log }),
             Report::Ended { instance, attempt, outcome, stats, trusted } => {
+                self.running = self.running.saturating_sub(1);
                 let results = outcome.result.as_ref().ok().cloned();
                 let wall_us = outcome.usage.wall_us;
                 let before = self.events.len();
@@ -347,6 +385,7 @@ impl Loop<'_> {
         match self.signals {
             1 => {
                 self.signal = Some(signal);
+                self.session.workshop.patient.give_up();
                 self.step(Input::Stop(Stop::Soft(name.into())));
             }
             2 => self.step(Input::Stop(Stop::Hard(name.into()))),
@@ -445,6 +484,7 @@ impl Loop<'_> {
             self.work.send(work).map_err(|_| workers_gone())?;
         }
         if !jobs.is_empty() {
+            self.running += jobs.len();
             self.session.backend.submit(jobs).map_err(Error::Backend)?;
         }
         for (instances, hard) in [(soft, false), (hard, true)] {
@@ -455,32 +495,79 @@ impl Loop<'_> {
         Ok(())
     }
 
-    /// Writes results to the store. A store that is away harms no task: the journal has everything.
+    /// Writes results to the store. A store that is away harms no task: the journal has everything, and what could not
+    /// be written waits for the next time.
     fn flush(&mut self) {
-        self.entries_since = None;
-        let workshop = &self.session.workshop;
-        let (entries, taken, files) = (std::mem::take(&mut self.entries), workshop.taken(), workshop.memo.take_fresh());
-        let mut store = workshop.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = (|| {
-            if !entries.is_empty() {
-                store.record(&entries)?;
+        let workshop = self.session.workshop.clone();
+        let mut store = match workshop.store.try_lock() {
+            Ok(store) => store,
+            Err(TryLockError::Poisoned(store)) => store.into_inner(),
+            // A worker asks the store, which may take long when it is away: reports must not wait for that.
+            Err(TryLockError::WouldBlock) if self.entries.len() < 8 * FLUSH.0 || self.store_error.is_some() => {
+                self.entries_since = Some(now());
+                return;
             }
-            for (node, taken) in &taken {
-                store.take(&self.session.plan.name, &self.session.plan.nodes[*node].path, taken)?;
-            }
-            if !files.is_empty() {
-                store.remember(&files)?;
-            }
-            anyhow::Ok(())
-        })();
+            Err(TryLockError::WouldBlock) => workshop.store.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        for (node, taken) in workshop.taken() {
+            self.taken.entry(node).or_default().extend(taken);
+        }
+        self.files.extend(workshop.memo.take_fresh());
+        let written = self.write(store.as_mut());
         drop(store);
-        if let Err(error) = written {
-            if self.store_error.is_none() {
-                self.note(&format!(
-                    "results could not be written to the store, and are kept in the journal: {error:#}"
-                ));
+        match written {
+            Ok(()) => {
+                self.entries_since = None;
+                if self.store_error.take().is_some() {
+                    self.note("the store is back, and has what had waited for it");
+                }
             }
-            self.store_error.get_or_insert(error);
+            Err(error) => {
+                if self.store_error.is_none() {
+                    self.note(&format!("results cannot be written to the store, and wait in the journal: {error:#}"));
+                }
+                self.entries_since = Some(now() + AGAIN_MS - FLUSH.1);
+                self.store_error = Some(error);
+            }
+        }
+    }
+
+    fn write(&mut self, store: &mut dyn Store) -> anyhow::Result<()> {
+        if !self.entries.is_empty() {
+            store.record(&self.entries)?;
+            self.entries.clear();
+        }
+        while let Some(node) = self.taken.keys().next().copied() {
+            store.take(&self.session.plan.name, &self.session.plan.nodes[node].path, &self.taken[&node])?;
+            self.taken.remove(&node);
+        }
+        if !self.files.is_empty() {
+            store.remember(&self.files)?;
+            self.files.clear();
+        }
+        Ok(())
+    }
+
+    /// The last writing. A store that is away is waited for, unless somebody stops it or it was waited for already.
+    fn settle(&mut self) {
+        let workshop = self.session.workshop.clone();
+        let patience = workshop.store.lock().unwrap_or_else(PoisonError::into_inner).patience();
+        let begin = Instant::now();
+        let mut told = self.broken.is_some();
+        loop {
+            self.entries_since = None;
+            self.flush();
+            // A worker that asked at this moment is no reason to lose what waits.
+            let waits = self.store_error.as_ref().map_or(self.entries_since.is_some(), is_away);
+            let stopped = self.broken.is_some() || self.session.signals.try_recv().is_ok();
+            if !waits || stopped || begin.elapsed() >= patience.max(PAUSE) {
+                return;
+            }
+            if self.store_error.is_some() && !told {
+                self.note(&format!("waiting up to {} s for the store", patience.as_secs()));
+                told = true;
+            }
+            std::thread::sleep(PAUSE);
         }
     }
 }

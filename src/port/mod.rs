@@ -15,6 +15,7 @@ use crate::lang::types::Type;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use crate::base::digest::Stat;
 
@@ -244,6 +245,10 @@ pub trait Store: Send {
     /// What whoever starts a run should know of this store, in a sentence.
     fn note(&self) -> Option<String> {
         None
+    }
+    /// How long a run waits for it to come back when it is away (`FaultKind::Away`).
+    fn patience(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

@@ -4,6 +4,7 @@ use crate::base::Digest;
 use crate::base::digest::Key;
 use crate::port::{Entry, Hit, RunRow, Stat, Store};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) struct Overlay {
     pub own: Box<dyn Store>,
@@ -76,5 +77,9 @@ impl Store for Overlay {
 
     fn note(&self) -> Option<String> {
         Some(self.note.clone())
+    }
+
+    fn patience(&self) -> Duration {
+        self.shared.patience()
     }
 }

@@ -107,8 +107,9 @@ impl Server {
     /// `kill -9`, of the server and all of its processes.
     pub fn kill(&mut self) {
         let pid = std::fs::read_to_string(self.dir().join("pid")).unwrap();
-        let killed =
-            Command::new("sh").args(["-c", "kill -9 $(ps -o pid= --ppid $0) $0", pid.trim()]).status().unwrap();
+        // A process of the server may end by itself meanwhile.
+        let script = "all=$(ps -o pid= --ppid $0); kill -9 $0 && { kill -9 $all 2>/dev/null; true; }";
+        let killed = Command::new("sh").args(["-c", script, pid.trim()]).status().unwrap();
         assert!(killed.success());
         self.stop();
     }

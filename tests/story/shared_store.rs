@@ -48,8 +48,67 @@ fn ran(project: &Project, url: &str, words: &[&str]) -> (u64, i64, usize, u64) {
     )
 }
 
+/// A thousand tasks, each of which notes that it ran.
+const MANY: &str = r#"
+[map.many]
+over = { range = [0, 1000] }
+
+[map.many.task.work]
+command = 'echo {{ item }} >> ran; echo "x={{ item }}" >> "$FLOWRUN_OUTPUT"'
+shell = ["sh", "-c"]
+outputs.x = "int"
+"#;
+
+fn once_each(project: &Project) {
+    let mut numbers: Vec<u32> = project.lines("ran").iter().map(|line| line.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
+}
+
 mod needs_postgres {
     use super::*;
+
+    #[test]
+    #[ignore = "needs postgres"]
+    fn a_server_killed_in_the_middle_comes_back_and_nothing_is_lost() {
+        let mut server = Server::start();
+        let url = server.database("team");
+        let project = Project::new(MANY);
+        let run = project.start(&format!("run -j 4 --output json --store {url}"));
+        project.wait_for("ran", |text| text.lines().count() > 200);
+        server.kill();
+        let away = if std::env::var_os("FLOWRUN_LONG").is_some() { 10 } else { 2 };
+        std::thread::sleep(std::time::Duration::from_secs(away));
+        server.restart();
+        let said = run.wait();
+        assert_eq!(said.exits(0).json()["counts"]["succeeded"], json!(1000));
+        once_each(&project);
+        assert_eq!(server.ask("team", "SELECT count(*) FROM flowrun.cache"), "1000");
+        assert_eq!(server.ask("team", "SELECT string_agg(state, ' ') FROM flowrun.run"), "succeeded");
+        let again = project.run(&format!("run --output json --store {url}"));
+        assert_eq!(again.exits(0).json()["counts"]["cached"], json!(1000));
+    }
+
+    #[test]
+    #[ignore = "needs postgres"]
+    fn a_server_that_does_not_come_back_costs_nothing_but_time() {
+        let mut server = Server::start();
+        let url = format!("{}?patience=1", server.database("team"));
+        let project = Project::new(MANY);
+        let run = project.start(&format!("run -j 4 --output json --store {url}"));
+        project.wait_for("ran", |text| text.lines().count() > 200);
+        server.kill();
+        let said = run.wait();
+        said.exits(3);
+        let err = String::from_utf8_lossy(&said.err).into_owned();
+        assert!(err.contains("results cannot be written to the store, and wait in the journal"), "{err}");
+        assert!(err.contains("journal, and the "), "{err}");
+        server.restart();
+        let json = project.run(&format!("run --output json --store {url}")).exits(0).json();
+        assert_eq!((&json["run"], &json["state"]), (&json!(1), &json!("succeeded")));
+        once_each(&project);
+        assert_eq!(server.ask("team", "SELECT count(*) FROM flowrun.cache"), "1000");
+    }
 
     #[test]
     #[ignore = "needs postgres"]

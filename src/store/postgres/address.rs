@@ -15,8 +15,13 @@ use std::time::Duration;
 pub struct Address {
     pub(super) config: Config,
     pub(super) tls: Tls,
+    /// How long a run waits for a server that is away.
+    pub(super) patience: Duration,
     shown: String,
 }
+
+/// When an address does not say `patience=SECONDS`.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks up a variable of the environment.
 type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -32,6 +37,7 @@ impl Address {
 
     fn parse_with(url: &str, env: Env<'_>) -> Result<Self, String> {
         let (mut rest, mut mode, mut root, mut cert, mut key) = (Vec::new(), None, None, None, None);
+        let mut patience = PATIENCE;
         let (before, query) = url.split_once('?').unwrap_or((url, ""));
         for part in query.split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -40,6 +46,11 @@ impl Address {
                 "sslrootcert" => root = Some(decoded(value)?),
                 "sslcert" => cert = Some(decoded(value)?),
                 "sslkey" => key = Some(decoded(value)?),
+                "patience" => {
+                    let seconds =
+                        value.parse().map_err(|_| format!("`patience={value}` is not a number of seconds"))?;
+                    patience = Duration::from_secs(seconds);
+                }
                 _ => rest.push(part),
             }
         }
@@ -69,7 +80,7 @@ impl Address {
         };
         tls.check()?;
         let shown = shown(&config);
-        Ok(Self { config, tls, shown })
+        Ok(Self { config, tls, patience, shown })
     }
 
     /// Whether every host is a Unix socket, where nothing is encrypted.
@@ -255,6 +266,7 @@ mod tests {
             shown("postgres://u:secret@h?sslmode=full", &[]),
             "`sslmode=full` is not one of disable, allow, prefer, require, verify-ca, verify-full"
         );
+        assert_eq!(shown("postgres://u:secret@h?patience=long", &[]), "`patience=long` is not a number of seconds");
         assert_eq!(shown("postgres://u:secret@h?color=red", &[]), "unknown option `color`");
         assert_eq!(
             shown("postgres://u:secret@h?sslmode=verify-full&sslrootcert=%2Fno%2Fca.crt", &[]),

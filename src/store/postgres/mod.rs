@@ -24,6 +24,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Rows in one statement: enough that the way there and back does not count, few enough for anybody's memory.
 const BATCH: usize = 20_000;
@@ -48,8 +49,11 @@ pub struct Postgres {
 struct Ids {
     nodes: FxHashMap<(Arc<str>, Arc<str>), i64>,
     parts: FxHashMap<Digest, i64>,
-    origins: FxHashMap<(u64, Arc<str>, Arc<str>, Arc<str>), i64>,
+    origins: FxHashMap<OriginName, i64>,
 }
+
+/// Run, host, user, version.
+type OriginName = (u64, Arc<str>, Arc<str>, Arc<str>);
 
 impl Postgres {
     /// Connects; a store that is not there or older is made or brought up to date when it is opened for writing. The
@@ -401,6 +405,10 @@ impl Store for Postgres {
             work.commit()?;
             Ok(())
         })
+    }
+
+    fn patience(&self) -> Duration {
+        self.address.patience
     }
 }
 
