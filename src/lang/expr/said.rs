@@ -453,12 +453,12 @@ fn uncertain() {
 "#,
     );
     check(
-        said("echo \"`ls {{ x }}`\"", Use::Command),
-        r#"error[E0206]: a value cannot be put inside backticks that stand in quotes or in other backticks
- --> pipeline.toml:1:18
+        said("echo `a \\`ls {{ x }}\\``", Use::Command),
+        r#"error[E0206]: a value cannot be put inside backticks that stand in other backticks or in `${…}`, or that hold a here-document
+ --> pipeline.toml:1:21
   |
-1 | x = '''echo "`ls {{ x }}`"'''
-  |                  ^^^^^^^
+1 | x = '''echo `a \`ls {{ x }}\``'''
+  |                     ^^^^^^^
   |
   = help: write `$(…)` in the place of the backticks
 "#,

@@ -301,9 +301,8 @@ impl Template {
                         (None, value) => shell::text(value).map(|text| out.extend_from_slice(&text)),
                     };
                     filled.map_err(|refusal| self.refuse(hole, refusal))?;
-                    if let Some(Spot { place: Place::HereDoc(doc), .. }) = hole.spot {
-                        in_docs.push((hole, doc, start..out.len()));
-                    }
+                    let docs = hole.spot.iter().flat_map(|spot| &spot.docs);
+                    in_docs.extend(docs.map(|doc| (&**hole, *doc, start..out.len())));
                 }
             }
         }

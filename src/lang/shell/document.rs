@@ -58,8 +58,14 @@ impl Reader<'_> {
         let body = &self.units[start..end];
         let mut inner = Reader { depth: self.depth + 1, ..Reader::new(body, self.found, self.backtick) };
         inner.here_body(doc);
-        if self.backtick != Backtick::None {
-            holes.iter().for_each(|hole| self.found.problem(*hole, Problem::Backticks));
+        for hole in &holes {
+            if self.backtick != Backtick::None {
+                self.found.problem(*hole, Problem::Backticks);
+            }
+            // Also inside `$(…)`: the shell looks for the delimiter before it looks at anything else.
+            if let Some(spot) = self.found.spot(*hole) {
+                spot.docs.push(doc);
+            }
         }
         if let Some(program) = program {
             self.found.handed_on.extend(holes.iter().map(|hole| (*hole, program.clone())));
@@ -77,7 +83,7 @@ impl Reader<'_> {
                     self.backslash();
                 }
                 Unit::Byte(b'$') if !quoted => self.dollar(Around::Bare, &mut nothing),
-                Unit::Byte(b'`') if !quoted => self.backticks(Around::Bare),
+                Unit::Byte(b'`') if !quoted => self.backticks(Around::Bare, true),
                 Unit::Byte(_) => self.at += 1,
             }
         }

@@ -127,7 +127,8 @@ impl Reader<'_> {
         self.blocked = blocked;
     }
 
-    pub(super) fn backticks(&mut self, around: Around) {
+    /// `certain`: whether all shells read values in backticks here in the same way.
+    pub(super) fn backticks(&mut self, around: Around, certain: bool) {
         let open = self.at;
         self.at += 1;
         let mut inner = Vec::new();
@@ -156,7 +157,7 @@ impl Reader<'_> {
             }
         }
         self.at += 1;
-        let certain = around == Around::Word && self.backtick == Backtick::None;
+        let certain = certain && self.backtick == Backtick::None;
         let level = if certain { Backtick::Plain } else { Backtick::Uncertain };
         let blocked = self.blocked || !self.pending.is_empty();
         self.deeper(|reader| {
@@ -194,7 +195,7 @@ impl Reader<'_> {
                     continue;
                 }
                 b'`' => {
-                    self.backticks(Around::Bare);
+                    self.backticks(Around::Bare, true);
                     continue;
                 }
                 b'\\' => {
@@ -339,7 +340,7 @@ impl Reader<'_> {
                     continue;
                 }
                 b'`' => {
-                    self.backticks(if around == Around::Word { Around::Word } else { Around::Bare });
+                    self.backticks(around, around == Around::Word);
                     continue;
                 }
                 b'\'' if around == Around::Word => self.single_quoted(&mut inner),

@@ -41,6 +41,8 @@ pub struct Spot {
     pub demand: Option<Demand>,
     /// What a list may become.
     pub lists: Lists,
+    /// The here-documents around it, by their positions in [`Reading::docs`].
+    pub docs: Vec<usize>,
     /// Whether it stands in backticks, which take away one level of backslashes.
     pub backticks: bool,
     /// Why no value can be put there.
@@ -114,7 +116,7 @@ pub enum Problem {
     Expansion,
     /// The delimiter of a here-document.
     Delimiter,
-    /// Inside backticks within backticks, or backticks within double quotes.
+    /// Inside backticks within backticks, within `${…}`, or around a here-document.
     Backticks,
     /// In a pattern in parentheses, or a list in parentheses that only some shells know.
     Parentheses,

@@ -83,7 +83,7 @@ impl Findings {
 impl Spot {
     fn new(place: Place) -> Self {
         let demand = (place == Place::Arithmetic).then_some(Demand::Integer);
-        Self { place, demand, lists: Lists::Refused, backticks: false, problem: None }
+        Self { place, demand, lists: Lists::Refused, docs: Vec::new(), backticks: false, problem: None }
     }
 }
 
@@ -365,7 +365,7 @@ impl<'a> Reader<'a> {
                     continue;
                 }
                 b'`' => {
-                    self.backticks(Around::Word);
+                    self.backticks(Around::Word, true);
                     word.text.push(0);
                     word.expanded = true;
                     word.parts += 1;
@@ -492,7 +492,7 @@ impl<'a> Reader<'a> {
                     match byte {
                         b'\'' => self.single_quoted(&mut inner),
                         b'"' => self.double_quoted(&mut inner),
-                        b'`' => self.backticks(Around::Word),
+                        b'`' => self.backticks(Around::Word, true),
                         _ => self.dollar(Around::Word, &mut inner),
                     }
                     inner.holes.iter().for_each(|hole| self.found.problem(*hole, Problem::Parentheses));
@@ -564,7 +564,7 @@ impl<'a> Reader<'a> {
                 }
                 Unit::Byte(b'$') => self.dollar(Around::Double, word),
                 Unit::Byte(b'`') => {
-                    self.backticks(Around::Double);
+                    self.backticks(Around::Double, true);
                     word.text.push(0);
                     word.expanded = true;
                 }

@@ -95,7 +95,10 @@ fn substitutions_begin_anew() {
         ("\"a $(b '@' \"@\" $(c @)) @\"", "single, double, word list, double"),
         ("`@ a`", "word command backticks"),
         ("`a \"@\" '@'` @", "double backticks, single backticks, word list"),
-        ("\"`a @`\"", "backticks"),
+        (
+            "\"`a @ \"@\"`\" ${x:-`@`} \"${x:-`@`}\"",
+            "word list backticks, double backticks, word command backticks, backticks",
+        ),
         ("`a \\`@\\``", "backticks"),
         ("`a $(b @)`", "word list backticks"),
         ("${a:-$(b @)}", "word list"),
@@ -177,7 +180,7 @@ fn here_documents() {
         ("cat <<@\nE", "delimiter"),
         ("cat <<E\n@", "unclosed at 4: the here-document"),
         ("cat <<E\n@\n E\n", "unclosed at 4: the here-document"),
-        ("cat <<E\n$a@ ${a}@ \\@ $@ `@`\nE", "name, document 0, backslash, dollar, backticks"),
+        ("cat <<E\n$a@ ${a}@ \\@ $@ `@`\nE", "name, document 0, backslash, dollar, word command backticks"),
         ("cat <<E $(a\nb)\n@\nE", "lost at 11: a line break in `$(…)`, on the line of a here-document"),
         ("cat <<E 'a\nb'\n@\nE", "lost at 10: a line break inside a word, on the line of a here-document"),
         (
