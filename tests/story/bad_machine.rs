@@ -168,6 +168,30 @@ ls: cannot access 'ran': No such file or directory
 
     #[test]
     #[ignore = "needs mount"]
+    fn a_store_without_room_gets_its_results_from_the_journal() {
+        // the files lie elsewhere: only journal, logs and store grow on the small disk, and the store first has no room
+        let project = Project::new(
+            "[task.write]\nover = { range = [0, 400] }\n\
+             command = 'echo {{ item }} >> ../ran; echo > {{ outputs.out }}'\n\
+             outputs.out = { file = \"../out/{{ item }}\" }\n",
+        );
+        std::fs::create_dir(project.path("small")).unwrap();
+        let said = in_a_small_disk(
+            &project,
+            "mount -o remount,size=220k .; $FLOWRUN run -j 2 >/dev/null 2>&1; echo \"first: exit $?\"\n\
+             mount -o remount,size=64m .; $FLOWRUN run -j 2 >/dev/null 2>&1; echo \"second: exit $?\"\n",
+        );
+        assert_eq!(said.out(), "first: exit 3\nsecond: exit 0\n", "{}", said.text());
+        let mut ran = project.sorted_lines("ran");
+        let all = ran.len();
+        ran.dedup();
+        assert_eq!(ran.len(), 400);
+        // whose end found no room in the journal, runs again
+        assert!(all <= 402, "{} ran twice", all - 400);
+    }
+
+    #[test]
+    #[ignore = "needs mount"]
     fn a_disk_that_fills_up_during_the_run() {
         // the tasks fill the disk together; flowrun itself must be able to say so, and to go on when there is room
         let project = Project::new(
