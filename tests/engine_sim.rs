@@ -92,6 +92,10 @@ impl<'a> World<'a> {
         let mut failed = HashMap::new();
         for event in &disk.journal {
             note_failure(&mut failed, event);
+            if matches!(event, Event::Finished { .. }) {
+                // Who goes on after an end begins to count anew.
+                failed.clear();
+            }
             let list = match event {
                 Event::Listed { list, .. } => disk.lists.get(list).cloned(),
                 Event::Submitted { instance, key, .. } => {
@@ -538,8 +542,6 @@ fn note_failure(failed: &mut HashMap<InstanceId, Vec<Cause>>, event: &Event) {
                 failed.entry(*instance).or_default().push(failure.cause);
             }
         }
-        // Who goes on after an end begins to count anew.
-        Event::Finished { .. } => failed.clear(),
         _ => {}
     }
 }

@@ -530,6 +530,9 @@ command = 'sleep 600'
     for attempt in 1..=2 {
         let live = project.start("run -j 2");
         common::until(|| project.lines("ran").len() == attempt && delayed(), "the next attempt waits");
+        let status = project.run("status --output json").exits(0).json();
+        let (next, message) = (&status["delayed"][0]["attempt"], &status["delayed"][0]["message"]);
+        assert_eq!((next, message), (&(attempt + 1).into(), &"exit status 1".into()), "{status:#}");
         live.signal("KILL");
         live.wait();
     }

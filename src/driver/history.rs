@@ -9,7 +9,7 @@ use crate::engine::{Counts, Failed, Fold, State};
 use crate::event::{Event, LogRange, Time};
 use crate::plan::NodeKind;
 use crate::port::ended::FailureItem;
-use crate::port::status::{AtWork, Life, LogPlace, Status};
+use crate::port::status::{AtWork, Delayed, Life, LogPlace, Status};
 use crate::sys::{Fault, FaultKind, lock};
 use rustc_hash::FxHashMap;
 use std::ffi::OsStr;
@@ -37,9 +37,10 @@ pub fn status(pipeline: &Path, run: Option<u64>) -> Result<Status, Error> {
     };
     let mut counts = *story.fold.ledger().counts();
     let mut nodes = story.by_node();
-    let mut running = Vec::new();
+    let (mut running, mut delayed) = (Vec::new(), Vec::new());
     if matches!(life, Life::Live(_)) {
         running = story.at_work();
+        delayed = story.delayed();
     } else {
         // Nobody is at work in a run without a process.
         for counts in nodes.iter_mut().map(|(_, counts)| counts).chain([&mut counts]) {
@@ -55,6 +56,7 @@ pub fn status(pipeline: &Path, run: Option<u64>) -> Result<Status, Error> {
         counts,
         nodes,
         running,
+        delayed,
         failures: story.failures(),
     })
 }
@@ -219,6 +221,16 @@ impl Story {
     fn at_work(&self) -> Vec<AtWork> {
         let at_work = self.fold.ledger().at_work();
         at_work.map(|w| AtWork { instance: self.name(w.instance), attempt: w.attempt, since: w.since }).collect()
+    }
+
+    fn delayed(&self) -> Vec<Delayed> {
+        let one = |(id, until, failure): (InstanceId, Time, &crate::event::Failure)| Delayed {
+            instance: self.name(id),
+            attempt: self.fold.ledger().attempt(id) + 1,
+            until,
+            message: Arc::clone(&failure.message),
+        };
+        self.fold.delayed().map(one).collect()
     }
 
     fn failures(&self) -> Vec<FailureItem> {

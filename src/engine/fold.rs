@@ -8,6 +8,7 @@ use crate::engine::ledger::Ledger;
 use crate::event::{Cause, Event, Failure, MapEnd, Outcome, RunState, Time};
 use crate::plan::Plan;
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A journal that does not fit the plan it is read with.
@@ -35,6 +36,8 @@ pub struct Fold {
     pub(super) ledger: Ledger,
     /// The keys under which instances were submitted.
     pub(super) keys: FxHashMap<InstanceId, Key>,
+    /// Why and until when an instance waits for its next attempt; entries of those that do not are stale.
+    delayed: BTreeMap<InstanceId, (Time, Failure)>,
     now: Time,
     begun: bool,
     stopping: Option<Arc<str>>,
@@ -47,6 +50,7 @@ impl Fold {
         Self {
             ledger: Ledger::new(plan, wanted),
             keys: FxHashMap::default(),
+            delayed: BTreeMap::new(),
             now: 0,
             begun: false,
             stopping: None,
@@ -90,9 +94,11 @@ impl Fold {
                 let state = self.ledger.ended(*instance, *attempt, outcome);
                 self.ledger.force(*instance, true, state);
             }
-            Event::Delayed { instance, .. } => {
+            Event::Delayed { instance, until } => {
                 self.task(*instance)?;
-                self.ledger.delayed(*instance);
+                if let Some(failed) = self.ledger.delayed(*instance) {
+                    self.delayed.insert(*instance, (*until, failed.failure));
+                }
                 self.ledger.force(*instance, true, State::Delayed);
             }
             Event::MapEnded { instance, end } => {
@@ -181,6 +187,11 @@ impl Fold {
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
+    /// What waits for another attempt: until when, and how the last one failed.
+    pub fn delayed(&self) -> impl Iterator<Item = (InstanceId, Time, &Failure)> {
+        let waits = |(instance, _): &(&InstanceId, _)| self.ledger.state(**instance) == State::Delayed;
+        self.delayed.iter().filter(waits).map(|(instance, (until, failure))| (*instance, *until, failure))
+    }
     /// Whether the journal has a beginning.
     pub fn begun(&self) -> bool {
         self.begun
@@ -241,8 +252,8 @@ impl Ledger {
     }
 
     /// A booked failure is followed by another attempt.
-    pub(super) fn delayed(&mut self, instance: InstanceId) {
-        self.failures.remove(&instance);
+    pub(super) fn delayed(&mut self, instance: InstanceId) -> Option<Failed> {
+        self.failures.remove(&instance)
     }
 
     /// A booked failure is let be.

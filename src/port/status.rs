@@ -25,6 +25,8 @@ pub struct Status {
     pub nodes: Vec<(Arc<str>, Counts)>,
     /// What is at work.
     pub running: Vec<AtWork>,
+    /// What waits for another attempt.
+    pub delayed: Vec<Delayed>,
     /// What failed, in order of time.
     pub failures: Vec<FailureItem>,
 }
@@ -49,6 +51,19 @@ pub struct AtWork {
     pub attempt: u32,
     /// When the attempt began.
     pub since: Time,
+}
+
+/// An instance that is tried again later.
+#[derive(Clone, Debug)]
+pub struct Delayed {
+    /// Its name.
+    pub instance: Arc<str>,
+    /// The attempt that follows.
+    pub attempt: u32,
+    /// When it may begin.
+    pub until: Time,
+    /// How the last one failed, in one sentence.
+    pub message: Arc<str>,
 }
 
 /// Where the log of an attempt is.

@@ -55,6 +55,22 @@ pub fn human(status: &Status, pipeline: &str, now: Time, zone: &TimeZone, paint:
             let _ = writeln!(text, "  and {} more", running.len() - SHOWN);
         }
     }
+    if !status.delayed.is_empty() {
+        let _ = writeln!(text, "\n{}", paint.bold("tried again"));
+        let mut delayed: Vec<_> = status.delayed.iter().collect();
+        delayed.sort_by_key(|delayed| delayed.until);
+        for delayed in delayed.iter().take(SHOWN) {
+            let (name, why) = (human::plain(&delayed.instance), human::plain(&delayed.message));
+            let when = match delayed.until.saturating_sub(now) {
+                0 => "now".to_owned(),
+                pause => format!("in {}", text::elapsed(pause)),
+            };
+            let _ = writeln!(text, "  {name}  attempt {} {when}: {why}", delayed.attempt);
+        }
+        if delayed.len() > SHOWN {
+            let _ = writeln!(text, "  and {} more", delayed.len() - SHOWN);
+        }
+    }
     if !status.failures.is_empty() {
         text.push('\n');
         outcome::digest(&mut text, &status.failures, status.run, pipeline, paint);
@@ -80,6 +96,8 @@ pub fn json(status: &Status, pipeline: &str) -> String {
         counts: Both<'a>,
         nodes: Vec<Node<'a>>,
         running: Vec<Running<'a>>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        delayed: Vec<Again<'a>>,
         failures: Vec<outcome::Failure<'a>>,
     }
     #[derive(Serialize)]
@@ -99,6 +117,13 @@ pub fn json(status: &Status, pipeline: &str) -> String {
         instance: &'a str,
         attempt: u32,
         since: Time,
+    }
+    #[derive(Serialize)]
+    struct Again<'a> {
+        instance: &'a str,
+        attempt: u32,
+        until: Time,
+        message: &'a str,
     }
     let both = |ended| -> Both<'_> {
         let counts: &Counts = ended;
@@ -124,6 +149,11 @@ pub fn json(status: &Status, pipeline: &str) -> String {
             .iter()
             .map(|at_work| Running { instance: &at_work.instance, attempt: at_work.attempt, since: at_work.since })
             .collect(),
+        delayed: status
+            .delayed
+            .iter()
+            .map(|d| Again { instance: &d.instance, attempt: d.attempt, until: d.until, message: &d.message })
+            .collect(),
         failures: outcome::failures(&status.failures, status.run, pipeline),
     })
 }
@@ -133,7 +163,7 @@ mod tests {
     use super::*;
     use crate::event::Cause;
     use crate::port::ended::FailureItem;
-    use crate::port::status::AtWork;
+    use crate::port::status::{AtWork, Delayed};
 
     fn status(life: Life) -> Status {
         let counts =
@@ -154,6 +184,12 @@ mod tests {
                 AtWork { instance: "samples[b].align".into(), attempt: 1, since: 1_700_000_058_000 },
                 AtWork { instance: "samples[a].align".into(), attempt: 2, since: 1_700_000_012_000 },
             ],
+            delayed: vec![Delayed {
+                instance: "samples[d].align".into(),
+                attempt: 2,
+                until: 1_700_000_068_000,
+                message: "exit status 75".into(),
+            }],
             failures: vec![FailureItem {
                 instance: "samples[c].align".into(),
                 attempt: 1,
@@ -187,6 +223,9 @@ at work
   samples[a].align  48 s, attempt 2
   samples[b].align  2.0 s
 
+tried again
+  samples[d].align  attempt 2 in 8.0 s: exit status 75
+
 failed samples[c].align
   exit status 1
   | [E::sam] truncated file
@@ -197,7 +236,8 @@ failed samples[c].align
 
     #[test]
     fn an_interrupted_run_says_how_to_go_on() {
-        let status = Status { running: vec![], failures: vec![], nodes: vec![], ..status(Life::Interrupted) };
+        let status =
+            Status { running: vec![], delayed: vec![], failures: vec![], nodes: vec![], ..status(Life::Interrupted) };
         assert_eq!(
             human(&status, " a.toml", 1_700_000_060_000, &TimeZone::UTC, Paint::OFF),
             "\
@@ -219,7 +259,8 @@ began 2023-11-14 22:13:20, 30 s
              \"last\": 1700000030000, \"counts\": {\"succeeded\": 3, \"cached\": 0, \"failed\": 1, \"ignored\": 0, \
              \"skipped\": 0, \"cancelled\": 0, \"running\": 2, \"waiting\": 4}, \"nodes\": [], \"running\": \
              [{\"instance\": \"samples[b].align\", \"attempt\": 1, \"since\": 1700000058000}, \
-             {\"instance\": \"samples[a].align\", \"attempt\": 2, \"since\": 1700000012000}], \"failures\": []}\n"
+             {\"instance\": \"samples[a].align\", \"attempt\": 2, \"since\": 1700000012000}], \"delayed\": [{\"instance\": \"samples[d].align\", \"attempt\": 2, \"until\": \
+             1700000068000, \"message\": \"exit status 75\"}], \"failures\": []}\n"
         );
     }
 }
