@@ -3,6 +3,7 @@
 # `cargo test` leaves it out. Here stands, for each NAME, how to see that it is there and which packages bring it.
 # A server (a database, a cluster) adds `start_NAME` and `stop_NAME`, which tests/all calls around the tests.
 
+PATH="$PATH:/usr/sbin:/sbin" # where some tools lie that need no root
 NEEDS="bio mount postgres reflink"
 GENOME=/usr/share/doc/bowtie2/examples/reference/lambda_virus.fa.gz
 
