@@ -501,7 +501,9 @@ fn own_walk(task: &Task, this: &Found<'_>, visitor: &mut dyn Visitor) {
 }
 
 /// The argument vector, and the text that goes to a file.
-fn command(task: &Task, scene: &Scene<'_>) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), Failure> {
+type Words = (Vec<Vec<u8>>, Option<Vec<u8>>);
+
+fn command(task: &Task, scene: &Scene<'_>) -> Result<Words, Failure> {
     let bytes = |words: &[Arc<str>]| -> Vec<Vec<u8>> { words.iter().map(|w| w.as_bytes().to_vec()).collect() };
     match &task.run {
         Run::Command { template, shell } => {

@@ -30,6 +30,9 @@ pub struct Place<'a> {
     pub memo: &'a FileMemo,
 }
 
+/// One of `inputs`: its name, the value that commands see, and each file with its digest.
+type Input = (Arc<str>, Value, Vec<(Value, Option<Digest>)>);
+
 /// The evaluated names of one instance.
 pub struct Scene<'a> {
     place: &'a Place<'a>,
@@ -40,8 +43,8 @@ pub struct Scene<'a> {
     pub frame: Frame,
     /// `env`, evaluated.
     pub env: Vec<(Arc<str>, Vec<u8>)>,
-    /// `inputs`: the value that commands see, and each file with its digest.
-    pub inputs: Vec<(Arc<str>, Value, Vec<(Value, Option<Digest>)>)>,
+    /// `inputs`, evaluated.
+    pub inputs: Vec<Input>,
     /// Final paths of file and folder outputs, by position among the task's outputs; empty for values.
     pub outputs: Vec<Vec<u8>>,
     /// Input files and their state when they were digested.
@@ -130,7 +133,7 @@ impl<'a> Scene<'a> {
         for path in &paths {
             let digest = self.digest(path)?;
             if digest.is_none() {
-                let shown = path.as_str().map_or_else(|| path.to_json(), |path| text::quote(path));
+                let shown = path.as_str().map_or_else(|| path.to_json(), text::quote);
                 let help = "a path is relative to the pipeline file's folder; if a task makes the file, declare it \
                             among that task's outputs";
                 return Err(refused(format!("the input `{name}` is not there: {shown}"), Some(help.into())));

@@ -213,12 +213,12 @@ fn keep(workshop: &Workshop, results: &[Produced]) -> anyhow::Result<()> {
 
 impl Loop<'_> {
     fn run(mut self, by: Arc<str>, answered: &Receiver<Answer>) -> Result<Closed, Error> {
-        let driven = self.to_the_end(by, answered);
+        let driven = self.drive_to_the_end(by, answered);
         // Workers that still wait for the store would be waited for.
         self.session.workshop.patient.give_up();
         let counts = self.session.engine.counts();
         for sink in &mut self.session.sinks {
-            sink.end(now(), &counts);
+            sink.end(now(), counts);
         }
         driven?;
         Ok(Closed {
@@ -229,7 +229,7 @@ impl Loop<'_> {
         })
     }
 
-    fn to_the_end(&mut self, by: Arc<str>, answered: &Receiver<Answer>) -> Result<(), Error> {
+    fn drive_to_the_end(&mut self, by: Arc<str>, answered: &Receiver<Answer>) -> Result<(), Error> {
         self.step(Input::Begin { by });
         self.turn()?;
         while self.done.is_none() {
@@ -416,7 +416,7 @@ impl Loop<'_> {
         let names: Vec<String> = events.iter().map(name).collect();
         let named: Vec<Named<'_>> = events.iter().zip(&names).map(|(event, name)| Named { event, name }).collect();
         for sink in &mut self.session.sinks {
-            sink.turn(time, &named, &counts);
+            sink.turn(time, &named, counts);
         }
     }
 

@@ -192,17 +192,3 @@ fn the_pattern_of_a_path() {
     assert_eq!(template("{{ a }}").as_literal(), None);
     assert_eq!(template("{{ a.b }}").as_path().unwrap().path.join("."), "a.b");
 }
-
-#[test]
-#[ignore = "a measurement"]
-fn how_long_a_hundred_thousand_take() {
-    let frame = frame(r#"{"params.n": 3, "s": "text"}"#);
-    for source in ["{{ params.n }}", "{{ params.n * 2 + 1 }}", "out/{{ s | upper }}.txt"] {
-        let template = template(source);
-        let start = std::time::Instant::now();
-        for _ in 0..100_000 {
-            template.eval(&frame).unwrap();
-        }
-        eprintln!("{source}: {:?}", start.elapsed());
-    }
-}

@@ -375,11 +375,7 @@ impl<'a> Reader<'a> {
                     self.dollar(Around::Word, &mut word);
                     continue;
                 }
-                b'[' if self.begins_subscript(&word, mode) => {
-                    if self.subscript_of_assignment(&mut word) {
-                        continue;
-                    }
-                }
+                b'[' if self.begins_subscript(&word, mode) && self.subscript_of_assignment(&mut word) => continue,
                 b'=' if mode.assigns && word.assigns.is_none() && begins_assignment(&word) => {
                     word.assigns = Some(word.text.len() + 1);
                 }
