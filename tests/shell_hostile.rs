@@ -1,6 +1,8 @@
 //! No value ever becomes shell syntax: hostile text in every place of a command, through every shell that is here,
 //! comes back byte for byte; and where the shell computes, nothing but an integer gets in.
 
+#![allow(clippy::print_stderr)]
+
 use flowrun::base::Value;
 use flowrun::diag::Span;
 use flowrun::lang::expr::{Frame, Names, Template, Use};
