@@ -179,8 +179,23 @@ impl<'a> World<'a> {
             Event::Delayed { instance, until } => {
                 assert!(*until >= self.now);
                 *self.ends.get_mut(instance).unwrap() -= 1;
+                self.may_be_tried_again(*instance);
             }
             _ => {}
+        }
+    }
+
+    fn may_be_tried_again(&self, instance: InstanceId) {
+        let node = self.engine.place(instance).node;
+        let NodeKind::Task(task) = &self.plan.nodes[node].kind else { panic!("a map is tried again") };
+        let causes = &self.failed[&instance];
+        let losses = causes.iter().filter(|cause| **cause == Cause::Lost).count();
+        match causes.last() {
+            Some(Cause::Lost) => assert!(losses < 5, "lost {losses} times"),
+            _ => {
+                let attempts = task.retry.as_ref().map_or(1, |retry| retry.attempts as usize);
+                assert!(causes.len() - losses < attempts, "more than {attempts} attempts");
+            }
         }
     }
 
