@@ -551,13 +551,10 @@ impl<'a> World<'a> {
 }
 
 fn note_failure(failed: &mut HashMap<InstanceId, Vec<Cause>>, event: &Event) {
-    match event {
-        Event::Ended { instance, outcome: Outcome { result: Err(failure), .. }, .. } => {
-            if failure.cause != Cause::Stopped {
-                failed.entry(*instance).or_default().push(failure.cause);
-            }
-        }
-        _ => {}
+    if let Event::Ended { instance, outcome: Outcome { result: Err(failure), .. }, .. } = event
+        && failure.cause != Cause::Stopped
+    {
+        failed.entry(*instance).or_default().push(failure.cause);
     }
 }
 
