@@ -61,7 +61,7 @@ mod needs_postgres {
             let url = server.database(&format!("d{count}"));
             Box::new(open(&url, &dir.path().join(count.to_string()), Access::Write).unwrap())
         });
-        assert_eq!(count, 10);
+        assert_eq!(count, 14);
     }
 
     #[test]

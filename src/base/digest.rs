@@ -15,6 +15,12 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
+    /// The first and the last digest that begin with these hexadecimal digits; `None`: not one to 64 of them.
+    pub fn beginning(digits: &str) -> Option<(Self, Self)> {
+        let fits = (1..=64).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let full = |fill: &str| format!("{digits}{}", fill.repeat(64 - digits.len())).parse().ok();
+        if fits { Some((full("0")?, full("f")?)) } else { None }
+    }
     /// The first 12 hexadecimal digits, for people.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()

@@ -58,8 +58,9 @@ pub fn store(url: Option<&str>) -> Result<OpenStore, Failed> {
         }
     };
     Ok(Box::new(move |state_dir, access| {
-        let path = path.clone().unwrap_or_else(|| state_dir.join("store.db"));
-        Ok(Box::new(Sqlite::open(&path, access)?))
+        let own = state_dir.join("store.db");
+        let (path, shared) = path.as_ref().map_or((&own, false), |path| (path, true));
+        Ok(Box::new(Sqlite::open(path, access)?.of_project(state_dir, shared)))
     }))
 }
 

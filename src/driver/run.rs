@@ -127,7 +127,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     let made = Made {
         run,
         host: me.host.as_str().into(),
-        user: std::env::var("USER").unwrap_or_default().into(),
+        user: crate::sys::user().into(),
         version: env!("CARGO_PKG_VERSION").into(),
         ..Made::default()
     };

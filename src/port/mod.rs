@@ -206,6 +206,38 @@ pub struct Hit {
     pub newest: bool,
 }
 
+/// An entry in a list of the whole cache: without the components of its key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// The key.
+    pub key: Key,
+    /// The pipeline's name.
+    pub pipeline: Arc<str>,
+    /// The node's path.
+    pub node: Arc<str>,
+    /// The instance's name.
+    pub instance: Arc<str>,
+    /// How many entries of the instance are newer.
+    pub newer: u32,
+    /// What it gave.
+    pub results: Results,
+    /// Its origin.
+    pub made: Made,
+}
+
+/// A run of any project of the store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnyRun {
+    /// The run.
+    pub row: RunRow,
+    /// The project's folder, where it was when the store last saw it; empty: not known.
+    pub project: Arc<str>,
+    /// Who began the run.
+    pub user: Arc<str>,
+    /// Where.
+    pub host: Arc<str>,
+}
+
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -242,6 +274,21 @@ pub trait Store: Send {
     fn files(&mut self) -> anyhow::Result<Vec<(Vec<u8>, Stat, Digest)>>;
     /// Remembers digests of files.
     fn remember(&mut self, files: &[(Vec<u8>, Stat, Digest)]) -> anyhow::Result<()>;
+
+    /// Hands over every entry of the project, ordered by pipeline, node and instance, of each the newest first.
+    fn list(&mut self, each: &mut dyn FnMut(Listed)) -> anyhow::Result<()>;
+    /// The entries of any project whose key begins with these hexadecimal digits, whole: the project's own first, then
+    /// the newest.
+    fn find(&mut self, digits: &str) -> anyhow::Result<Vec<Entry>>;
+    /// Hands over the digest of every file and folder that an entry of any project has as its result.
+    fn digests(&mut self, each: &mut dyn FnMut(Digest)) -> anyhow::Result<()>;
+    /// Takes entries from their instances, all or none; another instance or project with the same key keeps its own.
+    fn remove(&mut self, entries: &[Listed]) -> anyhow::Result<()>;
+    /// Runs of all projects of the store, newest first.
+    fn all_runs(&mut self, limit: u32) -> anyhow::Result<Vec<AnyRun>>;
+    /// Takes runs from the index. Their numbers are not given again.
+    fn remove_runs(&mut self, runs: &[u64]) -> anyhow::Result<()>;
+
     /// What whoever starts a run should know of this store, in a sentence.
     fn note(&self) -> Option<String> {
         None

@@ -8,13 +8,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// In order; the version of a store is how many of them it has seen. Never change one that was released.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/1_cache_and_runs.sql"), include_str!("migrations/2_files.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/1_cache_and_runs.sql"),
+    include_str!("migrations/2_files.sql"),
+    include_str!("migrations/3_whose_runs.sql"),
+];
 
 /// In the file's header, so that a database of another program is not taken for ours: "flow".
 const APPLICATION: i32 = 0x666c_6f77;
 
 /// How long another process may keep the database locked.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The version that this program writes.
 fn current() -> i32 {

@@ -2,7 +2,7 @@
 
 use crate::base::Digest;
 use crate::base::digest::Key;
-use crate::port::{Entry, Hit, RunRow, Stat, Store};
+use crate::port::{AnyRun, Entry, Hit, Listed, RunRow, Stat, Store};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,37 @@ impl Store for Overlay {
 
     fn remember(&mut self, files: &[(Vec<u8>, Stat, Digest)]) -> anyhow::Result<()> {
         self.own.remember(files)
+    }
+
+    fn list(&mut self, each: &mut dyn FnMut(Listed)) -> anyhow::Result<()> {
+        self.own.list(each)
+    }
+
+    fn find(&mut self, digits: &str) -> anyhow::Result<Vec<Entry>> {
+        let own = self.own.find(digits)?;
+        if own.is_empty() { self.shared.find(digits) } else { Ok(own) }
+    }
+
+    fn digests(&mut self, each: &mut dyn FnMut(Digest)) -> anyhow::Result<()> {
+        self.own.digests(each)?;
+        self.shared.digests(each)
+    }
+
+    fn remove(&mut self, entries: &[Listed]) -> anyhow::Result<()> {
+        self.own.remove(entries)
+    }
+
+    fn all_runs(&mut self, limit: u32) -> anyhow::Result<Vec<AnyRun>> {
+        // Each store numbers its runs by itself: the newest is the one that began last.
+        let mut runs = self.own.all_runs(limit)?;
+        runs.extend(self.shared.all_runs(limit)?);
+        runs.sort_by_key(|run| std::cmp::Reverse(run.row.began));
+        runs.truncate(limit as usize);
+        Ok(runs)
+    }
+
+    fn remove_runs(&mut self, runs: &[u64]) -> anyhow::Result<()> {
+        self.own.remove_runs(runs)
     }
 
     fn note(&self) -> Option<String> {

@@ -17,7 +17,7 @@ pub fn open(address: &Address, state_dir: &Path, access: Access) -> Result<Box<d
         return Ok(Box::new(shared));
     }
     let path = state_dir.join("store.db");
-    let own = Sqlite::open(&path, access)?;
+    let own = Sqlite::open(&path, access)?.of_project(state_dir, false);
     let note = format!(
         "the store `{address}` can only be read: results are taken from it, and those of this run are kept in `{}`",
         path.display()

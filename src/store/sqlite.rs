@@ -8,9 +8,9 @@ use super::rows::{self, components, components_text, signed, state_text, unsigne
 use crate::base::Digest;
 use crate::base::digest::Key;
 use crate::engine::Counts;
-use crate::event::Results;
-use crate::port::{Access, Component, Entry, Hit, Made, RunRow, Stat, Store};
-use crate::sys::Fault;
+use crate::event::{Produced, Results};
+use crate::port::{Access, AnyRun, Component, Entry, Hit, Listed, Made, RunRow, Stat, Store};
+use crate::sys::{self, Fault};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,10 @@ use std::sync::Arc;
 pub struct Sqlite {
     connection: Connection,
     path: PathBuf,
+    /// The project's folder, as its runs are marked; empty: not known.
+    project: String,
+    /// Runs of other projects are in it, too.
+    shared: bool,
 }
 
 impl Sqlite {
@@ -27,7 +31,16 @@ impl Sqlite {
     pub fn open(path: &Path, access: Access) -> Result<Self, Fault> {
         let connection = open::open(path, access)?;
         connection.set_prepared_statement_cache_capacity(32);
-        Ok(Self { connection, path: path.to_owned() })
+        Ok(Self { connection, path: path.to_owned(), project: String::new(), shared: false })
+    }
+
+    /// For the project of a state folder, `.flowrun`; `shared`: others use the store, too, whose runs are not its own.
+    pub fn of_project(mut self, state_dir: &Path, shared: bool) -> Self {
+        let folder = state_dir.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let full = folder.canonicalize();
+        self.project = full.as_deref().unwrap_or(folder).to_string_lossy().into_owned();
+        self.shared = shared;
+        self
     }
 
     /// Runs `work` in one transaction, and names the store in its error.
@@ -49,6 +62,18 @@ impl Sqlite {
 
     fn reading<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Bad>) -> anyhow::Result<T> {
         self.within(TransactionBehavior::Deferred, work)
+    }
+
+    /// Gives the disk back what removed rows left, when it is worth writing the file anew.
+    fn shrink(&self) {
+        let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        if let (Ok(free), Ok(all)) = (pragma("freelist_count"), pragma("page_count"))
+            && free * 4 > all
+        {
+            // A run may be writing: then the space is used by what comes next.
+            let _ = self.connection.execute_batch("PRAGMA busy_timeout = 0; VACUUM");
+            let _ = self.connection.busy_timeout(open::PATIENCE);
+        }
     }
 
     fn writing<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Bad>) -> anyhow::Result<T> {
@@ -115,23 +140,7 @@ impl Store for Sqlite {
                         fixed
                     }
                 };
-                entries.push(Some(Entry {
-                    key: Digest(row.get(0)?),
-                    pipeline: pipeline.clone(),
-                    node: node.clone(),
-                    instance: instance.clone(),
-                    fixed,
-                    own: components(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?,
-                    results: results(row, 2)?,
-                    made: Made {
-                        at: unsigned(row.get(3)?),
-                        wall_us: unsigned(row.get(4)?),
-                        run: unsigned(row.get(6)?),
-                        host: row.get(7)?,
-                        user: row.get(8)?,
-                        version: row.get(9)?,
-                    },
-                }));
+                entries.push(Some(entry(row, (pipeline.clone(), node.clone(), instance.clone()), fixed)?));
             }
             Ok(entries)
         })
@@ -200,19 +209,24 @@ impl Store for Sqlite {
     }
 
     fn begin_run(&mut self, row: &RunRow) -> anyhow::Result<u64> {
+        let project = self.project.clone();
         self.writing(|tx| {
             let last: Option<i64> =
                 tx.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'run'", (), |row| row.get(0)).optional()?;
             let run = signed(row.run).max(last.unwrap_or(0) + 1);
             tx.execute(
-                "INSERT INTO run (run, pipeline, file, identity, began, counts) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO run (run, pipeline, file, identity, began, counts, project, user, host)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 params![
                     run,
                     row.pipeline,
                     row.file,
                     row.identity.0,
                     signed(row.began),
-                    serde_json::to_string(&row.counts)?
+                    serde_json::to_string(&row.counts)?,
+                    project,
+                    sys::user(),
+                    sys::host(),
                 ],
             )?;
             Ok(unsigned(run))
@@ -240,13 +254,14 @@ impl Store for Sqlite {
     }
 
     fn runs(&mut self, file: Option<&str>, limit: u32) -> anyhow::Result<Vec<RunRow>> {
+        let project = self.shared.then(|| self.project.clone());
         self.reading(|tx| {
             let mut rows = Vec::new();
             let mut statement = tx.prepare_cached(match file {
-                Some(_) => concat!(run_columns!(), "WHERE file = ?2 ORDER BY run DESC LIMIT ?1"),
-                None => concat!(run_columns!(), "WHERE ?2 IS NULL ORDER BY run DESC LIMIT ?1"),
+                Some(_) => concat!(run_columns!(), "WHERE file = ?2 AND ", of_project!()),
+                None => concat!(run_columns!(), "WHERE ?2 IS NULL AND ", of_project!()),
             })?;
-            let mut found = statement.query(params![limit, file])?;
+            let mut found = statement.query(params![limit, file, project])?;
             while let Some(row) = found.next()? {
                 rows.push(run_row(row)?);
             }
@@ -281,6 +296,132 @@ impl Store for Sqlite {
         })
     }
 
+    fn list(&mut self, each: &mut dyn FnMut(Listed)) -> anyhow::Result<()> {
+        self.reading(|tx| {
+            let mut all = tx.prepare_cached(
+                "SELECT node.pipeline, node.path, instance, key, results, at, wall_us, run, host, user, version
+                 FROM cache JOIN node ON node.id = cache.node JOIN origin ON origin.id = cache.origin
+                 ORDER BY node.pipeline, node.path, instance, turn DESC",
+            )?;
+            let mut rows = all.query(())?;
+            let mut last: Option<Listed> = None;
+            while let Some(row) = rows.next()? {
+                let name = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+                // Neighbours share their names.
+                let like = |before: Option<&Arc<str>>, text: &str| match before {
+                    Some(before) if **before == *text => before.clone(),
+                    _ => text.into(),
+                };
+                let before = last.as_ref();
+                let pipeline = like(before.map(|last| &last.pipeline), name(0)?);
+                let node = like(before.map(|last| &last.node), name(1)?);
+                let instance = like(before.map(|last| &last.instance), name(2)?);
+                let newer = match before {
+                    Some(last) if (&last.pipeline, &last.node, &last.instance) == (&pipeline, &node, &instance) => {
+                        last.newer + 1
+                    }
+                    _ => 0,
+                };
+                let made = Made {
+                    at: unsigned(row.get(5)?),
+                    wall_us: unsigned(row.get(6)?),
+                    run: unsigned(row.get(7)?),
+                    host: like(before.map(|last| &last.made.host), name(8)?),
+                    user: like(before.map(|last| &last.made.user), name(9)?),
+                    version: like(before.map(|last| &last.made.version), name(10)?),
+                };
+                let key = Digest(row.get(3)?);
+                let listed = Listed { key, pipeline, node, instance, newer, results: results(row, 4)?, made };
+                each(listed.clone());
+                last = Some(listed);
+            }
+            Ok(())
+        })
+    }
+
+    fn find(&mut self, digits: &str) -> anyhow::Result<Vec<Entry>> {
+        let Some((low, high)) = Digest::beginning(digits) else { return Ok(Vec::new()) };
+        self.reading(|tx| {
+            let mut between = tx.prepare_cached(
+                "SELECT key, own, results, at, wall_us, parts, run, host, user, version,
+                     node.pipeline, node.path, instance, components
+                 FROM cache JOIN origin ON origin.id = cache.origin JOIN node ON node.id = cache.node
+                     JOIN parts ON parts.id = cache.parts
+                 WHERE key BETWEEN ?1 AND ?2 ORDER BY at DESC, key, node.pipeline, node.path, instance",
+            )?;
+            let mut rows = between.query([low.0, high.0])?;
+            let mut entries = Vec::new();
+            while let Some(row) = rows.next()? {
+                let text: String = row.get(13)?;
+                let fixed = Arc::new(components(&text)?);
+                entries.push(entry(row, (row.get(10)?, row.get(11)?, row.get(12)?), fixed)?);
+            }
+            Ok(entries)
+        })
+    }
+
+    fn digests(&mut self, each: &mut dyn FnMut(Digest)) -> anyhow::Result<()> {
+        self.reading(|tx| {
+            let mut all = tx.prepare_cached("SELECT results FROM cache")?;
+            let mut rows = all.query(())?;
+            while let Some(row) = rows.next()? {
+                for produced in results(row, 0)?.iter() {
+                    if let Produced::Artifact { digest, .. } = produced {
+                        each(*digest);
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn remove(&mut self, entries: &[Listed]) -> anyhow::Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.writing(|tx| {
+            let mut delete = tx.prepare_cached(
+                "DELETE FROM cache WHERE instance = ?3 AND key = ?4
+                     AND node = (SELECT id FROM node WHERE pipeline = ?1 AND path = ?2)",
+            )?;
+            for entry in entries {
+                delete.execute(params![entry.pipeline, entry.node, entry.instance, entry.key.0])?;
+            }
+            // What only they shared goes with them.
+            tx.execute_batch(
+                "DELETE FROM parts WHERE id NOT IN (SELECT parts FROM cache);
+                 DELETE FROM origin WHERE id NOT IN (SELECT origin FROM cache);
+                 DELETE FROM node WHERE id NOT IN (SELECT node FROM cache);",
+            )?;
+            Ok(())
+        })?;
+        self.shrink();
+        Ok(())
+    }
+
+    fn all_runs(&mut self, limit: u32) -> anyhow::Result<Vec<AnyRun>> {
+        self.reading(|tx| {
+            let mut all = tx.prepare_cached(concat!(run_columns!(), "ORDER BY run DESC LIMIT ?1"))?;
+            let mut found = all.query([limit])?;
+            let mut runs = Vec::new();
+            while let Some(row) = found.next()? {
+                let (project, user, host) = (row.get(8)?, row.get(9)?, row.get(10)?);
+                runs.push(AnyRun { row: run_row(row)?, project, user, host });
+            }
+            Ok(runs)
+        })
+    }
+
+    fn remove_runs(&mut self, runs: &[u64]) -> anyhow::Result<()> {
+        self.writing(|tx| {
+            let mut delete = tx.prepare_cached("DELETE FROM run WHERE run = ?1")?;
+            for run in runs {
+                delete.execute([signed(*run)])?;
+            }
+            Ok(())
+        })
+    }
+
     fn remember(&mut self, files: &[(Vec<u8>, Stat, Digest)]) -> anyhow::Result<()> {
         if files.is_empty() {
             return Ok(());
@@ -307,10 +448,43 @@ impl Store for Sqlite {
 /// What `run_row` reads.
 macro_rules! run_columns {
     () => {
-        "SELECT run, pipeline, file, identity, began, ended, state, counts FROM run "
+        "SELECT run, pipeline, file, identity, began, ended, state, counts, project, user, host FROM run "
     };
 }
 use run_columns;
+
+/// In a store of several projects the runs of one; those of whom it is not known count as its own.
+macro_rules! of_project {
+    () => {
+        "(?3 IS NULL OR project IN (?3, '')) ORDER BY run DESC LIMIT ?1"
+    };
+}
+use of_project;
+
+/// An entry of a pipeline, a node and an instance, from a row that begins as that of `latest` does.
+fn entry(
+    row: &Row<'_>,
+    (pipeline, node, instance): (Arc<str>, Arc<str>, Arc<str>),
+    fixed: Arc<Vec<Component>>,
+) -> Result<Entry, Bad> {
+    Ok(Entry {
+        key: Digest(row.get(0)?),
+        pipeline,
+        node,
+        instance,
+        fixed,
+        own: components(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?,
+        results: results(row, 2)?,
+        made: Made {
+            at: unsigned(row.get(3)?),
+            wall_us: unsigned(row.get(4)?),
+            run: unsigned(row.get(6)?),
+            host: row.get(7)?,
+            user: row.get(8)?,
+            version: row.get(9)?,
+        },
+    })
+}
 
 fn run_row(row: &Row<'_>) -> Result<RunRow, Bad> {
     let state: Option<String> = row.get(6)?;

@@ -12,9 +12,11 @@ pub mod lock;
 pub mod process;
 pub mod signals;
 pub mod spawn;
+pub mod who;
 
 pub use content::{Content, digest_file, digest_path};
 pub use cores::{cores, memory};
 pub use fault::{At, Fault, FaultKind};
 pub use gpus::gpus;
 pub use signals::signals;
+pub use who::{host, user};

@@ -18,6 +18,10 @@ pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
     thousands_at_once(&mut *make());
     runs_have_numbers_and_ends(&mut *make());
     digests_of_files_are_remembered(&mut *make());
+    the_whole_cache_is_listed(&mut *make());
+    entries_are_found_by_the_first_digits_of_their_key(&mut *make());
+    what_is_removed_from_one_instance_stays_with_another(&mut *make());
+    runs_are_removed_and_their_numbers_are_not_given_again(&mut *make());
 }
 
 pub fn component(name: &str, text: &str) -> Component {
@@ -224,4 +228,95 @@ fn digests_of_files_are_remembered(store: &mut dyn Store) {
     let mut found = store.files().unwrap();
     found.sort();
     assert_eq!(found, [rows[0].clone(), (b"b".to_vec(), stat(3), key("b2"))]);
+}
+
+/// Instance, key's text as its length, how many are newer.
+fn listed(store: &mut dyn Store) -> Vec<(String, usize, u32)> {
+    let mut all = Vec::new();
+    store
+        .list(&mut |listed| {
+            assert_eq!((&*listed.pipeline, &*listed.made.user), ("p", "u"));
+            let Produced::Value(Value::Int(length)) = listed.results[0] else { panic!("{listed:?}") };
+            all.push((format!("{}: {}", listed.node, listed.instance), length as usize, listed.newer));
+        })
+        .unwrap();
+    all
+}
+
+fn the_whole_cache_is_listed(store: &mut dyn Store) {
+    assert_eq!(listed(store), []);
+    let mut other = entry("a", "an");
+    other.node = "a".into();
+    store.record(&[entry("compute[1]", "three"), entry("compute[0]", "a"), entry("compute[0]", "bb"), other]).unwrap();
+    store.take("p", "compute", &[ask("a", "compute[0]"), ask("bb", "compute[2]")]).unwrap();
+    let row = |name: &str, length, newer| (name.to_owned(), length, newer);
+    assert_eq!(
+        listed(store),
+        [
+            row("a: a", 2, 0),
+            row("compute: compute[0]", 1, 0),
+            row("compute: compute[0]", 2, 1),
+            row("compute: compute[1]", 5, 0),
+            row("compute: compute[2]", 2, 0),
+        ]
+    );
+    let mut files = entry("compute[3]", "files");
+    let file = |text: &str| Produced::Artifact { path: Value::str(text), digest: key(text), size: 1, dir: false };
+    files.results = Arc::new(vec![file("x"), Produced::Value(Value::Null), file("y")]);
+    store.record(&[files]).unwrap();
+    let mut digests = Vec::new();
+    store.digests(&mut |digest| digests.push(digest)).unwrap();
+    assert_eq!(digests, [key("x"), key("y")]);
+}
+
+fn entries_are_found_by_the_first_digits_of_their_key(store: &mut dyn Store) {
+    store.record(&[entry("compute[0]", "a"), entry("compute[1]", "bb")]).unwrap();
+    let digits = key("a").to_string();
+    for length in [64, 13, 12] {
+        assert_eq!(store.find(&digits[..length]).unwrap(), [entry("compute[0]", "a")]);
+    }
+    store.take("p", "compute", &[ask("a", "compute[7]")]).unwrap();
+    assert_eq!(store.find(&digits.to_uppercase()).unwrap(), [entry("compute[0]", "a"), entry("compute[7]", "a")]);
+    for none in ["", "no digits", &key("none").to_string(), &format!("{digits}0")] {
+        assert_eq!(store.find(none).unwrap(), [], "{none}");
+    }
+}
+
+fn what_is_removed_from_one_instance_stays_with_another(store: &mut dyn Store) {
+    store.record(&[entry("compute[0]", "a"), entry("compute[0]", "bb"), entry("compute[1]", "three")]).unwrap();
+    store.take("p", "compute", &[ask("bb", "compute[1]")]).unwrap();
+    let mut gone = Vec::new();
+    store.list(&mut |listed| gone.extend((&*listed.instance == "compute[0]").then_some(listed))).unwrap();
+    store.remove(&gone).unwrap();
+    assert_eq!(listed(store), [("compute: compute[1]".into(), 2, 0), ("compute: compute[1]".into(), 5, 1)]);
+    let asked = [ask("a", "compute[0]"), ask("bb", "compute[0]"), ask("three", "compute[1]")];
+    assert_eq!(looked_up(store, &asked), [None, hit(2, false), hit(5, false)]);
+    assert_eq!(newest_of(store, "compute[1]"), Some(entry("compute[1]", "bb")));
+    store.remove(&gone).unwrap();
+    store.remove(&[]).unwrap();
+    // What was removed can be made again.
+    store.record(&[entry("compute[0]", "a")]).unwrap();
+    assert_eq!(newest_of(store, "compute[0]"), Some(entry("compute[0]", "a")));
+}
+
+fn runs_are_removed_and_their_numbers_are_not_given_again(store: &mut dyn Store) {
+    let row = RunRow {
+        run: 0,
+        pipeline: "p".into(),
+        file: "p.toml".into(),
+        identity: key("identity"),
+        began: 5,
+        ended: None,
+        state: None,
+        counts: Counts::default(),
+    };
+    assert_eq!([(); 3].map(|()| store.begin_run(&row).unwrap()), [1, 2, 3]);
+    let all = store.all_runs(2).unwrap();
+    assert_eq!(all.iter().map(|run| run.row.run).collect::<Vec<_>>(), [3, 2]);
+    assert_eq!(all[1].row, RunRow { run: 2, ..row.clone() });
+    assert_eq!((&*all[0].host, &*all[0].user), (&*flowrun::sys::host(), &*flowrun::sys::user()));
+    store.remove_runs(&[3, 1, 9]).unwrap();
+    store.remove_runs(&[]).unwrap();
+    assert_eq!(store.runs(None, 9).unwrap(), [RunRow { run: 2, ..row.clone() }]);
+    assert_eq!((store.run(3).unwrap(), store.begin_run(&row).unwrap()), (None, 4));
 }

@@ -7,15 +7,15 @@
 mod address;
 mod open;
 mod tls;
+mod whole;
 
 pub use address::Address;
 
 use super::rows::{components, components_text, results, signed, state, state_text, unsigned};
 use crate::base::Digest;
 use crate::base::digest::Key;
-use crate::port::{Access, Component, Entry, Hit, Made, RunRow, Stat, Store};
-use crate::sys::lock::Who;
-use crate::sys::{Fault, FaultKind};
+use crate::port::{Access, AnyRun, Component, Entry, Hit, Listed, Made, RunRow, Stat, Store};
+use crate::sys::{self, Fault, FaultKind};
 use open::Opened;
 use postgres::error::SqlState;
 use postgres::types::{ToSql, Type};
@@ -66,8 +66,8 @@ impl Postgres {
             access,
             opened,
             ids: Ids::default(),
-            host: Who::me(0).host,
-            user: std::env::var("USER").unwrap_or_default(),
+            host: sys::host(),
+            user: sys::user(),
         })
     }
 
@@ -405,6 +405,36 @@ impl Store for Postgres {
             work.commit()?;
             Ok(())
         })
+    }
+
+    fn list(&mut self, each: &mut dyn FnMut(Listed)) -> anyhow::Result<()> {
+        self.within(whole::list)?.into_iter().for_each(each);
+        Ok(())
+    }
+
+    fn find(&mut self, digits: &str) -> anyhow::Result<Vec<Entry>> {
+        let Some(range) = Digest::beginning(digits) else { return Ok(Vec::new()) };
+        self.within(|session| whole::find(session, range))
+    }
+
+    fn digests(&mut self, each: &mut dyn FnMut(Digest)) -> anyhow::Result<()> {
+        self.within(whole::digests)?.into_iter().for_each(each);
+        Ok(())
+    }
+
+    fn remove(&mut self, entries: &[Listed]) -> anyhow::Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.writing(|session, project| whole::remove(session, project, entries))
+    }
+
+    fn all_runs(&mut self, limit: u32) -> anyhow::Result<Vec<AnyRun>> {
+        self.within(|session| whole::all_runs(session, limit))
+    }
+
+    fn remove_runs(&mut self, runs: &[u64]) -> anyhow::Result<()> {
+        self.writing(|session, project| whole::remove_runs(session, project, runs))
     }
 
     fn patience(&self) -> Duration {
