@@ -11,7 +11,7 @@ use crate::driver::outcome::conclude;
 use crate::driver::prepare::Workshop;
 use crate::driver::rundir::RunDir;
 use crate::driver::session::Session;
-use crate::driver::settings::{BackendAsk, Ended, Error, Settings};
+use crate::driver::settings::{BackendAsk, End, Ended, Error, Settings};
 use crate::engine::{Engine, Options};
 use crate::port::{Access, Made, Report, RunRow, Sink};
 use crate::store::artifacts::Artifacts;
@@ -150,7 +150,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     let ended = conclude(&plan, &wanted, (run, &dir), &closed, began);
     let mut trouble = closed.store_error;
     // A run whose results are not all in the store stays open there: the next one takes them from its journal.
-    if let (Some(state), None) = (closed.state, &trouble) {
+    if let (End::Finished(state), None) = (ended.end, &trouble) {
         let row = RunRow { ended: Some(now()), state: Some(state), counts: ended.counts, ..row };
         let written = store.lock().unwrap_or_else(PoisonError::into_inner).end_run(&row);
         trouble = written.err();

@@ -5,11 +5,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod cache;
 mod conditions;
 mod inputs;
 mod maps;
 mod nested;
+mod real;
 mod resources;
+mod params;
 mod results;
 mod running;
 mod sources;
