@@ -2,6 +2,7 @@
 //! would start does not, and nothing is written.
 
 use crate::base::InstanceId;
+use crate::base::digest::Key;
 use crate::base::text::{and, count, quote};
 use crate::driver::asked::{Asked, Place, forced, memo_over, wanted};
 use crate::driver::early::{self, Lists};
@@ -185,6 +186,8 @@ fn prepare(engine: &Engine, workshop: &Workshop, effects: Vec<Effect>) -> Result
 fn tell(engine: &Engine, workshop: &Workshop, failures: &FxHashMap<InstanceId, Arc<str>>) -> (Forecast, Details) {
     let mut forecast = Forecast::default();
     let mut details = Details::default();
+    // The first instance of each key that would run; the others take its result.
+    let mut leaders: FxHashMap<Key, InstanceId> = FxHashMap::default();
     let mut instances: Vec<InstanceId> = (0..engine.ledger().space().instances()).map(InstanceId).collect();
     instances.sort_by_key(|instance| {
         let place = engine.place(*instance);
@@ -208,9 +211,7 @@ fn tell(engine: &Engine, workshop: &Workshop, failures: &FxHashMap<InstanceId, A
             }
             State::Ready | State::Submitted | State::Running | State::Delayed | State::Unknown if !is_map => {
                 match engine.why_waiting(instance) {
-                    Why::SameKey(other) => {
-                        (Action::Unknown, said(format!("has the key of `{}`, which runs", engine.name(other))))
-                    }
+                    Why::SameKey(other) => (Action::Unknown, said(same_key(engine, other))),
                     _ => (Action::Run, Vec::new()),
                 }
             }
@@ -218,9 +219,13 @@ fn tell(engine: &Engine, workshop: &Workshop, failures: &FxHashMap<InstanceId, A
         };
         let name: Arc<str> = engine.name(instance).into();
         let looked = workshop.looked(instance);
-        let reasons = match (&looked, action) {
-            (Some(looked), Action::Run) => looked.reasons.iter().map(reason).collect(),
-            _ => reasons,
+        let first = |key| *leaders.entry(key).or_insert(instance);
+        let (action, reasons) = match (&looked, action) {
+            (Some(looked), Action::Run) => match looked.key.map(first).filter(|first| *first != instance) {
+                Some(first) => (Action::Unknown, said(same_key(engine, first))),
+                None => (Action::Run, looked.reasons.iter().map(reason).collect()),
+            },
+            _ => (action, reasons),
         };
         if let Some(looked) = looked {
             details.insert(name.clone(), (looked.components, None));
@@ -235,6 +240,10 @@ fn tell(engine: &Engine, workshop: &Workshop, failures: &FxHashMap<InstanceId, A
         forecast.instances.push(Planned { name, node, action, reasons, made: None, why: None, components: Vec::new() });
     }
     (forecast, details)
+}
+
+fn same_key(engine: &Engine, other: InstanceId) -> String {
+    format!("takes the result of `{}`, which has the same key", engine.name(other))
 }
 
 fn reason(change: &Change) -> Reason {

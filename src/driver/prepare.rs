@@ -96,6 +96,8 @@ pub struct Origin {
 
 /// What a dry run found out about an instance.
 pub struct Looked {
+    /// Its key; `None` when its result is not cached.
+    pub key: Option<Key>,
     /// Why it would run; empty when the cache has it.
     pub reasons: Vec<Change>,
     /// All components of the key, in order.
@@ -304,7 +306,8 @@ impl Workshop {
     fn claim(&self, task: &Task, instance: InstanceId, scene: &Scene<'_>) -> Result<(), Failure> {
         for (output, path) in task.outputs.iter().zip(&scene.outputs).filter(|(_, path)| !path.is_empty()) {
             let mut short = [0; 8];
-            let full = self.project.join(OsStr::from_bytes(path));
+            // `./x` and `a//x` are written in other ways, and the same.
+            let full: PathBuf = self.project.join(OsStr::from_bytes(path)).components().collect();
             short.copy_from_slice(&Digest::of(full.as_os_str().as_bytes()).0[..8]);
             let before = *self.desk().claims.entry(short).or_insert(instance);
             if before != instance {
@@ -430,7 +433,7 @@ impl Workshop {
             }
             _ => Vec::new(),
         };
-        self.desk().looked.insert(instance, Looked { reasons, components });
+        self.desk().looked.insert(instance, Looked { key: this.key, reasons, components });
     }
 
     /// The job of an instance.

@@ -67,12 +67,11 @@ fn plan(project: &Project, line: &str) -> String {
     let mut lines = Vec::new();
     for instance in said["instances"].as_array().unwrap().iter().filter(|i| i["action"] != "cached") {
         let text = |value: &Value| value.as_str().map_or("-".to_string(), str::to_string);
-        let reasons = instance["reasons"].as_array().unwrap().iter().map(|reason| {
-            match (&reason["old"], &reason["new"]) {
+        let reasons =
+            instance["reasons"].as_array().unwrap().iter().map(|reason| match (&reason["old"], &reason["new"]) {
                 (Value::Null, Value::Null) => text(&reason["component"]),
                 (old, new) => format!("{}: {} => {}", text(&reason["component"]), text(old), text(new)),
-            }
-        });
+            });
         let reasons = reasons.collect::<Vec<_>>().join("; ");
         lines.push(format!("{} {} {reasons}", text(&instance["action"]), text(&instance["name"])));
     }
@@ -130,75 +129,96 @@ ran: script
 fn a_script_file_that_a_command_names() {
     let project = whole();
     project.write("tool.sh", "sed \"s/$/ - $1/\"\n");
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run make file tool.sh: "tool.sh" ([DIGEST]) => "tool.sh" ([DIGEST])
 unknown each[a].work waits for `make`
 unknown each[b].work waits for `make`
 unknown script waits for `each`
 ran: make, script, work a, work b
 
-"#]]);
+"#]],
+    );
     // Only its content counts, and an edit without effect stops where the effect stops.
     project.write("tool.sh", "sed \"s/$/ - $1/\" # the same\n");
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run make file tool.sh: "tool.sh" ([DIGEST]) => "tool.sh" ([DIGEST])
 unknown each[a].work waits for `make`
 unknown each[b].work waits for `make`
 unknown script waits for `each`
 ran: make
 
-"#]]);
+"#]],
+    );
     std::fs::remove_file(project.path("tool.sh")).unwrap();
-    assert().eq(plan(&project, "plan --output json"), str![[r#"
+    assert().eq(
+        plan(&project, "plan --output json"),
+        str![[r#"
 run make file tool.sh: "tool.sh" ([DIGEST]) => -
 unknown each[a].work waits for `make`
 unknown each[b].work waits for `make`
 unknown script waits for `each`
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
 fn a_param() {
     let project = whole();
-    assert().eq(after(&project, "-p factor=3"), str![[r#"
+    assert().eq(
+        after(&project, "-p factor=3"),
+        str![[r#"
 run make value params.factor: 2 => 3
 unknown each[a].work waits for `make`
 unknown each[b].work waits for `make`
 unknown script waits for `each`
 ran: make, script, work a, work b
 
-"#]]);
+"#]],
+    );
     // The results of the other value are still known, but the file in place is of the last one.
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run make output made: out/made.txt ([DIGEST]) => out/made.txt ([DIGEST])
 unknown each[a].work waits for `make`
 unknown each[b].work waits for `make`
 unknown script waits for `each`
 ran: make, work a, work b
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
 fn the_content_of_a_path_param() {
     let project = whole();
     project.write("ref.txt", "another\n");
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run each[a].work value params.reference: "ref.txt" ([DIGEST]) => "ref.txt" ([DIGEST])
 run each[b].work value params.reference: "ref.txt" ([DIGEST]) => "ref.txt" ([DIGEST])
 unknown script waits for `each`
 ran: script, work a, work b
 
-"#]]);
+"#]],
+    );
     project.write("ref2.txt", "another\n");
-    assert().eq(after(&project, "-p reference=ref2.txt"), str![[r#"
+    assert().eq(
+        after(&project, "-p reference=ref2.txt"),
+        str![[r#"
 run each[a].work value params.reference: "ref.txt" ([DIGEST]) => "ref2.txt" ([DIGEST])
 run each[b].work value params.reference: "ref.txt" ([DIGEST]) => "ref2.txt" ([DIGEST])
 unknown script waits for `each`
 ran: work a, work b
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
@@ -211,78 +231,103 @@ fn the_value_of_a_variable() {
         said["instances"].as_array().unwrap().iter().find(|i| i["name"] == "value").unwrap()["reasons"],
         json!([{ "component": "env WIDTH_OF", "old": "\"80\"", "new": "\"81\"" }])
     );
-    project.edit("pipeline.toml", "env.WIDTH = \"{{ env.WIDTH_OF }}\"", "env.WIDTH = \"{{ env.WIDTH_OF }}\"\nenv.MORE = 1");
-    assert().eq(after(&project, ""), str![[r#"
+    project.edit(
+        "pipeline.toml",
+        "env.WIDTH = \"{{ env.WIDTH_OF }}\"",
+        "env.WIDTH = \"{{ env.WIDTH_OF }}\"\nenv.MORE = 1",
+    );
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run value env MORE: - => 1
 unknown script waits for `value`
 ran: value
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
 fn the_content_of_an_input() {
     let project = whole();
     project.write("in.txt", "changed\n");
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run make input text: "in.txt" ([DIGEST]) => "in.txt" ([DIGEST])
 unknown each[a].work waits for `make`
 unknown each[b].work waits for `make`
 unknown script waits for `each`
 ran: make, script, work a, work b
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
 fn an_output_that_is_gone_or_changed() {
     let project = whole();
     std::fs::remove_file(project.path("out/a.txt")).unwrap();
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run each[a].work output f: out/a.txt ([DIGEST]) => out/a.txt is missing
 unknown script waits for `each`
 ran: work a
 
-"#]]);
+"#]],
+    );
     project.write("out/b.txt", "by hand\n");
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run each[b].work output f: out/b.txt ([DIGEST]) => out/b.txt ([DIGEST])
 unknown script waits for `each`
 ran: work b
 
-"#]]);
+"#]],
+    );
     assert_eq!(project.read("out/b.txt"), "reference\ntext 2\n");
     // The file that others read: they wait until it is clear whether it is the same.
     project.write("out/made.txt", "by hand\n");
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run make output made: out/made.txt ([DIGEST]) => out/made.txt ([DIGEST])
 unknown each[a].work waits for `make`
 unknown each[b].work waits for `make`
 unknown script waits for `each`
 ran: make
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
 fn the_type_or_path_of_an_output() {
     let project = whole();
     project.edit("pipeline.toml", "outputs.n = \"int\"\n\n[map", "outputs.n = \"float\"\n\n[map");
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run value output n: int => float
 unknown script waits for `value`
 ran: script, value
 
-"#]]);
+"#]],
+    );
     project.edit("pipeline.toml", "out/made.txt", "out/other.txt");
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run make output made: file out/made.txt => file out/other.txt
 unknown each[a].work waits for `make`
 unknown each[b].work waits for `make`
 unknown script waits for `each`
 ran: make, work a, work b
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
@@ -291,12 +336,15 @@ fn an_item_more_and_a_column_that_nobody_reads() {
     project.write("items.csv", "id,note\na,changed\nb,2\n");
     assert_eq!(after(&project, ""), "\nran: \n");
     project.write("items.csv", "id,note\nz,0\na,1\nb,2\n");
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run each[z].work never run before
 unknown script waits for `each`
 ran: script, work z
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
@@ -305,11 +353,14 @@ fn another_name_of_a_node_or_of_the_pipeline() {
     // A key says nothing of names: another name of the node finds the result.
     let text = WHOLE.replace("[task.value]", "[task.width]").replace("value.n", "width.n");
     project.write("pipeline.toml", text.replace("name = \"whole\"", "name = \"another\""));
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run script never run before
 ran: script
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
@@ -318,14 +369,17 @@ fn shell_interpreter_and_workdir() {
     project.edit("pipeline.toml", "interpreter = [\"sh\"]", "interpreter = [\"bash\"]");
     project.edit("pipeline.toml", "[task.value]\n", "[task.value]\nshell = [\"bash\", \"-c\"]\n");
     project.edit("pipeline.toml", "[map.each.task.work]\n", "[map.each.task.work]\nworkdir = \".\"\n");
-    assert().eq(after(&project, ""), str![[r#"
+    assert().eq(
+        after(&project, ""),
+        str![[r#"
 run value shell: ["bash","-euo","pipefail","-c"] => ["bash","-c"]
 run each[a].work workdir: - => .
 run each[b].work workdir: - => .
 unknown script waits for `each` and `value`
 ran: script, value, work a, work b
 
-"#]]);
+"#]],
+    );
 }
 
 #[test]
@@ -333,9 +387,15 @@ fn what_is_no_part_of_a_key() {
     let project = whole();
     let text = project
         .read("pipeline.toml")
-        .replace("[task.make]\n", "[task.make]\npriority = 3\ndescription = \"makes it\"\npass_env = [\"X\"]\nresources.time = \"1h\"\n")
+        .replace(
+            "[task.make]\n",
+            "[task.make]\npriority = 3\ndescription = \"makes it\"\npass_env = [\"X\"]\nresources.time = \"1h\"\n",
+        )
         .replace("[map.each]\n", "[map.each]\nmax_parallel = 1\nafter = [\"value\"]\nresources.memory = \"1MiB\"\n")
-        .replace("[task.value]\n", "# a comment\n[resources]\ncpus = 2\n\n[task.value]\nwhen = \"{{ params.factor > 0 }}\"\n");
+        .replace(
+            "[task.value]\n",
+            "# a comment\n[resources]\ncpus = 2\n\n[task.value]\nwhen = \"{{ params.factor > 0 }}\"\n",
+        );
     project.write("pipeline.toml", text);
     assert_eq!(after(&project, ""), "\nran: \n");
 }
@@ -365,7 +425,10 @@ fn force_no_cache_and_named_nodes() {
     assert_eq!(ran(&project), ["value"]);
     run(&project, "run --no-cache each");
     assert_eq!(ran(&project), ["make", "work a", "work b"]);
-    assert_eq!(plan(&project, "plan --output json --force value"), "run value forced\nunknown script waits for `value`\n");
+    assert_eq!(
+        plan(&project, "plan --output json --force value"),
+        "run value forced\nunknown script waits for `value`\n"
+    );
     project.run("run --force valu").shows(str![[r#"
 exit 2
 --- err
@@ -462,13 +525,16 @@ u = "{{ u.x }}"
     project.run("plan").shows(str![[r#"
 exit 0
 --- out
-t: run 4
-  never run before
+t: run 2 · unknown 2
+  t[0], t[1]
+    never run before
+  t[2], t[3]
+    takes the result of `t[0]`, which has the same key
 u: unknown
   u[0]
-    has the key of `t[1]`, which runs
+    takes the result of `t[1]`, which has the same key
 
-run 4 · cached 0 · unknown 1
+run 2 · cached 0 · unknown 3
 
 "#]]);
     assert_eq!(outputs(&project), json!({ "t": [1, 2, 1, 1], "u": [2] }));
@@ -507,7 +573,9 @@ run 1 · cached 0 · unknown 0
 
 #[test]
 fn a_failure_is_never_kept() {
-    let project = Project::new("[task.t]\ncommand = 'echo t >> ran; test -e ok; echo \"x=1\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.x = \"int\"\n");
+    let project = Project::new(
+        "[task.t]\ncommand = 'echo t >> ran; test -e ok; echo \"x=1\" >> \"$FLOWRUN_OUTPUT\"'\noutputs.x = \"int\"\n",
+    );
     project.run("run").exits(1);
     project.run("run").exits(1);
     project.write("ok", "");
@@ -521,7 +589,7 @@ fn targets_of_redirections_and_outputs_are_no_scripts() {
     let project = Project::new(
         r#"
 [task.t]
-command = 'cat data.txt > made.txt; cat made.txt >> log.txt; cp made.txt {{ outputs.f }}; ls .flowrun out/f.txt >/dev/null 2>&1 || true'
+command = 'cat data.txt > made.txt; cat made.txt >> log.txt; cp ./made.txt {{ outputs.f }}; ls .flowrun/store.db out/f.txt >/dev/null 2>&1 || true'
 outputs.f = { file = "out/f.txt" }
 "#,
     );
@@ -529,5 +597,13 @@ outputs.f = { file = "out/f.txt" }
     project.run("run").exits(0);
     assert_eq!(counts(&project, "run --output json"), (0, 1));
     project.write("data.txt", "2\n");
-    project.run("plan").shows(str![[r#""#]]);
+    project.run("plan").shows(str![[r#"
+exit 0
+--- out
+t: run
+  file data.txt: [DIGEST] → [DIGEST]
+
+run 1 · cached 0 · unknown 0
+
+"#]]);
 }

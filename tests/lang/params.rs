@@ -119,7 +119,10 @@ fn files_of_values() {
     );
     // Later files win, words win over files, later words over earlier ones.
     assert_eq!(
-        of(&project, &["--params", "a.toml", "--params", "b.json", "-p", "count=6", "-p", "count=7", "--", "--flag=false"]),
+        of(
+            &project,
+            &["--params", "a.toml", "--params", "b.json", "-p", "count=6", "-p", "count=7", "--", "--flag=false"]
+        ),
         json!({ "count": 7, "name": "from b", "sizes": { "x": 1, "y": 2 }, "names": ["p"], "rate": 3.0, "any": null })
     );
 }
@@ -434,7 +437,9 @@ warning[E0507]: nothing reads the param `a`
 1 warning in `pipeline.toml`
 
 "#]]);
-    Project::new("[params.aa]\ndefault = 1\n[task.t]\ncommand = 'echo {{ params.ab }} {{ params }}'\n").run("check").shows(str![[r#"
+    Project::new("[params.aa]\ndefault = 1\n[task.t]\ncommand = 'echo {{ params.ab }} {{ params }}'\n")
+        .run("check")
+        .shows(str![[r#"
 exit 2
 --- err
 error[E0302]: there is no param `ab`

@@ -308,6 +308,7 @@ impl Reader<'_> {
         match operator {
             b"<" | b"<>" => self.settle(&word, Lists::Refused),
             b"<<<" => command.strings.extend(&word.holes),
+            b">" | b">>" | b">|" | b">!" => self.found.target(&word),
             b"<&" | b">&" => word.holes.iter().for_each(|hole| self.found.problem(*hole, Problem::Descriptor)),
             _ => {}
         }

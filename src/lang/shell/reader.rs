@@ -37,6 +37,8 @@ pub(super) struct Findings {
     pub(super) spots: Vec<Option<Spot>>,
     pub(super) docs: Vec<Doc>,
     pub(super) words: Vec<Arc<str>>,
+    /// Literal targets of `>` and `>>`: what the command makes itself.
+    targets: Vec<Arc<str>>,
     pub(super) handed_on: Vec<(usize, Arc<str>)>,
     /// Variables declared as integers: the shell computes what is assigned to them.
     pub(super) integers: FxHashSet<Vec<u8>>,
@@ -45,6 +47,13 @@ pub(super) struct Findings {
 }
 
 impl Findings {
+    /// The command makes the file of this name.
+    pub(super) fn target(&mut self, word: &Word) {
+        if let Some(Ok(text)) = word.literal().map(std::str::from_utf8) {
+            self.targets.push(text.into());
+        }
+    }
+
     fn finish(self, holes: &[Range<usize>]) -> Reading {
         let lost = self.lost;
         let opened = match &lost {
@@ -59,7 +68,11 @@ impl Findings {
                 Spot { problem, ..spot.unwrap_or_else(|| Spot::new(Place::Word)) }
             }
         });
-        Reading { spots: spots.collect(), docs: self.docs, words: self.words, handed_on: self.handed_on }
+        // What the command makes itself is no script, wherever else it is named.
+        let plain = |text: &str| text.trim_start_matches("./").to_owned();
+        let made: Vec<String> = self.targets.iter().map(|target| plain(target)).collect();
+        let words = self.words.into_iter().filter(|word| !made.contains(&plain(word))).collect();
+        Reading { spots: spots.collect(), docs: self.docs, words, handed_on: self.handed_on }
     }
 
     pub(super) fn spot(&mut self, hole: usize) -> Option<&mut Spot> {
