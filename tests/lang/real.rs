@@ -35,20 +35,17 @@ group_by = "{{ u.sample }}"
 key = "{{ u.key }}"
 [map.sample.task.merge]
 command = 'cat {{ inputs.units }} > {{ outputs.merged }}'
-inputs.units = "{{ vars.paths }}"
-vars.paths = "{{ u.members | map(attribute='lane') | map('format_lane') | list if false else vars.simple }}"
-vars.simple = ["trimmed/{{ u.key }}.1.fq"]
-after = ["unit"]
+inputs.units = "trimmed/{{ u.key }}.*.fq"
 outputs.merged = { file = "merged/{{ u.key }}.fq" }
+[outputs]
+trimmed = "{{ unit.trim.trimmed }}"
+merged = "{{ sample.merge.merged }}"
 "#,
     );
-    project.write("units.tsv", "sample\tlane\tfq1\tfq2\tadapter\tuse\nA\t1\ta1.fq\ta2.fq\t\tyes\nB\t1\tb.fq\t\tx\tyes\nA\t2\ta3.fq\t\t\tno\n");
-    project.run("check").shows(str![[r#""#]]);
-    let text = project.read("pipeline.toml").replace(
-        "vars.paths = \"{{ u.members | map(attribute='lane') | map('format_lane') | list if false else vars.simple }}\"\n",
-        "vars.paths = \"{{ vars.simple }}\"\n",
+    project.write(
+        "units.tsv",
+        "sample\tlane\tfq1\tfq2\tadapter\tuse\nA\t1\ta1.fq\ta2.fq\t\tyes\nB\t1\tb.fq\t\tx\tyes\nA\t2\ta3.fq\t\t\tno\n",
     );
-    project.write("pipeline.toml", text + "[outputs]\ntrimmed = \"{{ unit.trim.trimmed }}\"\nmerged = \"{{ sample.merge.merged }}\"\n");
     for (name, text) in [("a1.fq", "axa1\n"), ("a2.fq", "a2\n"), ("b.fq", "bxbx\n"), ("a3.fq", "never read\n")] {
         project.write(name, text);
     }
@@ -58,8 +55,8 @@ outputs.merged = { file = "merged/{{ u.key }}.fq" }
     );
     assert_eq!((project.read("merged/A.fq"), project.read("merged/B.fq")), ("axa1\na2\n".into(), "bb\n".into()));
     assert_eq!(counts(&project, "run --output json"), (0, 4));
-    // Another adapter for all: only the units that have none of their own.
-    assert_eq!(counts(&project, "run --output json -p adapter=a"), (2, 2));
+    // Another adapter for all reruns all that name it; what comes out the same stops there.
+    assert_eq!(counts(&project, "run --output json -p adapter=a"), (3, 1));
     assert_eq!(project.read("merged/A.fq"), "x1\n2\n");
 }
 
@@ -94,7 +91,7 @@ line = "{{ report.line }}"
 "#,
     );
     project.write("units.csv", "sample,lane\nA,1\nB,1\nA,2\n");
-    assert_eq!(outputs(&project), json!({ "line": "A1,A2,B1" }).as_object().map(|_| json!({ "line": "A1,A2\nB1" })).unwrap());
+    assert_eq!(outputs(&project), json!({ "line": "A1,A2\nB1" }));
     ran(&project);
     project.write("units.csv", "sample,lane\nA,1\nB,1\nA,2\nB,2\n");
     assert_eq!(outputs(&project), json!({ "line": "A1,A2\nB1,B2" }));
@@ -137,30 +134,30 @@ n = "{{ count.n }}"
 fn a_product_gathered_by_one_axis() {
     let project = Project::new(
         r#"
-[task.index]
+[task.list]
 command = 'cut -f1 {{ inputs.fai }} > {{ outputs.contigs }}'
 inputs.fai = "ref.fai"
 outputs.contigs = { file = "contigs.txt" }
-[map.contig]
-over = { lines = "{{ index.contigs }}" }
+[map.by_contig]
+over = { lines = "{{ list.contigs }}" }
 as = "contig"
 key = "{{ contig }}"
-[map.contig.map.sample]
+[map.by_contig.map.by_sample]
 over = { csv = "samples.csv" }
 as = "sample"
 key = "{{ sample.id }}"
-[map.contig.map.sample.task.call]
+[map.by_contig.map.by_sample.task.call]
 command = 'echo call {{ contig }} {{ sample.id }} >> ran; echo {{ contig }}:{{ sample.id }} > {{ outputs.vcf }}'
 outputs.vcf = { file = "calls/{{ contig }}.{{ sample.id }}.vcf" }
-[map.contig.task.combine]
-command = 'echo combine {{ contig }} >> ran; cat {{ sample.call.vcf }} > {{ outputs.vcf }}'
+[map.by_contig.task.combine]
+command = 'echo combine {{ contig }} >> ran; cat {{ by_sample.call.vcf }} > {{ outputs.vcf }}'
 outputs.vcf = { file = "combined/{{ contig }}.vcf" }
 [task.merge]
-command = 'echo merge >> ran; cat {{ contig.combine.vcf }}'
+command = 'echo merge >> ran; cat {{ by_contig.combine.vcf }}'
 outputs.all = { type = "string", from = "stdout" }
 [outputs]
 all = "{{ merge.all }}"
-calls = "{{ contig.sample.call.vcf }}"
+calls = "{{ by_contig.by_sample.call.vcf }}"
 "#,
     );
     project.write("ref.fai", "gi|9|ref|N.1|\t10\nchr2\t20\n").write("samples.csv", "id\na\nb\n");
@@ -174,7 +171,19 @@ calls = "{{ contig.sample.call.vcf }}"
     project.write("samples.csv", "id\na\nb\nc\n");
     outputs(&project);
     assert_eq!(ran(&project).len(), 3 + 3 + 1);
-    project.run("explain contig[chr2].sample[c].call").shows(str![[r#""#]]);
+    project.run("explain by_contig[chr2].by_sample[c].call").shows(str![[r#"
+exit 0
+--- out
+by_contig[chr2].by_sample[c].call: cached
+  made by run 3 at [TIME] UTC on [HOST] in [TIME]
+  its key is made of
+    command: echo call {{ contig }} {{ sample.id }} >> ran; echo {{ contig }}:{…
+    shell: ["bash","-euo","pipefail","-c"]
+    output vcf: file calls/{{ contig }}.{{ sample.id }}.vcf
+    value contig: "chr2"
+    value sample.id: "c"
+
+"#]]);
 }
 
 #[test]
@@ -239,7 +248,16 @@ x = "{{ contrast.diff.x }}"
     );
     assert_eq!(outputs(&project), json!({ "x": ["t u treated", "l e late"] }));
     project.write("p.toml", "[contrasts]\ntreated = [\"t\", \"u\"]\nlate = [\"l\", \"x\"]\n");
-    project.run("plan --params p.toml").shows(str![[r#""#]]);
+    project.run("plan --params p.toml").shows(str![[r#"
+exit 0
+--- out
+contrast.diff: run 1 · cached 1
+  contrast[late].diff
+    value c: ["late",["l","e"]] → ["late",["l","x"]]
+
+run 1 · cached 1 · unknown 0
+
+"#]]);
 }
 
 #[test]
@@ -263,7 +281,19 @@ join = "{{ m.join.x }}"
 "#,
     );
     assert_eq!(outputs(&project), json!({ "n": [["a0", "a1"], ["b0", "b1"]], "join": ["a0,a1", "b0,b1"] }));
-    project.run("explain m[1].n[0]").shows(str![[r#""#]]);
+    project.run("explain m[1].n[0]").shows(str![[r#"
+exit 0
+--- out
+m[1].n[0]: cached
+  made by run 1 at [TIME] UTC on [HOST] in [TIME]
+  its key is made of
+    command: echo "x={{ letter }}{{ number }}" >> "$FLOWRUN_OUTPUT"
+    shell: ["bash","-euo","pipefail","-c"]
+    output x: string
+    value letter: "b"
+    value number: 0
+
+"#]]);
 }
 
 #[test]
@@ -272,7 +302,16 @@ fn an_input_that_changes_meanwhile_is_not_trusted() {
         "[task.t]\ncommand = 'cat {{ inputs.f }}; echo more >> in.txt'\ninputs.f = \"in.txt\"\noutputs.x = { type = \"string\", from = \"stdout\" }\n",
     );
     project.write("in.txt", "one\n");
-    project.run("run").shows(str![[r#""#]]);
+    project.run("run").shows(str![[r#"
+exit 0
+--- out
+run 1 succeeded: 1 succeeded in [TIME]
+--- err
+[0/1] started   t
+t: an input changed while it ran, so that its result is not kept for later runs
+[1/1] done      t  [TIME]
+
+"#]]);
     project.edit("pipeline.toml", "; echo more >> in.txt", "");
     assert_eq!(counts(&project, "run --output json"), (1, 0));
     assert_eq!(counts(&project, "run --output json"), (0, 1));
@@ -291,7 +330,14 @@ outputs.x = { type = "string", from = "stdout" }
 x = "{{ t.x }}"
 "#,
     );
-    for (name, text) in [("a*/1.txt", "1"), ("aa/1.txt", "wrong"), ("a*/*", "star"), ("[b]/2.txt", "2"), ("b/2.txt", "wrong"), ("[b]/*", "s")] {
+    for (name, text) in [
+        ("a*/1.txt", "1"),
+        ("aa/1.txt", "wrong"),
+        ("a*/*", "star"),
+        ("[b]/2.txt", "2"),
+        ("b/2.txt", "wrong"),
+        ("[b]/*", "s"),
+    ] {
         project.write(name, text);
     }
     assert_eq!(outputs(&project), json!({ "x": ["1star", "2s"] }));

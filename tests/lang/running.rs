@@ -554,7 +554,8 @@ after = ["begin"]
 command = 'touch begun'
 [task.a]
 after = ["mark"]
-command = 'echo a >> ran'
+# `e` is prepared meanwhile
+command = 'sleep 0.3; echo a >> ran'
 resources.cpus = 2
 [task.b]
 after = ["mark"]
