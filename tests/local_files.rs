@@ -24,7 +24,7 @@ fn names(bench: &Bench) -> String {
 fn a_staged_file_is_put_in_place_after_success() {
     let mut bench = Bench::new();
     let end = bench.run(writes("test -d out; test ! -e out/x.txt; echo one > out/.part.x.txt"));
-    let Produced::Artifact { path, digest, size, dir } = &end.produced()[0] else { panic!("a value") };
+    let Produced::Artifact { path, digest, size, dir, .. } = &end.produced()[0] else { panic!("a value") };
     assert_eq!((path.to_json().as_str(), *digest, *size, *dir), (r#""out/x.txt""#, Digest::of(b"one\n"), 4, false));
     assert_eq!(end.stats[0], Some(flowrun::sys::content::stat_path(&bench.path("out/x.txt")).unwrap()));
     assert_eq!((names(&bench).as_str(), bench.read("out/x.txt").as_str()), ("x.txt", "one\n"));

@@ -12,7 +12,8 @@ use crate::engine::{Capacity, Prepared, Preparing, Values};
 use crate::event::{Failure, Produced};
 use crate::plan::{NodeKind, OutputKind, Plan, Run, Task};
 use crate::port::{Hit, Job, JobOutput, JobOutputKind, Store};
-use crate::store::artifacts::Artifacts;
+use crate::store::artifacts::{Artifacts, Condition};
+use crate::sys::content::stat_path;
 use rustc_hash::FxHashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -349,7 +350,7 @@ impl Workshop {
     /// Whether the outputs of a hit are there and whole; what is missing is restored where its bytes are kept.
     fn verify(&self, task: &Task, this: &Found<'_>, hit: &Hit) -> Result<(), Change> {
         for ((output, path), produced) in task.outputs.iter().zip(&this.scene.outputs).zip(hit.results.iter()) {
-            let Produced::Artifact { digest, .. } = produced else { continue };
+            let Produced::Artifact { digest, exec, dir, .. } = produced else { continue };
             let full = self.project.join(OsStr::from_bytes(path));
             let there = match crate::port::kept_path(path) {
                 // An attempt was killed at work: what stands at the declared path is not to be trusted.
@@ -359,23 +360,29 @@ impl Workshop {
             if there == Some(*digest) {
                 continue;
             }
-            if let Some(artifacts) = &self.artifacts {
-                let restored = if self.dry.is_some() {
-                    artifacts.has(digest)
-                } else {
-                    artifacts.restore(digest, &full).unwrap_or(false)
-                };
-                if restored {
-                    continue;
+            let kept = match &self.artifacts {
+                None => Ok(Condition::Missing),
+                Some(artifacts) if self.dry.is_some() => artifacts.check(digest),
+                Some(artifacts) => artifacts.restore(digest, &full, *exec),
+            };
+            if matches!(kept, Ok(Condition::Whole)) {
+                // Its bytes have just been digested: who reads it next need not.
+                if let (None, false, Ok(stat)) = (self.dry, dir, stat_path(&full)) {
+                    self.memo.learn(&full, stat, *digest);
                 }
+                continue;
             }
             let shown = String::from_utf8_lossy(path);
+            let mut now = there.map_or_else(|| format!("{shown} is missing"), |d| format!("{shown} ({})", d.short()));
+            match kept {
+                Ok(Condition::Damaged) => now.push_str(", and its artifact is damaged"),
+                Err(fault) => now.push_str(&format!(", and {fault}")),
+                Ok(_) => {}
+            }
             return Err(Change {
                 component: format!("output {}", output.name).into(),
                 old: Some(format!("{shown} ({})", digest.short()).into()),
-                new: Some(
-                    there.map_or_else(|| format!("{shown} is missing"), |d| format!("{shown} ({})", d.short())).into(),
-                ),
+                new: Some(now.into()),
             });
         }
         Ok(())

@@ -187,6 +187,9 @@ pub enum Produced {
         /// Whether it is a directory.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         dir: bool,
+        /// Of a file: whether its owner may execute it. A folder's digest says it of each file.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        exec: bool,
     },
     /// A value.
     Value(Value),

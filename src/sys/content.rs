@@ -176,7 +176,12 @@ impl Tree {
 
     /// The digest of an encoded tree.
     pub fn digest_of(encoded: &[u8]) -> Digest {
-        Digest(*blake3::Hasher::new_derive_key(TREE_DOMAIN).update(encoded).finalize().as_bytes())
+        Digest(*Self::hasher().update(encoded).finalize().as_bytes())
+    }
+
+    /// What makes the digest of an encoded tree.
+    pub fn hasher() -> blake3::Hasher {
+        blake3::Hasher::new_derive_key(TREE_DOMAIN)
     }
 
     /// Bytes of all files.

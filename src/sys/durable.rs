@@ -2,8 +2,10 @@
 
 use super::fault::{At, Fault, FaultKind, Result};
 use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Whether the bytes must be on the disk when the call returns.
@@ -64,11 +66,22 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     std::fs::rename(from, to).at(&format!("rename `{}` to", from.display()), to)
 }
 
-/// A name in the same folder that no other process or thread uses: `.flowrun-PID-COUNT.part`.
+/// A name in the same folder that no other process or thread uses, on this host or another: `.flowrun-TOKEN.part`.
 pub fn temporary_beside(path: &Path) -> Result<PathBuf> {
+    Ok(parent(path)?.join(format!("{TEMPORARY}{}.part", token())))
+}
+
+/// What the names of temporary files begin with.
+pub const TEMPORARY: &str = ".flowrun-";
+
+/// A word that no other call gives, in this process or another: `4711-0-9f86d081884c7d65`. Process numbers alone are not
+/// enough where several hosts, or containers, share a folder.
+pub fn token() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
+    static RANDOM: OnceLock<u64> = OnceLock::new();
+    let random = RANDOM.get_or_init(|| RandomState::new().build_hasher().finish());
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    Ok(parent(path)?.join(format!(".flowrun-{}-{count}.part", std::process::id())))
+    format!("{}-{count}-{random:016x}", std::process::id())
 }
 
 fn parent(path: &Path) -> Result<&Path> {

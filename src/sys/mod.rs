@@ -6,6 +6,7 @@ pub mod content;
 pub mod cores;
 pub mod durable;
 pub mod fault;
+pub mod files;
 pub mod find;
 pub mod gpus;
 pub mod lock;

@@ -2,7 +2,7 @@
 
 use crate::process::{Child, assert_passed, given_folder};
 use flowrun::base::Digest;
-use flowrun::store::artifacts::Artifacts;
+use flowrun::store::artifacts::{Artifacts, Condition};
 use flowrun::sys::digest_path;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -25,20 +25,20 @@ fn files_story(store: Artifacts, folder: &Path, kept: &Path) {
     std::fs::write(&path, "first").unwrap();
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
     let content = digest_path(&path).unwrap();
-    assert!(!store.has(&content.digest));
-    assert!(!store.restore(&content.digest, &path).unwrap());
+    assert_eq!(store.check(&content.digest).unwrap(), Condition::Missing);
+    assert_eq!(store.restore(&content.digest, &path, true).unwrap(), Condition::Missing);
     assert!(store.put(&path, &content.digest, false).unwrap());
     assert!(store.put(&path, &content.digest, false).unwrap());
-    assert!(store.has(&content.digest));
+    assert_eq!(store.check(&content.digest).unwrap(), Condition::Whole);
     let kept_meta = object(kept, &content.digest).metadata().unwrap();
-    assert_eq!((kept_meta.nlink(), kept_meta.mode() & 0o777), (1, 0o555));
+    assert_eq!((kept_meta.nlink(), kept_meta.mode() & 0o777), (1, 0o444));
 
     std::fs::write(&path, "overwritten").unwrap();
-    assert!(store.restore(&content.digest, &path).unwrap());
+    assert_eq!(store.restore(&content.digest, &path, true).unwrap(), Condition::Whole);
     assert_eq!(std::fs::read(&path).unwrap(), b"first");
     assert_eq!(path.metadata().unwrap().mode() & 0o700, 0o700);
     std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
-    assert!(store.restore(&content.digest, &path).unwrap());
+    assert_eq!(store.restore(&content.digest, &path, true).unwrap(), Condition::Whole);
     assert_eq!(digest_path(&path).unwrap().digest, content.digest);
     assert_eq!(left_beside(&path), Vec::<String>::new());
 }
@@ -64,8 +64,8 @@ fn without_reflinks_the_default_folder_is_not_made() {
         assert!(!store.put(&path, &digest, false).unwrap());
     }
     assert!(!kept.exists());
-    assert!(!store.has(&digest));
-    assert!(!store.restore(&digest, &path).unwrap());
+    assert_eq!(store.check(&digest).unwrap(), Condition::Missing);
+    assert_eq!(store.restore(&digest, &path, false).unwrap(), Condition::Missing);
     assert_eq!(left_beside(&path), Vec::<String>::new());
 }
 
@@ -108,19 +108,23 @@ fn a_folder_comes_back_with_its_links_empty_folders_and_exec_bits() {
 
     std::fs::write(root.join("same"), "changed").unwrap();
     std::fs::write(root.join("more"), "more").unwrap();
-    assert!(store.restore(&content.digest, &root).unwrap());
+    assert_eq!(store.restore(&content.digest, &root, false).unwrap(), Condition::Whole);
     assert_eq!(digest_path(&root).unwrap().digest, content.digest);
     assert!(!root.join("more").exists());
-    // A file in its place gives way.
+    // A file in its place was made by somebody else.
     std::fs::remove_dir_all(&root).unwrap();
     std::fs::write(&root, "a file").unwrap();
-    assert!(store.restore(&content.digest, &root).unwrap());
+    let refused = store.restore(&content.digest, &root, false).unwrap_err();
+    assert_eq!(refused.to_string(), format!("`{}` is a file, not a folder", root.display()));
+    assert_eq!(std::fs::read(&root).unwrap(), b"a file");
+    std::fs::remove_file(&root).unwrap();
+    assert_eq!(store.restore(&content.digest, &root, false).unwrap(), Condition::Whole);
     assert_eq!(digest_path(&root).unwrap().digest, content.digest);
 
     // One file of it is gone from the store: nothing half-made takes the place of what is there.
     std::fs::remove_file(object(&kept, &Digest::of(b"#!/bin/sh\n"))).unwrap();
     std::fs::write(root.join("same"), "changed").unwrap();
-    assert!(!store.restore(&content.digest, &root).unwrap());
+    assert_eq!(store.restore(&content.digest, &root, false).unwrap(), Condition::Missing);
     assert_eq!(std::fs::read(root.join("same")).unwrap(), b"changed");
     assert_eq!(left_beside(&root), Vec::<String>::new());
 }
@@ -137,13 +141,14 @@ fn a_damaged_object_is_set_aside_and_made_again() {
     std::fs::remove_file(&kept_object).unwrap();
     std::fs::write(&kept_object, "hole").unwrap();
     std::fs::remove_file(&path).unwrap();
-    assert!(!store.restore(&digest, &path).unwrap());
+    assert_eq!(store.check(&digest).unwrap(), Condition::Damaged);
+    assert_eq!(store.restore(&digest, &path, false).unwrap(), Condition::Damaged);
     assert!(!path.exists());
-    assert!(!store.has(&digest));
+    assert_eq!(store.check(&digest).unwrap(), Condition::Missing);
     assert_eq!(std::fs::read(kept.join("damaged").join(digest.to_string())).unwrap(), b"hole");
     std::fs::write(&path, "whole").unwrap();
     assert!(store.put(&path, &digest, false).unwrap());
-    assert!(store.restore(&digest, &path).unwrap());
+    assert_eq!(store.restore(&digest, &path, false).unwrap(), Condition::Whole);
 }
 
 #[test]
@@ -155,5 +160,5 @@ fn a_folder_that_changed_since_it_was_digested_is_not_kept() {
     std::fs::write(root.join("late"), "").unwrap();
     let store = Artifacts::named(dir.path().join("kept"));
     assert!(!store.put(&root, &content.digest, true).unwrap());
-    assert!(!store.has(&content.digest));
+    assert_eq!(store.check(&content.digest).unwrap(), Condition::Missing);
 }

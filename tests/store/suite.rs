@@ -98,8 +98,9 @@ fn values_come_back_to_the_last_bit(store: &mut dyn Store) {
             digest: key("content"),
             size: u64::MAX,
             dir: true,
+            exec: false,
         },
-        Produced::Artifact { path: Value::str("b"), digest: key("b"), size: 0, dir: false },
+        Produced::Artifact { path: Value::str("b"), digest: key("b"), size: 0, dir: false, exec: false },
     ];
     let mut one = entry("compute[it's]", "floats");
     one.results = Arc::new(produced);

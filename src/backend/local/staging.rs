@@ -17,7 +17,7 @@ use crate::base::digest::Stat;
 use crate::base::text::quote;
 use crate::event::{Cause, Failure, Produced};
 use crate::port::{Job, JobOutputKind, kept_path, staged_path};
-use crate::sys::content::{Content, digest_path, stat_path};
+use crate::sys::content::{Content, digest_path, is_executable, stat_of};
 use crate::sys::fault::{At, Fault, Result};
 use rustix::fs::FlockOperation;
 use std::ffi::OsStr;
@@ -171,10 +171,15 @@ impl<'a> Staged<'a> {
         }
         let mut produced = Vec::new();
         for (place, _, content) in found {
-            let stat = if place.dir { None } else { Some(stat_path(&place.last).map_err(|e| place.broken(&e))?) };
+            let (stat, exec) = if place.dir {
+                (None, false)
+            } else {
+                let meta = fs::metadata(&place.last).at("look at", &place.last).map_err(|e| place.broken(&e))?;
+                (Some(stat_of(&meta)), is_executable(&meta))
+            };
             let path = Value::from_bytes(place.declared);
             let Content { digest, size, dir, .. } = content;
-            produced.push((place.output, Produced::Artifact { path, digest, size, dir }, stat));
+            produced.push((place.output, Produced::Artifact { path, digest, size, dir, exec }, stat));
         }
         Ok(produced)
     }

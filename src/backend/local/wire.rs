@@ -155,7 +155,7 @@ mod tests {
             trusted: true,
         };
         let path = Value::from_bytes(b"\xe9");
-        let artifact = Produced::Artifact { path, digest: Digest::of(b"x"), size: 3, dir: false };
+        let artifact = Produced::Artifact { path, digest: Digest::of(b"x"), size: 3, dir: false, exec: true };
         let failure = Failure { cause: Cause::Exit(-1), message: "m".into(), help: None };
         let reports = [
             ended(Ok(Arc::new(vec![Produced::Value(values), artifact]))),
