@@ -113,7 +113,8 @@ fn for_item<'f>(frame: &'f mut Frame, map: &Map, item: &Value, index: usize) -> 
 fn groups(map: &Map, group_by: &Template, items: Vec<Value>, frame: &mut Frame) -> Listed<Vec<Value>> {
     let mut places: FxHashMap<String, usize> = FxHashMap::default();
     let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
-    for (index, item) in items.into_iter().enumerate() {
+    // A null item is skipped: it belongs to no group.
+    for (index, item) in items.into_iter().enumerate().filter(|(_, item)| !item.is_null()) {
         let key = group_by.eval(for_item(frame, map, &item, index));
         let key = key.map_err(|error| in_item("group_by", group_by, error, index))?;
         let at = *places.entry(key.to_json()).or_insert(groups.len());

@@ -108,6 +108,22 @@ run 2 succeeded: 2 cached in [TIME]
 }
 
 #[test]
+fn groups_of_values_that_are_no_text_and_null_items() {
+    let project = Project::new(
+        r#"
+[task.t]
+over = ["{{ none }}", { g = 1, v = "a" }, { g = [2], v = "b" }, { g = 1, v = "c" }, "{{ none }}", { g = "1", v = "d" }]
+group_by = "{{ item.g }}"
+command = 'printf %s {{ item.members | map(attribute="v") | join }}'
+outputs.x = { type = "string", from = "stdout" }
+[outputs]
+x = "{{ t.x }}"
+"#,
+    );
+    assert_eq!(outputs(&project), json!({ "x": ["ac", "b", "d"] }));
+}
+
+#[test]
 fn chunk_hands_over_so_many() {
     let project = |size: u32| {
         Project::new(&format!(
