@@ -22,6 +22,8 @@ pub(super) struct Compiled {
     code: Code,
     /// The names that it reads.
     pub(super) reads: Vec<PathRead>,
+    /// Paths whose text is joined by `~` whatever happens: minijinja would make `none` of null.
+    joined: Vec<Vec<Arc<str>>>,
     /// Whether its last filter is `raw`.
     pub(super) raw: bool,
 }
@@ -57,7 +59,8 @@ pub(super) struct Mistake {
 
 /// Compiles the text between the braces, which stands at `offset`.
 pub(super) fn compile(source: &str, offset: usize, mistakes: &mut Vec<Mistake>) -> Option<Compiled> {
-    let mut walk = Walk { source, offset, reads: Vec::new(), asked: Vec::new(), mistakes };
+    let mut walk =
+        Walk { source, offset, reads: Vec::new(), asked: Vec::new(), joined: Vec::new(), perhaps: false, mistakes };
     if source.len() > LONGEST {
         walk.mistake(
             codes::EXPRESSION,
@@ -93,7 +96,7 @@ pub(super) fn compile(source: &str, offset: usize, mistakes: &mut Vec<Mistake>) 
     };
     walk.expression(raw.unwrap_or(&tree), false);
     let raw = raw.is_some();
-    let Walk { mut reads, asked, mistakes, .. } = walk;
+    let Walk { mut reads, asked, joined, mistakes, .. } = walk;
     if mistakes.len() > before {
         return None;
     }
@@ -114,7 +117,7 @@ pub(super) fn compile(source: &str, offset: usize, mistakes: &mut Vec<Mistake>) 
             }
         }
     };
-    Some(Compiled { code, reads, raw })
+    Some(Compiled { code, reads, joined, raw })
 }
 
 fn bytes(span: Span) -> Range<usize> {
@@ -145,6 +148,9 @@ struct Walk<'a, 'm> {
     reads: Vec<PathRead>,
     /// Paths that the expression asks whether they are null.
     asked: Vec<Vec<Arc<str>>>,
+    joined: Vec<Vec<Arc<str>>>,
+    /// In a part that may not be evaluated.
+    perhaps: bool,
     mistakes: &'m mut Vec<Mistake>,
 }
 
@@ -219,8 +225,13 @@ impl Walk<'_, '_> {
             }
             ast::Expr::UnaryOp(op) => self.expression(&op.expr, tolerant),
             ast::Expr::BinOp(op) => {
+                if matches!(op.op, ast::BinOpKind::Concat) && !self.perhaps {
+                    let sides = [&op.left, &op.right];
+                    self.joined.extend(sides.into_iter().filter_map(path).map(|(path, _)| path));
+                }
                 self.expression(&op.left, tolerant);
-                self.expression(&op.right, tolerant);
+                let lazy = matches!(op.op, ast::BinOpKind::ScAnd | ast::BinOpKind::ScOr);
+                self.maybe(lazy, |walk| walk.expression(&op.right, tolerant));
             }
             ast::Expr::Compare(compare) => {
                 self.expression(&compare.expr, tolerant);
@@ -229,10 +240,10 @@ impl Walk<'_, '_> {
                 }
             }
             ast::Expr::IfExpr(choice) => {
-                self.expression(&choice.true_expr, tolerant);
+                self.maybe(true, |walk| walk.expression(&choice.true_expr, tolerant));
                 self.expression(&choice.test_expr, tolerant);
                 if let Some(other) = &choice.false_expr {
-                    self.expression(other, tolerant);
+                    self.maybe(true, |walk| walk.expression(other, tolerant));
                 }
             }
             ast::Expr::Filter(filter) => self.filter(filter, filter.span().start_offset as usize, tolerant),
@@ -245,6 +256,14 @@ impl Walk<'_, '_> {
                 self.all(&map.values, tolerant);
             }
         }
+    }
+
+    /// Walks through a part that is not always evaluated.
+    fn maybe(&mut self, perhaps: bool, walk: impl FnOnce(&mut Self)) {
+        let before = self.perhaps;
+        self.perhaps |= perhaps;
+        walk(self);
+        self.perhaps = before;
     }
 
     fn filter(&mut self, filter: &ast::Filter<'_>, at: usize, tolerant: bool) {
@@ -352,6 +371,10 @@ impl Compiled {
             Code::Constant(value) => Ok(value.clone()),
             Code::Path => look_up(&self.reads[0].path, frame).map_err(|(message, help)| error(message, help)),
             Code::Program(program) => {
+                if let Some(null) = self.joined.iter().find(|path| matches!(look_up(path, frame), Ok(Value::Null))) {
+                    let message = format!("{} is null and has no text that `~` could join", quote(&null.join(".")));
+                    return Err(error(message, Some("write `| default('x', true)` behind it".to_owned())));
+                }
                 let undefined = |detail: String| {
                     let culprit = self.reads.iter().find_map(|read| look_up(&read.path, frame).err());
                     let (message, help) =

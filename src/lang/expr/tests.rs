@@ -106,6 +106,9 @@ fn what_cannot_be_computed_says_why() {
         eval("{{ nil + 1 }}", values),
         "the expression cannot be computed: tried to use + operator on unsupported types none and number | `nil` is null here: write `| default('x', true)` behind it"
     );
+    let joined = "`nil` is null and has no text that `~` could join | write `| default('x', true)` behind it";
+    assert_eq!(eval("{{ s ~ '_' ~ nil }}", values), joined);
+    assert_eq!(eval("{{ s ~ nil if nil is not none else s }}", values), r#""a""#);
     assert_eq!(eval("{{ l[7] }}", values), "the expression has no value | give it a value with `| default('x')`");
     assert_eq!(eval("{{ 1 / 0 }}", values), "the expression cannot be computed: unable to calculate 1 / 0");
     assert_eq!(

@@ -322,7 +322,7 @@ impl Reader<'_> {
             return self.lose(start..self.at.max(start + 1), "the delimiter of a here-document");
         }
         command.docs.push(self.pending.len());
-        let doc = Doc { delimiter: word.text, quoted: word.quoted, strips_tabs };
+        let doc = Doc { delimiter: word.text, quoted: word.quoted, strips_tabs, nested: self.nested };
         self.pending.push(Pending { doc, at: start..self.at, program: None });
     }
 

@@ -56,7 +56,8 @@ impl Reader<'_> {
             })
             .collect();
         let body = &self.units[start..end];
-        let mut inner = Reader { depth: self.depth + 1, ..Reader::new(body, self.found, self.backtick) };
+        let mut inner =
+            Reader { depth: self.depth + 1, nested: self.nested, ..Reader::new(body, self.found, self.backtick) };
         inner.here_body(doc);
         for hole in &holes {
             if self.backtick != Backtick::None {

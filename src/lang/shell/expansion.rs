@@ -119,7 +119,9 @@ impl Reader<'_> {
         let outer = std::mem::take(&mut self.pending);
         let blocked = self.blocked;
         self.blocked |= !outer.is_empty();
+        let nested = std::mem::replace(&mut self.nested, true);
         self.deeper(|reader| reader.commands_in_parens(open));
+        self.nested = nested;
         if !self.pending.is_empty() {
             self.lose(open..open + 2, "a here-document that is still open at the end of `$(…)`");
         }
@@ -161,7 +163,8 @@ impl Reader<'_> {
         let level = if certain { Backtick::Plain } else { Backtick::Uncertain };
         let blocked = self.blocked || !self.pending.is_empty();
         self.deeper(|reader| {
-            let mut inner = Reader { blocked, depth: reader.depth, ..Reader::new(&inner, reader.found, level) };
+            let mut inner =
+                Reader { blocked, nested: true, depth: reader.depth, ..Reader::new(&inner, reader.found, level) };
             inner.command_line();
         });
     }

@@ -97,6 +97,8 @@ pub struct Doc {
     pub quoted: bool,
     /// Whether the shell takes tabs away from the beginning of its lines (`<<-`).
     pub strips_tabs: bool,
+    /// Whether it stands in `$(…)`, where ksh joins lines that end with a backslash even when the delimiter was quoted.
+    pub nested: bool,
 }
 
 /// Why no value can be put at a hole.

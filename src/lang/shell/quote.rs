@@ -177,9 +177,10 @@ fn escape(bytes: &[u8], special: &[u8], out: &mut Vec<u8>) {
 pub fn check_doc(doc: &Doc, command: &[u8], filled: Range<usize>) -> Result<(), Refusal> {
     let start = command[..filled.start].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
     let end = command[filled.end..].iter().position(|b| *b == b'\n').map_or(command.len(), |i| filled.end + i);
-    let broken =
-        |at: &usize| command[*at] == b'\n' && command[..*at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 1;
-    if !doc.quoted && filled.clone().any(|at| broken(&at)) {
+    let broken = |at: usize| {
+        command.get(at) == Some(&b'\n') && command[..at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 1
+    };
+    if (!doc.quoted || doc.nested) && (filled.start..=filled.end).any(broken) {
         return Err(Refusal::new(
             "has a line that ends with a backslash, and in a here-document the shell joins it with the next one",
             "hand it over in a variable of the environment",

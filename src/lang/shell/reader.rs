@@ -54,7 +54,9 @@ impl Findings {
         }
     }
 
-    fn finish(self, holes: &[Range<usize>]) -> Reading {
+    fn finish(mut self, holes: &[Range<usize>]) -> Reading {
+        let mut seen = FxHashSet::default();
+        self.words.retain(|word| seen.insert(word.clone()));
         let lost = self.lost;
         let opened = match &lost {
             Some(Problem::Unclosed(range, _)) => range.start,
@@ -195,6 +197,8 @@ pub(super) struct Reader<'a> {
     pub(super) pending: Vec<Pending>,
     /// A here-document of an outer command waits for its body: where it begins, shells do not agree.
     pub(super) blocked: bool,
+    /// Inside `$(…)`.
+    pub(super) nested: bool,
     pub(super) backtick: Backtick,
     pub(super) depth: usize,
 }
@@ -210,7 +214,7 @@ pub(super) struct Mark {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(units: &'a [(u32, Unit)], found: &'a mut Findings, backtick: Backtick) -> Self {
-        Self { units, at: 0, found, pending: Vec::new(), blocked: false, backtick, depth: 0 }
+        Self { units, at: 0, found, pending: Vec::new(), blocked: false, nested: false, backtick, depth: 0 }
     }
 
     pub(super) fn peek(&self) -> Option<Unit> {
@@ -611,7 +615,7 @@ impl<'a> Reader<'a> {
         let behind = text.split_once('=').map(|(_, value)| value);
         for text in std::iter::once(text).chain(behind) {
             let may_name = !text.is_empty() && text.len() < 4096 && !text.starts_with('-') && !text.contains('\n');
-            if may_name && !self.found.words.iter().any(|known| **known == *text) {
+            if may_name {
                 self.found.words.push(text.into());
             }
         }

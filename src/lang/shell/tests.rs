@@ -288,7 +288,8 @@ fn values_that_fit_nowhere_are_refused() {
 
 #[test]
 fn lines_of_here_documents_are_watched() {
-    let doc = |delimiter: &str, strips_tabs| Doc { delimiter: delimiter.into(), quoted: false, strips_tabs };
+    let doc =
+        |delimiter: &str, strips_tabs| Doc { delimiter: delimiter.into(), quoted: false, strips_tabs, nested: false };
     let check = |doc: &Doc, command: &str| {
         let start = command.find('<').unwrap();
         let end = command.rfind('>').unwrap();
@@ -320,6 +321,12 @@ fn lines_of_here_documents_are_watched() {
     assert_eq!(check(&strips, "\n\ta<\tx>\n"), Ok(()));
     assert_eq!(check(&strips, "\n\t<x>\n"), Ok(()));
     assert_eq!(check(&strips, "\n\t<x>\n\ty"), Ok(()));
+    let joined = "has a line that ends with a backslash, and in a here-document the shell joins it with the next one";
+    assert_eq!(check(&eof, "\n$(a '<x\\\ny>')\n"), Err(joined.to_owned()));
+    assert_eq!(check(&eof, "\n<x\\\\\ny>\n"), Ok(()));
+    let quoted = Doc { quoted: true, ..eof };
+    assert_eq!(check(&quoted, "\n<x\\>\n"), Ok(()));
+    assert_eq!(check(&Doc { nested: true, ..quoted }, "\n<x\\>\n"), Err(joined.to_owned()));
 }
 
 #[test]
