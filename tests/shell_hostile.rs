@@ -53,9 +53,6 @@ fn run(shell: &[&str], script: &[u8]) -> Vec<u8> {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(script).expect("written");
     let dir = tempfile::tempdir().expect("a folder");
-    if let Ok(keep) = std::env::var("KEEP_SCRIPT") {
-        std::fs::write(keep, script).expect("kept");
-    }
     let output = Command::new("timeout")
         .arg("60")
         .args(shell)

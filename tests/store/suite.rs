@@ -262,7 +262,8 @@ fn the_whole_cache_is_listed(store: &mut dyn Store) {
         ]
     );
     let mut files = entry("compute[3]", "files");
-    let file = |text: &str| Produced::Artifact { path: Value::str(text), digest: key(text), size: 1, dir: false, exec: false };
+    let file =
+        |text: &str| Produced::Artifact { path: Value::str(text), digest: key(text), size: 1, dir: false, exec: false };
     files.results = Arc::new(vec![file("x"), Produced::Value(Value::Null), file("y")]);
     store.record(&[files]).unwrap();
     let mut digests = Vec::new();
