@@ -120,6 +120,10 @@ impl<'m> World<'m> {
         };
         let name = at.second(what, || names.clone())?;
         let Some(position) = names.iter().position(|n| *n == name) else {
+            if word == "resources" && matches!(name, "cpus" | "gpus") {
+                // Every task has these, 1 and 0 when it does not say.
+                return found(Target::Local(None), Ty::Int, 2);
+            }
             let what = what.split_once(' ').map_or(what, |(_, noun)| noun);
             let message = format!("the task `{}` has no {what} {}", task.name.value, quote(name));
             let help = did_you_mean(name, names).or_else(|| self.elsewhere(task, word, name));
