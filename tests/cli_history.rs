@@ -91,7 +91,7 @@ fn the_status_of_a_run_that_was_killed() {
 exit 0
 --- out
 run 1 of letters: interrupted
-began [TIME], [TIME]
+began [TIME] UTC, [TIME]
 1 failed, 2 succeeded, 2 waiting
 
   gen   1 succeeded
@@ -123,8 +123,7 @@ error: there is no run 2 in `.flowrun/runs`
     project.run("status other.toml").shows(str![[r#"
 exit 2
 --- err
-error: `other.toml` has not been run yet
-  help: `flowrun run` runs it
+error: there is no file `other.toml`
 
 "#]]);
 }
@@ -135,7 +134,7 @@ fn the_status_of_a_run_that_has_ended() {
 exit 0
 --- out
 run 1 of letters: failed
-began [TIME], [TIME]
+began [TIME] UTC, [TIME]
 1 failed, 3 succeeded, 1 not run
 
   gen   1 succeeded

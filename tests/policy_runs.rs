@@ -56,7 +56,7 @@ run 1 succeeded: 2 succeeded in [TIME]
 exit 0
 --- out
 run 1 of pipeline: succeeded
-began [TIME], [TIME]
+began [TIME] UTC, [TIME]
 2 succeeded
 
   flaky  1 succeeded
@@ -259,7 +259,7 @@ run 1 finished with failures that it allows: 1 failed and allowed to, 3 succeede
 exit 0
 --- out
 run 1 of pipeline: succeeded
-began [TIME], [TIME]
+began [TIME] UTC, [TIME]
 1 failed and allowed to, 3 succeeded
 
   bad    1 failed and allowed to
@@ -312,7 +312,7 @@ failed, as the file allows: make
 
 outputs
   all = null
-run 1 finished with failures that it allows: 1 failed and allowed to in [TIME]
+run 1 finished with failures that it allows: 1 map failed and allowed to, 1 failed and allowed to in [TIME]
 --- err
 [0/1] started   make
 [1/1] failed    make  the output `list` was not written: `list.txt` is not there; the file allows it

@@ -1,5 +1,7 @@
 //! Clocks, names and words as people read them, safe for a terminal. Counts, sizes and times are in `text`.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -11,6 +13,16 @@ pub fn clock(ms: u64) -> String {
     } else {
         format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
     }
+}
+
+/// A moment in a time zone, in milliseconds since the epoch: `2026-11-21 01:42:03 UTC`, `2026-11-21 02:42:03 +01:00`.
+pub fn moment(ms: u64, zone: &TimeZone) -> String {
+    let Ok(stamp) = Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX)) else {
+        return "an unknown time".to_owned();
+    };
+    let there = stamp.to_zoned(zone.clone());
+    let form = if there.offset().is_zero() { "%Y-%m-%d %H:%M:%S UTC" } else { "%Y-%m-%d %H:%M:%S %:z" };
+    there.strftime(form).to_string()
 }
 
 /// Text that cannot move the cursor or change colours: control characters are shown as escapes.

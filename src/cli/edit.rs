@@ -11,6 +11,7 @@ use crate::driver::{self, Params};
 
 use crate::plan::{Plan, graph};
 use crate::report::{forecast, json};
+use jiff::tz::TimeZone;
 
 /// `flowrun check`
 pub fn check(args: &CheckArgs, screen: Screen) -> Result<u8, Failed> {
@@ -62,7 +63,7 @@ pub fn explain(args: &ExplainArgs, screen: Screen) -> Result<u8, Failed> {
     let settings = settings::settings(&target, settings::params(&args.params)?, &args.place, &fresh)?;
     let why = driver::explain(settings)?;
     print(match args.output {
-        Output::Human => forecast::explanation(&why, screen.out),
+        Output::Human => forecast::explanation(&why, &TimeZone::system(), screen.out),
         Output::Json => forecast::json(&why, false),
     })?;
     Ok(exit::OK)

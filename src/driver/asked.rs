@@ -96,6 +96,12 @@ pub fn forced(plan: &Plan, asked: &Asked) -> Result<Vec<bool>, Error> {
                 found = true;
             }
         }
+        if let (false, Some(node)) = (found, plan.find(name)) {
+            let path = &plan.nodes[node].path;
+            let message = format!("`--force {name}`: that is an instance, and a node is forced as a whole");
+            let help = format!("name the node: `--force {path}` runs all its instances again");
+            return Err(Error::Usage { message, help: Some(help) });
+        }
         if !found {
             let paths = plan.nodes.iter().map(|(_, node)| &*node.path);
             let help = crate::base::text::did_you_mean(name, paths);

@@ -3,9 +3,9 @@
 use crate::base::{Digest, NodeId};
 use crate::driver::asked::{Asked, Place, stored_plan, wanted};
 use crate::driver::journal::Journal;
-use crate::driver::load::{Loaded, load_stored};
+use crate::driver::load::{Loaded, load_stored, never_run};
 use crate::driver::rundir::RunDir;
-use crate::driver::settings::Error;
+use crate::driver::settings::{Error, Settings};
 use crate::engine::{Capacity, Engine, Items, Options};
 use crate::event::Event;
 use crate::plan::Plan;
@@ -14,11 +14,10 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// The run that `resume` names, with the plan stored in it.
-pub fn resumed(place: &Place, store: &mut dyn Store, which: Option<u64>) -> Result<(Loaded, Asked, u64), Error> {
+pub fn resumed(place: &Place, store: &mut dyn Store, settings: &Settings) -> Result<(Loaded, Asked, u64), Error> {
     let rows = store.runs(Some(&place.file), 1).map_err(Error::Store)?;
-    let Some(run) = which.or_else(|| rows.first().map(|row| row.run)) else {
-        let message = format!("`{}` has never been run", place.file);
-        return Err(Error::Usage { message, help: Some("begin with `flowrun run`".into()) });
+    let Some(run) = settings.resume.flatten().or_else(|| rows.first().map(|row| row.run)) else {
+        return Err(never_run(&settings.pipeline));
     };
     if !place.home.run(run).is_dir() {
         let message = format!("there is no run {run} of `{}`", place.file);

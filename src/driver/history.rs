@@ -1,14 +1,15 @@
 //! Runs as their journals tell them, live or over: for `status` and `log`. Reads only, and never the store.
 
+use super::load::never_run;
 use super::rundir::{Home, RunDir, StoredPlan};
 use super::{Error, load_stored};
 use crate::base::InstanceId;
 use crate::base::id::Id;
 use crate::base::text::{did_you_mean, quote};
-use crate::engine::{Counts, Failed, Fold, State};
+use crate::engine::{Counts, Failed, Fold, Ledger, State};
 use crate::event::{Event, LogRange, Time};
 use crate::plan::NodeKind;
-use crate::port::ended::FailureItem;
+use crate::port::ended::{FailedKind, FailureItem};
 use crate::port::status::{AtWork, Delayed, Life, LogPlace, Status};
 use crate::sys::{Fault, FaultKind, lock};
 use rustc_hash::FxHashMap;
@@ -27,7 +28,7 @@ pub fn status(pipeline: &Path, run: Option<u64>) -> Result<Status, Error> {
     let home = Home::beside(pipeline);
     let number = match run {
         Some(run) => run,
-        None => runs_of(&home, pipeline)?.first().copied().ok_or_else(|| nothing_yet(pipeline))?,
+        None => runs_of(&home, pipeline)?.first().copied().ok_or_else(|| never_run(pipeline))?,
     };
     let story = Story::read(&home, number)?;
     let life = match (story.fold.finished(), &story.holder) {
@@ -77,18 +78,19 @@ pub fn log(pipeline: &Path, run: Option<u64>, instance: &str, attempt: Option<u3
             Err(error) => first_answer = first_answer.or(Some(error)),
         }
     }
-    Err(first_answer.unwrap_or_else(|| nothing_yet(pipeline)))
+    Err(first_answer.unwrap_or_else(|| never_run(pipeline)))
 }
 
 /// What failed, with the end of its log.
-pub fn failure_item(name: Arc<str>, logs: &Path, failed: &Failed) -> FailureItem {
+pub fn failure_item(ledger: &Ledger, logs: &Path, failed: &Failed) -> FailureItem {
     let range = failed.log.filter(|range| range.out.1 + range.err.1 > 0);
     let tail = range.map(|range| {
         let (file, part) = if range.err.1 > 0 { ("err", range.err) } else { ("out", range.out) };
         tail_of(&logs.join(format!("{}.{file}", range.segment)), part).unwrap_or_default()
     });
     FailureItem {
-        instance: name,
+        instance: ledger.space().name(failed.instance).into(),
+        kind: if ledger.is_task(failed.instance) { FailedKind::Task } else { FailedKind::Map },
         attempt: failed.attempt,
         cause: failed.failure.cause,
         message: Arc::clone(&failed.failure.message),
@@ -127,13 +129,6 @@ fn runs_of(home: &Home, pipeline: &Path) -> Result<Vec<u64>, Error> {
 
 fn path_of(plan: &StoredPlan) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(plan.pipeline.as_bytes().unwrap_or_default()))
-}
-
-fn nothing_yet(pipeline: &Path) -> Error {
-    Error::Usage {
-        message: format!("{} has not been run yet", quote(&pipeline.to_string_lossy())),
-        help: Some("`flowrun run` runs it".to_owned()),
-    }
 }
 
 /// Why instances of a run ran that had run before, by name: `command changed`. Nothing of a run that is gone.
@@ -236,7 +231,7 @@ impl Story {
     fn failures(&self) -> Vec<FailureItem> {
         let mut failed: Vec<_> = self.fold.ledger().failures().collect();
         failed.sort_by_key(|failed| failed.usage.began + failed.usage.wall_us / 1000);
-        failed.into_iter().map(|failed| failure_item(self.name(failed.instance), &self.folder, failed)).collect()
+        failed.into_iter().map(|failed| failure_item(self.fold.ledger(), &self.folder, failed)).collect()
     }
 
     fn log(&self, run: u64, instance: &str, attempt: Option<u32>) -> Result<LogPlace, Error> {

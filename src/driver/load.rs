@@ -96,6 +96,26 @@ fn name_of(pipeline: &Path) -> Option<Arc<str>> {
     pipeline.file_name()?.to_str().map(Arc::from)
 }
 
+/// That a file that the user named is not there.
+pub fn no_file(path: &Path) -> Error {
+    let shown = path.display().to_string();
+    if shown == "pipeline.toml" {
+        let message = "there is no `pipeline.toml` in this folder".to_owned();
+        let help = "name a pipeline file, or begin with `flowrun template new hello`".to_owned();
+        return Error::Usage { message, help: Some(help) };
+    }
+    Error::Usage { message: format!("there is no file {}", quote(&shown)), help: None }
+}
+
+/// That there is no run of a pipeline file yet, or that there is no such file.
+pub fn never_run(pipeline: &Path) -> Error {
+    if !pipeline.exists() {
+        return no_file(pipeline);
+    }
+    let message = format!("{} has not been run yet", quote(&pipeline.display().to_string()));
+    Error::Usage { message, help: Some("`flowrun run` runs it".to_owned()) }
+}
+
 /// A file that the user named, as text.
 fn text_of(path: &Path) -> Result<String, Error> {
     let shown = path.display().to_string();
@@ -103,11 +123,7 @@ fn text_of(path: &Path) -> Result<String, Error> {
     let bytes = std::fs::read(path).map_err(|error| {
         let fault = Fault::io("read", path, &error);
         match fault.kind {
-            FaultKind::Missing if shown == "pipeline.toml" => usage(
-                "there is no `pipeline.toml` in this folder".to_owned(),
-                Some("name a pipeline file, or begin with `flowrun template new hello`".to_owned()),
-            ),
-            FaultKind::Missing => usage(format!("there is no file {}", quote(&shown)), None),
+            FaultKind::Missing => no_file(path),
             _ => usage(fault.what, fault.help),
         }
     })?;

@@ -2,10 +2,9 @@
 
 use crate::driver::asked::is_wanted;
 use crate::driver::history::failure_item;
-use crate::driver::now;
 use crate::driver::rundir::RunDir;
 use crate::driver::session::Closed;
-use crate::driver::settings::{End, Ended, FailureItem};
+use crate::driver::settings::{End, Ended, FailedKind, FailureItem};
 use crate::event::{Cause, RunState};
 use crate::lang::expr::{EvalError, Frame};
 use crate::plan::{Plan, Shape};
@@ -13,11 +12,8 @@ use std::sync::Arc;
 
 /// The pipeline's outputs, the failures with the ends of their logs, the counts.
 pub fn conclude(plan: &Plan, wanted: &[bool], (run, dir): (u64, &RunDir), closed: &Closed, began: u64) -> Ended {
-    let mut failures: Vec<FailureItem> = closed
-        .engine
-        .failures()
-        .map(|failed| failure_item(closed.engine.name(failed.instance).into(), &dir.logs(), failed))
-        .collect();
+    let mut failures: Vec<FailureItem> =
+        closed.engine.failures().map(|failed| failure_item(closed.engine.ledger(), &dir.logs(), failed)).collect();
     let mut outputs = Vec::new();
     let mut end = match closed.state {
         Some(state) => End::Finished(state),
@@ -38,7 +34,7 @@ pub fn conclude(plan: &Plan, wanted: &[bool], (run, dir): (u64, &RunDir), closed
             }
         }
     }
-    let wall_ms = now().saturating_sub(began);
+    let wall_ms = closed.last.saturating_sub(began);
     Ended { run, end, outputs, counts: *closed.engine.counts(), wall_ms, failures }
 }
 
@@ -57,6 +53,7 @@ fn reads_unwanted(plan: &Plan, wanted: &[bool], shape: &Shape) -> bool {
 fn output_failure(name: &str, error: EvalError) -> FailureItem {
     FailureItem {
         instance: format!("outputs.{name}").into(),
+        kind: FailedKind::Output,
         attempt: 0,
         cause: Cause::Prepare,
         message: error.message.into(),

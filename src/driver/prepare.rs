@@ -29,6 +29,9 @@ const LONGEST_ARGUMENT: usize = 128 * 1024 - 1;
 /// Between SIGTERM and SIGKILL.
 const GRACE_MS: u64 = 10_000;
 
+/// How the text about a file that is not there goes on.
+const MISSING: &str = " is missing";
+
 /// What the workers share.
 pub struct Workshop {
     /// The plan.
@@ -373,7 +376,7 @@ impl Workshop {
                 continue;
             }
             let shown = String::from_utf8_lossy(path);
-            let mut now = there.map_or_else(|| format!("{shown} is missing"), |d| format!("{shown} ({})", d.short()));
+            let mut now = there.map_or_else(|| format!("{shown}{MISSING}"), |d| format!("{shown} ({})", d.short()));
             match kept {
                 Ok(Condition::Damaged) => now.push_str(", and its artifact is damaged"),
                 Err(fault) => now.push_str(&format!(", and {fault}")),
@@ -558,15 +561,20 @@ fn command(task: &Task, scene: &Scene<'_>) -> Result<Words, Failure> {
     }
 }
 
+/// Whether the file of an output is not there.
+fn is_missing_output(change: &Change) -> bool {
+    change.component.starts_with("output ") && change.new.as_ref().is_some_and(|new| new.contains(MISSING))
+}
+
 /// The reasons in a few words, for the line that says that an instance starts.
 fn summary(reasons: &[Change]) -> Option<Arc<str>> {
-    let changed: Vec<&str> =
-        reasons.iter().filter(|c| c.old.is_some() || c.new.is_some()).map(|c| &*c.component).collect();
+    let changed: Vec<&Change> = reasons.iter().filter(|c| c.old.is_some() || c.new.is_some()).collect();
     match (changed.as_slice(), reasons) {
         ([], []) => None,
         ([], [first, ..]) if &*first.component == "never run before" => None,
         ([], [first, ..]) => Some(first.component.clone()),
-        ([one], _) => Some(format!("{one} changed").into()),
-        ([one, rest @ ..], _) => Some(format!("{one} and {} more changed", rest.len()).into()),
+        ([one], _) if is_missing_output(one) => Some(format!("{} missing", one.component).into()),
+        ([one], _) => Some(format!("{} changed", one.component).into()),
+        ([one, rest @ ..], _) => Some(format!("{} and {} more changed", one.component, rest.len()).into()),
     }
 }

@@ -5,11 +5,11 @@ use crate::diag::render;
 use crate::driver::asked::{Asked, Place, forced, memo_over, stored_plan, wanted};
 use crate::driver::earlier::{interrupted, reopen, resumed};
 use crate::driver::early;
-use crate::driver::load::load;
+use crate::driver::load::{load, never_run};
 use crate::driver::now;
 use crate::driver::outcome::conclude;
 use crate::driver::prepare::Workshop;
-use crate::driver::rundir::RunDir;
+use crate::driver::rundir::{Home, RunDir};
 use crate::driver::session::Session;
 use crate::driver::settings::{BackendAsk, End, Ended, Error, Settings};
 use crate::engine::{Engine, Options};
@@ -25,19 +25,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// # Errors
 /// Everything that keeps it from reaching an end, see [`Error`]. What had finished by then is kept.
 pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, Error> {
-    let began = now();
+    let mut began = now();
     // The file is checked before anything is written, even the lock.
     let fresh = match settings.resume {
         Some(_) => None,
         None => Some(load(&settings.pipeline, &settings.params, true)?),
     };
-    let place = Place::of(&settings.pipeline)?;
-    if fresh.is_none() && !place.home.path().is_dir() {
-        let message = format!("`{}` has never been run", place.file);
-        return Err(Error::Usage { message, help: Some("begin with `flowrun run`".into()) });
+    if let Some(loaded) = &fresh {
+        let asked = Asked::of(&settings);
+        wanted(&loaded.plan, &asked.select)?;
+        forced(&loaded.plan, &asked)?;
+    } else if !Home::beside(&settings.pipeline).path().is_dir() {
+        return Err(never_run(&settings.pipeline));
     }
+    let place = Place::of(&settings.pipeline)?;
     place.home.make()?;
     let mut lock = acquire(&place, settings.wait, &mut sinks)?;
+    if settings.wait {
+        began = now();
+    }
     let mut store = (settings.open_store)(place.home.path(), Access::Write).map_err(Error::Store)?;
     let mut note = |text: &str| sinks.iter_mut().for_each(|sink| sink.note(text));
     if let Some(text) = store.note() {
@@ -50,7 +56,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
             (loaded, asked, earlier)
         }
         None => {
-            let (loaded, asked, run) = resumed(&place, store.as_mut(), settings.resume.flatten())?;
+            let (loaded, asked, run) = resumed(&place, store.as_mut(), &settings)?;
             (loaded, asked, Some(run))
         }
     };
@@ -68,7 +74,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
 
     let options = Options { keep_going: asked.keep_going, wanted: wanted.clone() };
-    let mut continued = None;
+    let (mut continued, mut began_here) = (None, None);
     if let Some(run) = earlier {
         match reopen(&place, run, store.as_mut(), &plan, &capacity, options.clone()) {
             Ok((dir, journal, engine)) => continued = Some((run, dir, journal, engine)),
@@ -89,6 +95,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     let (run, dir, journal, engine) = match continued {
         Some(continued) => continued,
         None => {
+            began_here = Some(began);
             let run = store.begin_run(&row).map_err(Error::Store)?;
             let dir = RunDir::create(&place.home, run, &stored)?;
             let journal = dir.resume_journal(&mut |_, _, _| {})?;
@@ -144,6 +151,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
         sinks,
         made,
         lists,
+        began: began_here,
     };
     let closed = session.drive(by.into(), workers)?;
 
@@ -151,7 +159,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     let mut trouble = closed.store_error;
     // A run whose results are not all in the store stays open there: the next one takes them from its journal.
     if let (End::Finished(state), None) = (ended.end, &trouble) {
-        let row = RunRow { ended: Some(now()), state: Some(state), counts: ended.counts, ..row };
+        let row = RunRow { ended: Some(closed.last), state: Some(state), counts: ended.counts, ..row };
         let written = store.lock().unwrap_or_else(PoisonError::into_inner).end_run(&row);
         trouble = written.err();
     }

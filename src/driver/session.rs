@@ -84,6 +84,8 @@ pub struct Session<'a> {
     pub made: Made,
     /// Lists that are known already.
     pub lists: Lists,
+    /// When the run began, if it begins here: the time of its first events.
+    pub began: Option<Time>,
 }
 
 /// How the loop ended.
@@ -94,6 +96,8 @@ pub struct Closed {
     pub state: Option<RunState>,
     /// The signal that stopped it.
     pub signal: Option<i32>,
+    /// The time of its last events.
+    pub last: Time,
     /// Results that could not be written to the store; they are in the journal.
     pub store_error: Option<anyhow::Error>,
 }
@@ -118,6 +122,7 @@ struct Loop<'a> {
     signal: Option<i32>,
     signals: u32,
     done: Option<Option<RunState>>,
+    last: Time,
     events: Vec<Event>,
     effects: Vec<Effect>,
 }
@@ -164,6 +169,7 @@ impl Session<'_> {
                 signal: None,
                 signals: 0,
                 done: None,
+                last: now(),
                 events: Vec::new(),
                 effects: Vec::new(),
             };
@@ -225,6 +231,7 @@ impl Loop<'_> {
             engine: self.session.engine,
             state: self.done.flatten(),
             signal: self.signal,
+            last: self.last,
             store_error: self.store_error,
         })
     }
@@ -398,8 +405,9 @@ impl Loop<'_> {
         while !(self.events.is_empty() && self.effects.is_empty()) {
             let events = std::mem::take(&mut self.events);
             let effects = std::mem::take(&mut self.effects);
-            let time = now();
             if !events.is_empty() {
+                let time = self.session.began.take().unwrap_or_else(now);
+                self.last = time;
                 self.session.journal.append(time, &events)?;
                 self.show(time, &events);
             }

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-pub use crate::port::ended::{End, Ended, FailureItem};
+pub use crate::port::ended::{End, Ended, FailedKind, FailureItem};
 pub use crate::port::forecast::{Action, Forecast, Planned, Reason};
 
 /// What a run, a plan or an explanation is made of.

@@ -8,8 +8,8 @@ use crate::diag::{Diagnostic, codes};
 
 impl Plan {
     /// For each node of the root body whether it is wanted: those that `names` name, and what they need. A name is a
-    /// node (`align`), a node of a map (`process_data.compute`) or an instance (`align[NA12878]`, `m[3].t`): what
-    /// stands inside a map wants the map. No names want everything.
+    /// node (`align`) or a node of a map (`process_data.compute`), which wants the map. A single instance
+    /// (`align[NA12878]`) cannot be wanted: what it gives is part of the map's list. No names want everything.
     pub fn select(&self, names: &[&str]) -> Result<Vec<bool>, Diagnostic> {
         let root = &self.bodies[BodyId(0)].nodes;
         if names.is_empty() {
@@ -50,7 +50,7 @@ impl Plan {
         at
     }
 
-    /// The node of a dotted name, brackets of instances left out: `m[3].t` is `m.t`.
+    /// The node of a dotted name, brackets of instances left out: `m[3].t` is one of `m.t`.
     pub fn find(&self, name: &str) -> Option<NodeId> {
         let plain = without_brackets(name)?;
         let mut body = BodyId(0);
@@ -68,7 +68,13 @@ impl Plan {
 
     fn root_of(&self, name: &str) -> Result<NodeId, Diagnostic> {
         if let Some(node) = self.find(name) {
-            return Ok(self.outermost(node));
+            if !name.contains('[') {
+                return Ok(self.outermost(node));
+            }
+            let path = &self.nodes[node].path;
+            let message = format!("{} is an instance, and a node is run as a whole", quote(name));
+            return Err(Diagnostic::bare(codes::UNKNOWN_NODE, message)
+                .help(format!("name the node: `{path}`; of its instances those that are cached do not run again")));
         }
         let paths = || self.nodes.iter().map(|(_, node)| &*node.path);
         let d = Diagnostic::bare(codes::UNKNOWN_NODE, format!("the pipeline has no node {}", quote(name)));

@@ -41,11 +41,24 @@ pub enum End {
     },
 }
 
+/// What failed. Only tasks are counted in [`Counts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailedKind {
+    /// An instance of a task.
+    Task,
+    /// A map: its list, or its record of results.
+    Map,
+    /// An output of the pipeline.
+    Output,
+}
+
 /// One instance that failed.
 #[derive(Clone, Debug)]
 pub struct FailureItem {
     /// Its name: `align[NA12878]`.
     pub instance: Arc<str>,
+    /// What it is.
+    pub kind: FailedKind,
     /// The last attempt; counts from 1, 0 when none was started.
     pub attempt: u32,
     /// What kind of end.

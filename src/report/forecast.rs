@@ -6,7 +6,7 @@ use super::json::line;
 use crate::base::paint::Paint;
 use crate::base::{human, text};
 use crate::port::forecast::{Action, Forecast, ForecastCounts, Planned, Reason};
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::fmt::Write;
 
 /// Columns.
@@ -42,7 +42,7 @@ pub fn human(forecast: &Forecast, summary: bool, paint: Paint) -> String {
 }
 
 /// `explain` for people: every instance by itself, with the origin of a cached result.
-pub fn explanation(forecast: &Forecast, paint: Paint) -> String {
+pub fn explanation(forecast: &Forecast, zone: &TimeZone, paint: Paint) -> String {
     let mut text = String::new();
     for planned in &forecast.instances {
         if !text.is_empty() {
@@ -52,13 +52,11 @@ pub fn explanation(forecast: &Forecast, paint: Paint) -> String {
         let _ = writeln!(text, "{name}: {}", word(planned.action, paint));
         reasons(&mut text, &planned.reasons, "  ", paint);
         if let Some(made) = &planned.made {
-            let at =
-                Timestamp::from_millisecond(made.at as i64).map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
             let _ = writeln!(
                 text,
                 "  made by run {} at {} on {} in {}",
                 made.run,
-                at.unwrap_or_else(|_| "an unknown time".to_owned()),
+                human::moment(made.at, zone),
                 human::plain(&made.host),
                 text::elapsed(made.wall_us / 1000)
             );
@@ -351,7 +349,7 @@ run 5 · cached 2 · unknown 3
             ..planned("align[a]", Action::Cached, &[])
         };
         assert_eq!(
-            explanation(&forecast(vec![cached]), Paint::OFF),
+            explanation(&forecast(vec![cached]), &TimeZone::UTC, Paint::OFF),
             "\
 align[a]: cached
   made by run 3 at 2023-11-14 22:13:20 UTC on node1 in 1.2 s

@@ -8,7 +8,7 @@ use crate::base::paint::Paint;
 use crate::base::{human, text};
 use crate::engine::Counts;
 use crate::event::{Cause, RunState};
-use crate::port::ended::{End, Ended, FailureItem};
+use crate::port::ended::{End, Ended, FailedKind, FailureItem};
 use serde::Serialize;
 use serde::ser::SerializeMap;
 use std::fmt::Write;
@@ -57,7 +57,7 @@ pub fn human(ended: &Ended, pipeline: &str, paint: Paint) -> String {
 
 fn verdict(ended: &Ended, pipeline: &str, paint: Paint) -> String {
     let run = format!("run {}", ended.run);
-    let counts = counts(&ended.counts);
+    let counts = tally(&ended.counts, &ended.failures);
     let time = text::elapsed(ended.wall_ms);
     match ended.end {
         End::Finished(RunState::Succeeded) if ended.has_ignored() => {
@@ -115,6 +115,24 @@ pub fn counts(counts: &Counts) -> String {
     ];
     let parts: Vec<_> = all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     if parts.is_empty() { "no task ran".to_owned() } else { parts.join(", ") }
+}
+
+/// The counts of the tasks, and before them what failed and is no task: `1 map failed, 3 not run`.
+pub(super) fn tally(tasks: &Counts, failures: &[FailureItem]) -> String {
+    let of = |kind, ignored| failures.iter().filter(|f| f.kind == kind && f.ignored == ignored).count() as u64;
+    let mut parts = Vec::new();
+    for (kind, noun) in [(FailedKind::Map, "map"), (FailedKind::Output, "output")] {
+        for (ignored, verb) in [(false, "failed"), (true, "failed and allowed to")] {
+            let n = of(kind, ignored);
+            if n > 0 {
+                parts.push(format!("{} {verb}", text::count(n, noun)));
+            }
+        }
+    }
+    if parts.is_empty() || *tasks != Counts::default() {
+        parts.push(counts(tasks));
+    }
+    parts.join(", ")
 }
 
 /// The failure's sentence and what its status means.
@@ -305,6 +323,7 @@ mod tests {
     fn item(instance: &str, cause: Cause, message: &str, tail: &str) -> FailureItem {
         FailureItem {
             instance: instance.into(),
+            kind: FailedKind::Task,
             attempt: 1,
             cause,
             message: message.into(),

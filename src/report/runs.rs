@@ -6,18 +6,9 @@ use crate::base::paint::Paint;
 use crate::base::{human, text};
 use crate::event::{RunState, Time};
 use crate::port::RunRow;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::fmt::Write;
-
-/// A time as people of the time zone `zone` read it.
-pub fn time(at: Time, zone: &TimeZone) -> String {
-    match Timestamp::from_millisecond(at as i64) {
-        Ok(stamp) => stamp.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        Err(_) => "?".to_owned(),
-    }
-}
 
 /// The word for the state of a run; one without an end is live or was interrupted.
 pub fn word(state: Option<RunState>) -> &'static str {
@@ -38,10 +29,12 @@ pub fn human(rows: &[RunRow], zone: &TimeZone, paint: Paint) -> String {
     let several = rows.iter().any(|row| row.file != rows[0].file);
     let width = if several { rows.iter().map(|row| row.file.chars().count()).max().unwrap_or(0).max(8) + 2 } else { 0 };
     let file = |name: &str| if several { format!("{name:<width$}") } else { String::new() };
-    let head =
-        format!("{:>4}  {}{:<9}  {:<19}  {:>7}  {}", "run", file("pipeline"), "state", "began", "time", "instances");
+    let began: Vec<String> = rows.iter().map(|row| human::moment(row.began, zone)).collect();
+    let wide = began.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+    let (pipeline, state, time) = (file("pipeline"), "state", "time");
+    let head = format!("{:>4}  {pipeline}{state:<9}  {:<wide$}  {time:>7}  instances", "run", "began");
     let _ = writeln!(text, "{}", paint.bold(head));
-    for row in rows {
+    for (row, began) in rows.iter().zip(began) {
         let state = format!("{:<9}", word(row.state));
         let state = match row.state {
             Some(RunState::Succeeded) => paint.green(state),
@@ -50,12 +43,8 @@ pub fn human(rows: &[RunRow], zone: &TimeZone, paint: Paint) -> String {
         };
         let took = row.ended.map(|ended| text::elapsed(ended.saturating_sub(row.began))).unwrap_or_default();
         let counts = if row.ended.is_some() { counts(&row.counts) } else { String::new() };
-        let line = format!(
-            "{:>4}  {}{state}  {}  {took:>7}  {counts}",
-            row.run,
-            file(&human::plain(&row.file)),
-            time(row.began, zone)
-        );
+        let line =
+            format!("{:>4}  {}{state}  {began:<wide$}  {took:>7}  {counts}", row.run, file(&human::plain(&row.file)));
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
@@ -109,18 +98,18 @@ mod tests {
         let rows = [row(3, None), row(2, Some(RunState::Failed)), row(1, Some(RunState::Succeeded))];
         assert_eq!(
             human(&rows, &TimeZone::UTC, Paint::OFF),
-            " run  state      began                   time  instances
-   3  not ended  2023-11-14 22:13:20
-   2  failed     2023-11-14 22:13:20    1m23s  9 succeeded, 2 cached
-   1  succeeded  2023-11-14 22:13:20    1m23s  9 succeeded, 2 cached
+            " run  state      began                       time  instances
+   3  not ended  2023-11-14 22:13:20 UTC
+   2  failed     2023-11-14 22:13:20 UTC    1m23s  9 succeeded, 2 cached
+   1  succeeded  2023-11-14 22:13:20 UTC    1m23s  9 succeeded, 2 cached
 "
         );
         let two = [row(2, None), RunRow { file: "other.toml".into(), ..row(1, Some(RunState::Succeeded)) }];
         assert_eq!(
             human(&two, &TimeZone::UTC, Paint::OFF),
-            " run  pipeline    state      began                   time  instances
-   2  p.toml      not ended  2023-11-14 22:13:20
-   1  other.toml  succeeded  2023-11-14 22:13:20    1m23s  9 succeeded, 2 cached
+            " run  pipeline    state      began                       time  instances
+   2  p.toml      not ended  2023-11-14 22:13:20 UTC
+   1  other.toml  succeeded  2023-11-14 22:13:20 UTC    1m23s  9 succeeded, 2 cached
 "
         );
         assert_eq!(human(&[], &TimeZone::UTC, Paint::OFF), "no runs yet\n");

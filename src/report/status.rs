@@ -2,7 +2,6 @@
 
 use super::json::line;
 use super::outcome;
-use super::runs::time;
 use crate::base::paint::Paint;
 use crate::base::{human, text};
 use crate::engine::Counts;
@@ -28,8 +27,8 @@ pub fn human(status: &Status, pipeline: &str, now: Time, zone: &TimeZone, paint:
     let until = if matches!(status.life, Life::Live(_)) { now } else { status.last };
     let _ = writeln!(text, "{run} of {}: {state}", human::plain(&status.pipeline));
     let took = text::elapsed(until.saturating_sub(status.began));
-    let _ = writeln!(text, "began {}, {took}", time(status.began, zone));
-    let _ = writeln!(text, "{}", outcome::counts(&status.counts));
+    let _ = writeln!(text, "began {}, {took}", human::moment(status.began, zone));
+    let _ = writeln!(text, "{}", outcome::tally(&status.counts, &status.failures));
 
     let name_width = status.nodes.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(40);
     if !status.nodes.is_empty() {
@@ -162,7 +161,7 @@ pub fn json(status: &Status, pipeline: &str) -> String {
 mod tests {
     use super::*;
     use crate::event::Cause;
-    use crate::port::ended::FailureItem;
+    use crate::port::ended::{FailedKind, FailureItem};
     use crate::port::status::{AtWork, Delayed};
 
     fn status(life: Life) -> Status {
@@ -192,6 +191,7 @@ mod tests {
             }],
             failures: vec![FailureItem {
                 instance: "samples[c].align".into(),
+                kind: FailedKind::Task,
                 attempt: 1,
                 cause: Cause::Exit(1),
                 message: "exit status 1".into(),
@@ -212,7 +212,7 @@ mod tests {
             human(&status, "", 1_700_000_060_000, &TimeZone::UTC, Paint::OFF),
             "\
 run 7 of variant-calling: at work: process 4711 on host h
-began 2023-11-14 22:13:20, 1m00s
+began 2023-11-14 22:13:20 UTC, 1m00s
 1 failed, 3 succeeded, 2 running, 4 waiting
 
   index          1 succeeded
@@ -242,7 +242,7 @@ failed samples[c].align
             human(&status, " a.toml", 1_700_000_060_000, &TimeZone::UTC, Paint::OFF),
             "\
 run 7 of variant-calling: interrupted
-began 2023-11-14 22:13:20, 30 s
+began 2023-11-14 22:13:20 UTC, 30 s
 1 failed, 3 succeeded, 2 running, 4 waiting
 
 `flowrun resume a.toml` goes on where it stopped, and so does the same command

@@ -96,7 +96,12 @@ impl std::fmt::Display for Held {
             Some(run) => write!(f, "run {run}, process {}", who.pid)?,
             None => write!(f, "process {}", who.pid)?,
         }
-        write!(f, " on `{}`, since {}", who.host, moment(who.since))?;
+        write!(
+            f,
+            " on `{}`, since {}",
+            who.host,
+            crate::base::human::moment(who.since, &jiff::tz::TimeZone::system())
+        )?;
         if !who.is_alive() {
             f.write_str("; that process is dead, but tasks of it still live")?;
         }
@@ -254,14 +259,6 @@ fn boot_id() -> String {
 
 fn pid_space() -> String {
     std::fs::read_link("/proc/self/ns/pid").map(|link| link.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-fn moment(milliseconds: u64) -> String {
-    let stamp = i64::try_from(milliseconds).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    match stamp {
-        Some(stamp) => stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string(),
-        None => "an unknown time".to_owned(),
-    }
 }
 
 /// A fault for those who have no better words for a lock that is held.

@@ -280,7 +280,12 @@ fn time_length(chars: &[char]) -> Option<usize> {
 
 /// An environment that holds nothing of the tester's but where temporary files are. Programs are those of Debian.
 fn clean(command: &mut Command, home: &Path) {
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", home).env("LANG", "C.UTF-8");
+    command
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", home)
+        .env("LANG", "C.UTF-8")
+        .env("TZ", "UTC");
     for name in ["TMPDIR", "LLVM_PROFILE_FILE"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);

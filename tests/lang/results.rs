@@ -481,7 +481,7 @@ outputs
   file  = "f.txt"
   list  = [2, "plain", 3]
   table = {"inner": 1, "deep": ["THREE"]}
-run 3: 1 cached in [TIME]
+run 3: 1 output failed, 1 cached in [TIME]
 failed outputs.plain: `t.x[9]` is undefined
 --- err
 [1/1] cached    t

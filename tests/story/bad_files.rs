@@ -328,7 +328,7 @@ failed each
   `over` must give a list, and gave a record
   help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
 
-run 1: 1 succeeded in [TIME]
+run 1: 1 map failed, 1 succeeded in [TIME]
 failed each: `over` must give a list, and gave a record
 --- err
 [0/1] started   make
