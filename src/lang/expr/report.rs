@@ -110,7 +110,7 @@ impl<'a> Report<'a> {
                 "write a word there; values may stand in the lines below".to_owned(),
             ),
             Problem::Backticks => diagnostic(
-                "a value cannot be put inside backticks that stand in other backticks or in `${…}`, or that hold a here-document",
+                "a value cannot be put inside these backticks, for shells do not agree about what stands in them",
                 "write `$(…)` in the place of the backticks".to_owned(),
             ),
             Problem::Parentheses => diagnostic(

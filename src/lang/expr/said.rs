@@ -454,7 +454,7 @@ fn uncertain() {
     );
     check(
         said("echo `a \\`ls {{ x }}\\``", Use::Command),
-        r#"error[E0206]: a value cannot be put inside backticks that stand in other backticks or in `${…}`, or that hold a here-document
+        r#"error[E0206]: a value cannot be put inside these backticks, for shells do not agree about what stands in them
  --> pipeline.toml:1:21
   |
 1 | x = '''echo `a \`ls {{ x }}\``'''

@@ -198,7 +198,8 @@ impl Reader<'_> {
                     continue;
                 }
                 b'`' => {
-                    self.backticks(Around::Bare, true);
+                    // zsh counts the parentheses in there as well.
+                    self.backticks(Around::Bare, false);
                     continue;
                 }
                 b'\\' => {

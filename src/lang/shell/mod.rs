@@ -118,7 +118,7 @@ pub enum Problem {
     Expansion,
     /// The delimiter of a here-document.
     Delimiter,
-    /// Inside backticks within backticks, within `${…}`, or around a here-document.
+    /// Inside backticks within backticks, within `${…}` or arithmetic, or around a here-document.
     Backticks,
     /// In a pattern in parentheses, or a list in parentheses that only some shells know.
     Parentheses,

@@ -352,6 +352,10 @@ impl<'a> Reader<'a> {
                     continue;
                 }
                 b'<' | b'>' if self.byte(1) == Some(b'(') && parens == 0 => {
+                    if self.byte(2) == Some(b'(') {
+                        self.lose(self.at..self.at + 3, "two parentheses here (write `<( (`)");
+                        continue;
+                    }
                     self.at += 2;
                     self.substitution(self.at - 2);
                     word.text.push(0);

@@ -143,6 +143,7 @@ fn where_the_shell_computes() {
         ("( (a @); b @)", "word list, word list"),
         ("echo $(( \"@\" + 1 ))", "arithmetic"),
         ("(( x == \")\" )); @", "lost at 8: a quote where the shell computes"),
+        ("a <((b) @)", "lost at 2: two parentheses here (write `<( (`)"),
         ("x[ab] @", "word list"),
         ("x[a b] @", "lost at 1: this bracket"),
         ("echo $[@ + 1]", "arithmetic"),
