@@ -120,8 +120,10 @@ impl Reader<'_> {
         let blocked = self.blocked;
         self.blocked |= !outer.is_empty();
         let nested = std::mem::replace(&mut self.nested, true);
+        let computing = std::mem::take(&mut self.computing);
         self.deeper(|reader| reader.commands_in_parens(open));
         self.nested = nested;
+        self.computing = computing;
         if !self.pending.is_empty() {
             self.lose(open..open + 2, "a here-document that is still open at the end of `$(…)`");
         }
@@ -159,7 +161,8 @@ impl Reader<'_> {
             }
         }
         self.at += 1;
-        let certain = certain && self.backtick == Backtick::None;
+        // In arithmetic zsh counts the parentheses in there as well.
+        let certain = certain && self.backtick == Backtick::None && !self.computing;
         let level = if certain { Backtick::Plain } else { Backtick::Uncertain };
         let blocked = self.blocked || !self.pending.is_empty();
         self.deeper(|reader| {
@@ -180,6 +183,13 @@ impl Reader<'_> {
 
     /// An expression that the shell computes, with its end. False when it has none.
     pub(super) fn arithmetic(&mut self, until: Until) -> bool {
+        let outer = std::mem::replace(&mut self.computing, true);
+        let closed = self.sum(until);
+        self.computing = outer;
+        closed
+    }
+
+    fn sum(&mut self, until: Until) -> bool {
         let (mut parens, mut brackets) = (0usize, 0usize);
         // A single quote whose meaning decides about what follows: it only matters when this is arithmetic indeed.
         let mut unsure = None;
@@ -198,8 +208,7 @@ impl Reader<'_> {
                     continue;
                 }
                 b'`' => {
-                    // zsh counts the parentheses in there as well.
-                    self.backticks(Around::Bare, false);
+                    self.backticks(Around::Bare, true);
                     continue;
                 }
                 b'\\' => {

@@ -199,6 +199,8 @@ pub(super) struct Reader<'a> {
     pub(super) blocked: bool,
     /// Inside `$(…)`.
     pub(super) nested: bool,
+    /// Inside arithmetic.
+    pub(super) computing: bool,
     pub(super) backtick: Backtick,
     pub(super) depth: usize,
 }
@@ -214,7 +216,17 @@ pub(super) struct Mark {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(units: &'a [(u32, Unit)], found: &'a mut Findings, backtick: Backtick) -> Self {
-        Self { units, at: 0, found, pending: Vec::new(), blocked: false, nested: false, backtick, depth: 0 }
+        Self {
+            units,
+            at: 0,
+            found,
+            pending: Vec::new(),
+            blocked: false,
+            nested: false,
+            computing: false,
+            backtick,
+            depth: 0,
+        }
     }
 
     pub(super) fn peek(&self) -> Option<Unit> {

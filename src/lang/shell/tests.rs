@@ -144,6 +144,7 @@ fn where_the_shell_computes() {
         ("echo $(( \"@\" + 1 ))", "arithmetic"),
         ("(( x == \")\" )); @", "lost at 8: a quote where the shell computes"),
         ("a <((b) @)", "lost at 2: two parentheses here (write `<( (`)"),
+        ("(( `a @` + \"`b @`\" + $(c `@`) ))", "backticks, backticks, word command backticks"),
         ("x[ab] @", "word list"),
         ("x[a b] @", "lost at 1: this bracket"),
         ("echo $[@ + 1]", "arithmetic"),
