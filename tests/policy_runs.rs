@@ -302,7 +302,7 @@ all = "{{ each.t.x }}"
 exit 4
 --- out
 failed, as the file allows: each
-  cannot read the list `gone.txt`: no such file or directory
+  cannot read the list `gone.txt`: no such file or directory (pipeline.toml:7)
 
 failed, as the file allows: make
   the output `list` was not written: `list.txt` is not there
@@ -316,7 +316,7 @@ run 1 finished with failures that it allows: 1 map failed and allowed to, 1 fail
 --- err
 [0/1] started   make
 [1/1] failed    make  the output `list` was not written: `list.txt` is not there; the file allows it
-[1/1] failed    each  cannot read the list `gone.txt`: no such file or directory; the file allows it
+[1/1] failed    each  cannot read the list `gone.txt`: no such file or directory (pipeline.toml:7); the file allows it
 
 "#]]);
 }

@@ -66,15 +66,15 @@ after = ["each"]
 exit 1
 --- out
 failed each
-  `over` must give a list, and gave an int
+  `over` must give a list, and gave an int (pipeline.toml:6)
   help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
 
 run 1: 1 map failed, 1 succeeded, 1 not run in [TIME]
-failed each: `over` must give a list, and gave an int
+failed each: `over` must give a list, and gave an int (pipeline.toml:6)
 --- err
 [0/2] started   list
 [1/2] done      list  [TIME]
-[2/2] failed    each  `over` must give a list, and gave an int
+[2/2] failed    each  `over` must give a list, and gave an int (pipeline.toml:6)
 nothing new starts: `each` failed
 [2/2] cancelled last
 
@@ -91,7 +91,7 @@ began [TIME] UTC, [TIME]
   last      1 not run
 
 failed each
-  `over` must give a list, and gave an int
+  `over` must give a list, and gave an int (pipeline.toml:6)
   help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
 
 "#]]);
@@ -204,6 +204,77 @@ split[1]: cached
     output part: file part.{{ index }}
     value index: 1
     value item: 2
+
+"#]]);
+}
+
+#[test]
+fn an_expression_that_fails_has_its_line() {
+    let project = Project::new(
+        r#"[task.made]
+command = "echo 'r={\"name\": \"a\", \"size\": 3}' > $FLOWRUN_OUTPUT"
+outputs.r = "json"
+
+[task.reads]
+command = '''
+echo first
+echo {{ made.r.colour }}
+'''
+on_error = "continue"
+
+[task.counts]
+command = "echo"
+vars.half = "{{ made.r.name / 2 }}"
+on_error = "continue"
+
+[task.asks]
+command = "echo"
+when = "{{ made.r.size }}"
+on_error = "continue"
+
+[map.each]
+over = "{{ made.r.name }}"
+[map.each.task.use]
+command = "echo {{ item }}"
+
+[outputs]
+r = "{{ made.r }}"
+"#,
+    );
+    let said = |node: &str| project.run(&format!("run {node}")).out().lines().last().unwrap().to_owned();
+    assert_eq!(said("reads"), "failed reads: `command`: `made.r.colour` has no value here (pipeline.toml:8)");
+    assert_eq!(said("asks"), "failed asks: `when` must give true or false, and gave an int (pipeline.toml:19)");
+    assert_eq!(said("each"), "failed each: `over` must give a list, and gave a string (pipeline.toml:23)");
+    project.run("run counts").shows(str![[r#"
+exit 1
+--- out
+failed counts
+  `vars.half`: the expression cannot be computed: tried to use / operator on
+  unsupported types string and number (pipeline.toml:14)
+
+run 4: 1 failed, 1 cached in [TIME]
+failed counts: `vars.half`: the expression cannot be computed: tried to use / operator on unsupported types string and number (pipeline.toml:14)
+--- err
+[1/2] cached    made
+[2/2] failed    counts  `vars.half`: the expression cannot be computed: tried to use / operator on unsupported types string and number (pipeline.toml:14)
+
+"#]]);
+    project.write(
+        "pipeline.toml",
+        "[task.made]\ncommand = \"echo 'r={}' > $FLOWRUN_OUTPUT\"\noutputs.r = \"json\"\n[outputs]\nr = \"{{ made.r.x }}\"\n",
+    );
+    project.run("run").shows(str![[r#"
+exit 1
+--- out
+failed outputs.r
+  `made.r.x` has no value here (pipeline.toml:5)
+  help: give it a value, or write `| default('x')` behind it
+
+run 5: 1 output failed, 1 succeeded in [TIME]
+failed outputs.r: `made.r.x` has no value here (pipeline.toml:5)
+--- err
+[0/1] started   made  command changed
+[1/1] done      made  [TIME]
 
 "#]]);
 }

@@ -135,14 +135,14 @@ fn settle(
                 Effect::List { instance, node: id, values } => {
                     let node = &workshop.plan.nodes[id];
                     if let NodeKind::Map(map) = &node.kind {
-                        let make = || list::list(map, node.when.as_ref(), &workshop.project, values);
+                        let make = || list::list(&workshop.plan, node, map, &workshop.project, values);
                         let answer = lists.remove(&id).unwrap_or_else(make);
                         inputs.push(Input::Listed { instance, answer });
                     }
                 }
                 Effect::Record { instance, node, rows } => {
                     if let NodeKind::Map(map) = &workshop.plan.nodes[node].kind {
-                        inputs.push(Input::Recorded { instance, answer: list::record(map, rows) });
+                        inputs.push(Input::Recorded { instance, answer: list::record(&workshop.plan, map, rows) });
                     }
                 }
                 _ => {}

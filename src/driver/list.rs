@@ -2,13 +2,13 @@
 //! `where`, then `group_by`, then `chunk`, then `key`.
 
 use crate::base::{Value, text};
-use crate::diag::Span;
 use crate::driver::glob;
 use crate::driver::scene::{boolean, described, refused};
+use crate::driver::wrong::Wrong;
 use crate::engine::{Items, ListAnswer, Values};
 use crate::event::Failure;
-use crate::lang::expr::{EvalError, Frame, Template};
-use crate::plan::{Map, Shape, Source};
+use crate::lang::expr::{Frame, Template};
+use crate::plan::{Map, Node, Plan, Shape, Source};
 use rustc_hash::FxHashMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -19,55 +19,19 @@ use std::sync::Arc;
 /// How many items a map may have; instances are numbered with 32 bits.
 const MOST_ITEMS: usize = 100_000_000;
 
-/// Why a list cannot be made, and where the file says what is wrong; without a place it is the map as a whole.
-pub struct Wrong {
-    /// What is wrong.
-    pub failure: Failure,
-    /// Where.
-    pub span: Option<Span>,
-}
-
 type Listed<T> = std::result::Result<T, Wrong>;
 
-impl From<Failure> for Wrong {
-    fn from(failure: Failure) -> Self {
-        Self { failure, span: None }
-    }
-}
-
-impl Wrong {
-    fn new(message: String, help: Option<&str>) -> Self {
-        refused(message, help.map(str::to_owned)).into()
-    }
-    /// In an expression of the template.
-    fn of(place: &str, template: &Template, error: EvalError) -> Self {
-        let span = template.source().span_of(error.range);
-        Self { failure: refused(format!("`{place}`: {}", error.message), error.help), span: Some(span) }
-    }
-    /// With this place, if it has none.
-    fn at(self, template: &Template) -> Self {
-        let whole = || template.source().span;
-        Self { span: Some(self.span.unwrap_or_else(whole)), ..self }
-    }
-    /// With this place, if it has none and the shape has one.
-    fn at_shape(self, shape: &Shape) -> Self {
-        match shape {
-            Shape::Template(template) => self.at(template),
-            _ => self,
-        }
-    }
-}
-
-/// Answers `Effect::List`. `values` are those of the map's reads.
-pub fn list(map: &Map, when: Option<&Template>, project: &Path, values: Values) -> ListAnswer {
-    items(map, when, project, values).unwrap_or_else(|wrong| ListAnswer::Failed(wrong.failure))
+/// Answers `Effect::List` for a map. `values` are those of its reads.
+pub fn list(plan: &Plan, node: &Node, map: &Map, project: &Path, values: Values) -> ListAnswer {
+    let items = items(map, node.when.as_ref(), project, values);
+    items.unwrap_or_else(|wrong| ListAnswer::Failed(wrong.said(&plan.sources)))
 }
 
 /// The same; what is wrong has its place in the file.
 pub fn items(map: &Map, when: Option<&Template>, project: &Path, values: Values) -> Listed<ListAnswer> {
     let frame = Frame::new(&map.names, values.clone());
     if let Some(when) = when
-        && !boolean(when, &frame, "when").map_err(|failure| Wrong::from(failure).at(when))?
+        && !boolean(when, &frame, "when")?
     {
         return Ok(ListAnswer::Skip);
     }
@@ -78,7 +42,7 @@ pub fn items(map: &Map, when: Option<&Template>, project: &Path, values: Values)
         for (index, item) in items.into_iter().enumerate() {
             // A null item is skipped later, and is nothing that an expression could look into.
             let mut keep = || boolean(filter, for_item(&mut frame, map, &item, index), "where");
-            if item.is_null() || keep().map_err(|failure| Wrong::from(of_item(failure, index)).at(filter))? {
+            if item.is_null() || keep().map_err(|wrong| wrong.of_item(index))? {
                 kept.push(item);
             }
         }
@@ -97,11 +61,6 @@ pub fn items(map: &Map, when: Option<&Template>, project: &Path, values: Values)
     Ok(ListAnswer::Items(Arc::new(Items::new(items, keys))))
 }
 
-/// Says which item it was.
-fn of_item(failure: Failure, index: usize) -> Failure {
-    Failure { message: format!("item {index}: {}", failure.message).into(), ..failure }
-}
-
 /// The frame with the item and its index in place.
 fn for_item<'f>(frame: &'f mut Frame, map: &Map, item: &Value, index: usize) -> &'f Frame {
     frame.set(&[&map.item], item.clone());
@@ -116,7 +75,7 @@ fn groups(map: &Map, group_by: &Template, items: Vec<Value>, frame: &mut Frame) 
     // A null item is skipped: it belongs to no group.
     for (index, item) in items.into_iter().enumerate().filter(|(_, item)| !item.is_null()) {
         let key = group_by.eval(for_item(frame, map, &item, index));
-        let key = key.map_err(|error| in_item("group_by", group_by, error, index))?;
+        let key = key.map_err(|error| Wrong::of("group_by", error).of_item(index))?;
         let at = *places.entry(key.to_json()).or_insert(groups.len());
         match groups.get_mut(at) {
             Some((_, members)) => members.push(item),
@@ -127,11 +86,6 @@ fn groups(map: &Map, group_by: &Template, items: Vec<Value>, frame: &mut Frame) 
     Ok(groups.into_iter().map(record).collect())
 }
 
-fn in_item(place: &str, template: &Template, error: EvalError, index: usize) -> Wrong {
-    let wrong = Wrong::of(place, template, error);
-    Wrong { failure: of_item(wrong.failure, index), ..wrong }
-}
-
 fn keys(map: &Map, key: &Template, items: &[Value], frame: &mut Frame) -> Listed<Vec<Arc<str>>> {
     let mut seen: FxHashMap<Arc<str>, usize> = FxHashMap::default();
     let mut keys: Vec<Arc<str>> = Vec::with_capacity(items.len());
@@ -140,7 +94,7 @@ fn keys(map: &Map, key: &Template, items: &[Value], frame: &mut Frame) -> Listed
             index.to_string().into()
         } else {
             let text = key.eval_text(for_item(frame, map, item, index));
-            String::from_utf8_lossy(&text.map_err(|error| in_item("key", key, error, index))?).into()
+            String::from_utf8_lossy(&text.map_err(|error| Wrong::of("key", error).of_item(index))?).into()
         };
         let wrong = |message, help: &str| Err(Wrong::new(message, Some(help)).at(key));
         if name.is_empty() {
@@ -171,7 +125,7 @@ fn source(source: &Source, frame: &Frame, project: &Path) -> Listed<Vec<Value>> 
         },
         Source::Range(bounds) => range(bounds, frame)?,
         Source::Glob(template) => {
-            let pattern = template.eval_pattern(frame).map_err(|e| Wrong::of("over.glob", template, e))?;
+            let pattern = template.eval_pattern(frame).map_err(|e| Wrong::of("over.glob", e))?;
             let found = glob::expand(project, &pattern);
             let found = found.map_err(|e| Wrong::new(format!("`over.glob`: {e}"), None).at(template))?;
             found.iter().map(|path| Value::from_bytes(path)).collect()
@@ -190,10 +144,7 @@ fn source(source: &Source, frame: &Frame, project: &Path) -> Listed<Vec<Value>> 
 }
 
 fn evaluated(place: &str, shape: &Shape, frame: &Frame) -> Listed<Value> {
-    shape.eval(frame).map_err(|error| match shape {
-        Shape::Template(template) => Wrong::of(place, template, error),
-        _ => Wrong::new(format!("`{place}`: {}", error.message), error.help.as_deref()),
-    })
+    shape.eval(frame).map_err(|error| Wrong::of(place, error))
 }
 
 fn range(bounds: &[Shape], frame: &Frame) -> Listed<Vec<Value>> {
@@ -238,7 +189,7 @@ fn of_file(
     project: &Path,
     read: impl Fn(&Named) -> Result<Vec<Value>, Failure>,
 ) -> Listed<Vec<Value>> {
-    let text = template.eval_text(frame).map_err(|e| Wrong::of(&format!("over.{kind}"), template, e))?;
+    let text = template.eval_text(frame).map_err(|e| Wrong::of(&format!("over.{kind}"), e))?;
     let shown = String::from_utf8_lossy(&text).into_owned();
     let file = Named { path: project.join(OsStr::from_bytes(&text)), shown };
     read(&file).map_err(|failure| Wrong::from(failure).at(template))
@@ -365,12 +316,13 @@ fn zip(axes: &Axes) -> Result<Vec<Value>, Failure> {
 }
 
 /// Answers `Effect::Record`: the record of each item of a map that names its results; null for a null item.
-pub fn record(map: &Map, rows: Vec<Option<Values>>) -> Result<Vec<Value>, Failure> {
+pub fn record(plan: &Plan, map: &Map, rows: Vec<Option<Values>>) -> Result<Vec<Value>, Failure> {
     let one = |row: Option<Values>| {
         let Some(values) = row else { return Ok(Value::Null) };
         let frame = Frame::new(&map.output_names, values);
         let field = |(name, shape): &(Arc<str>, Shape)| {
-            let value = evaluated(&format!("outputs.{name}"), shape, &frame).map_err(|wrong| wrong.failure)?;
+            let value =
+                evaluated(&format!("outputs.{name}"), shape, &frame).map_err(|wrong| wrong.said(&plan.sources))?;
             Ok((name.clone(), value))
         };
         Ok(Value::map(map.outputs.iter().map(field).collect::<Result<_, Failure>>()?))

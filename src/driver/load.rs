@@ -64,8 +64,9 @@ fn build(name: &str, text: String, path: &Path, given: &Given) -> Result<Loaded,
     list.extend(more);
     diag::sort(&mut list);
     match plan {
-        Some(plan) if list.iter().all(|d| d.severity == Severity::Warning) => {
+        Some(mut plan) if list.iter().all(|d| d.severity == Severity::Warning) => {
             let stored = kept(&plan, &sources, path);
+            plan.sources = sources.clone();
             Ok(Loaded { plan, sources, warnings: list, stored })
         }
         _ => Err(Error::Diagnostics { list, sources }),

@@ -19,6 +19,7 @@ pub mod rundir;
 mod scene;
 mod session;
 pub mod settings;
+mod wrong;
 
 pub use dry::{explain, plan};
 pub use load::{Loaded, load, load_stored};

@@ -3,9 +3,11 @@
 use crate::driver::asked::is_wanted;
 use crate::driver::history::failure_item;
 use crate::driver::rundir::RunDir;
+use crate::driver::scene::refused;
 use crate::driver::session::Closed;
 use crate::driver::settings::{End, Ended, FailedKind, FailureItem};
-use crate::event::{Cause, RunState};
+use crate::driver::wrong::Wrong;
+use crate::event::RunState;
 use crate::lang::expr::{EvalError, Frame};
 use crate::plan::{Plan, Shape};
 use std::sync::Arc;
@@ -29,7 +31,7 @@ pub fn conclude(plan: &Plan, wanted: &[bool], (run, dir): (u64, &RunDir), closed
                 Ok(value) => outputs.push((name.clone(), value)),
                 Err(error) => {
                     end = End::Finished(RunState::Failed);
-                    failures.push(output_failure(name, error));
+                    failures.push(output_failure(plan, name, error));
                 }
             }
         }
@@ -50,14 +52,16 @@ fn reads_unwanted(plan: &Plan, wanted: &[bool], shape: &Shape) -> bool {
     }
 }
 
-fn output_failure(name: &str, error: EvalError) -> FailureItem {
+fn output_failure(plan: &Plan, name: &str, error: EvalError) -> FailureItem {
+    let (message, span) = (error.message, error.span);
+    let failure = Wrong { failure: refused(message, error.help), span: Some(span) }.said(&plan.sources);
     FailureItem {
         instance: format!("outputs.{name}").into(),
         kind: FailedKind::Output,
         attempt: 0,
-        cause: Cause::Prepare,
-        message: error.message.into(),
-        help: error.help.map(Into::into),
+        cause: failure.cause,
+        message: failure.message,
+        help: failure.help,
         ignored: false,
         tail: Vec::new(),
         has_log: false,

@@ -275,7 +275,7 @@ impl Workshop {
             scene.evaluate(*local)?;
         }
         if let Some(when) = &self.plan.nodes[node].when
-            && !scene::boolean(when, &scene.frame, "when")?
+            && !scene::boolean(when, &scene.frame, "when").map_err(|wrong| wrong.said(&self.plan.sources))?
         {
             return Ok(None);
         }

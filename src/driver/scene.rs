@@ -5,6 +5,7 @@ use crate::base::{Digest, Value, amount, text};
 use crate::driver::facts::Facts;
 use crate::driver::glob;
 use crate::driver::memo::FileMemo;
+use crate::driver::wrong::Wrong;
 use crate::engine::{Capacity, Needs, Raised, Values};
 use crate::event::{Cause, Failure};
 use crate::lang::expr::{EvalError, Frame, Template};
@@ -365,7 +366,7 @@ impl<'a> Scene<'a> {
 
     /// A failed expression as the failure of the instance.
     pub fn failure(&self, place: &str, error: EvalError) -> Failure {
-        refused(format!("`{place}`: {}", error.message), error.help)
+        Wrong::of(place, error).said(&self.place.plan.sources)
     }
 }
 
@@ -383,14 +384,15 @@ pub fn described(value: &Value) -> String {
 }
 
 /// A template that must give a boolean.
-pub fn boolean(template: &Template, frame: &Frame, place: &str) -> Result<bool, Failure> {
+pub fn boolean(template: &Template, frame: &Frame, place: &str) -> Result<bool, Wrong> {
     match template.eval(frame) {
         Ok(Value::Bool(answer)) => Ok(answer),
-        Ok(other) => Err(refused(
-            format!("`{place}` must give true or false, and gave {}", described(&other)),
-            Some("compare it with something: `{{ x > 0 }}`, `{{ x is not none }}`".into()),
-        )),
-        Err(error) => Err(refused(format!("`{place}`: {}", error.message), error.help)),
+        Ok(other) => {
+            let message = format!("`{place}` must give true or false, and gave {}", described(&other));
+            let help = "compare it with something: `{{ x > 0 }}`, `{{ x is not none }}`";
+            Err(Wrong::new(message, Some(help)).at(template))
+        }
+        Err(error) => Err(Wrong::of(place, error)),
     }
 }
 

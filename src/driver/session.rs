@@ -185,14 +185,14 @@ fn answer(plan: &Plan, workshop: &Workshop, work: Work) -> Option<Answer> {
     match work {
         Work::List { instance, node, values } => {
             let answer = match &plan.nodes[node].kind {
-                NodeKind::Map(map) => list::list(map, plan.nodes[node].when.as_ref(), &workshop.project, values),
+                NodeKind::Map(map) => list::list(plan, &plan.nodes[node], map, &workshop.project, values),
                 NodeKind::Task(_) => ListAnswer::Failed(lost()),
             };
             Some(Answer::Input(Input::Listed { instance, answer }))
         }
         Work::Record { instance, node, rows } => {
             let answer = match &plan.nodes[node].kind {
-                NodeKind::Map(map) => list::record(map, rows),
+                NodeKind::Map(map) => list::record(plan, map, rows),
                 NodeKind::Task(_) => Err(lost()),
             };
             Some(Answer::Input(Input::Recorded { instance, answer }))

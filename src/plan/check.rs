@@ -103,6 +103,7 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
         output_names,
         output_deps: output_deps(&output_reads),
         output_reads,
+        sources: Default::default(),
     };
     (Some(plan), diagnostics)
 }

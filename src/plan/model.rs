@@ -2,7 +2,7 @@
 
 use crate::base::id::BodyId;
 use crate::base::{Arena, NodeId, Value};
-use crate::diag::Span;
+use crate::diag::{Sources, Span};
 use crate::lang::expr::{Names, Template};
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
@@ -30,6 +30,8 @@ pub struct Plan {
     pub output_reads: Reads,
     /// Nodes of the root body that `outputs` read; a selection that leaves one out has no such output.
     pub output_deps: Vec<NodeId>,
+    /// The texts that spans point into; empty when nobody gave them.
+    pub sources: Sources,
 }
 
 impl Plan {
@@ -48,6 +50,7 @@ impl Plan {
             output_names: Arc::default(),
             output_reads: Vec::new(),
             output_deps: Vec::new(),
+            sources: Sources::default(),
         }
     }
 }

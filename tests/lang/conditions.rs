@@ -128,13 +128,13 @@ fn what_is_no_condition() {
 exit 1
 --- out
 failed t
-  `when` must give true or false, and gave an int
+  `when` must give true or false, and gave an int (pipeline.toml:5)
   help: compare it with something: `{{ x > 0 }}`, `{{ x is not none }}`
 
 run 1: 1 failed in [TIME]
-failed t: `when` must give true or false, and gave an int
+failed t: `when` must give true or false, and gave an int (pipeline.toml:5)
 --- err
-[1/1] failed    t  `when` must give true or false, and gave an int
+[1/1] failed    t  `when` must give true or false, and gave an int (pipeline.toml:5)
 nothing new starts: `t` failed
 
 "#]]);
@@ -142,13 +142,13 @@ nothing new starts: `t` failed
 exit 1
 --- out
 failed t
-  `when` must give true or false, and gave an int
+  `when` must give true or false, and gave an int (pipeline.toml:5)
   help: compare it with something: `{{ x > 0 }}`, `{{ x is not none }}`
 
 run 1: 1 failed in [TIME]
-failed t: `when` must give true or false, and gave an int
+failed t: `when` must give true or false, and gave an int (pipeline.toml:5)
 --- err
-[1/1] failed    t  `when` must give true or false, and gave an int
+[1/1] failed    t  `when` must give true or false, and gave an int (pipeline.toml:5)
 nothing new starts: `t` failed
 
 "#]]);
@@ -339,13 +339,13 @@ outputs.x = "int"
         failed("command = 'echo'\noutputs.x = { file = '{{ m.odd.x[0] }}.txt' }"),
     ];
     snapbox::Assert::new().action_env("SNAPSHOTS").eq(all.join("\n") + "\n", str![[r#"
-prepare: `command`: the value of `m.odd.x` is a list that holds null | write `| reject('none')` behind it to leave nulls out
-prepare: `command`: the value of `m.odd.x[0]` is null | write `| default('x', true)` behind it, with what shall stand there instead
-prepare: `argv[1]`: the value of `m.odd.x` is a list that holds null | write `| reject('none')` behind it to leave nulls out
-prepare: `argv[1]`: the value of `m.odd.x[0]` is null | write `| default('x', true)` behind it, with what shall stand there instead
-prepare: `env.X`: the value of `m.odd.x[0]` is null | write `| default('x', true)` behind it, with what shall stand there instead
-prepare: `inputs.x`: the value of `m.odd.x[0]` is null | write `| default('x', true)` behind it, with what shall stand there instead
-prepare: `outputs.x`: the value of `m.odd.x[0]` is null | write `| default('x', true)` behind it, with what shall stand there instead
+prepare: `command`: the value of `m.odd.x` is a list that holds null (pipeline.toml:9) | write `| reject('none')` behind it to leave nulls out
+prepare: `command`: the value of `m.odd.x[0]` is null (pipeline.toml:9) | write `| default('x', true)` behind it, with what shall stand there instead
+prepare: `argv[1]`: the value of `m.odd.x` is a list that holds null (pipeline.toml:9) | write `| reject('none')` behind it to leave nulls out
+prepare: `argv[1]`: the value of `m.odd.x[0]` is null (pipeline.toml:9) | write `| default('x', true)` behind it, with what shall stand there instead
+prepare: `env.X`: the value of `m.odd.x[0]` is null (pipeline.toml:10) | write `| default('x', true)` behind it, with what shall stand there instead
+prepare: `inputs.x`: the value of `m.odd.x[0]` is null (pipeline.toml:10) | write `| default('x', true)` behind it, with what shall stand there instead
+prepare: `outputs.x`: the value of `m.odd.x[0]` is null (pipeline.toml:10) | write `| default('x', true)` behind it, with what shall stand there instead
 
 "#]]);
 }

@@ -60,10 +60,12 @@ error[E0315]: `item.sample` is a string, not true or false
 exit 2
 --- err
 error[E0602]: `m` has no list: item 0: `where`: `item` has no field `colour`
- --> pipeline.toml:4:9
+ --> pipeline.toml:4:10
   |
 4 | where = "{{ item.colour == 'red' }}"
-  |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |          ^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: its fields are `sample`, `lane` and `size`
 
 "#]]);
 }

@@ -468,7 +468,7 @@ run 2 succeeded: 1 cached in [TIME]
 exit 1
 --- out
 failed outputs.plain
-  `t.x[9]` is undefined
+  `t.x[9]` is undefined (pipeline.toml:19)
   help: give it a value with `| default('x')`
 
 outputs
@@ -482,7 +482,7 @@ outputs
   list  = [2, "plain", 3]
   table = {"inner": 1, "deep": ["THREE"]}
 run 3: 1 output failed, 1 cached in [TIME]
-failed outputs.plain: `t.x[9]` is undefined
+failed outputs.plain: `t.x[9]` is undefined (pipeline.toml:19)
 --- err
 [1/1] cached    t
 

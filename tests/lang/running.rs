@@ -42,13 +42,13 @@ error[E0209]: a list cannot be part of a text or of a single word
 exit 1
 --- out
 failed t
-  `argv[1]`: the value of `[none]` is a list that holds null
+  `argv[1]`: the value of `[none]` is a list that holds null (pipeline.toml:5)
   help: write `| reject('none')` behind it to leave nulls out
 
 run 1: 1 failed in [TIME]
-failed t: `argv[1]`: the value of `[none]` is a list that holds null
+failed t: `argv[1]`: the value of `[none]` is a list that holds null (pipeline.toml:5)
 --- err
-[1/1] failed    t  `argv[1]`: the value of `[none]` is a list that holds null
+[1/1] failed    t  `argv[1]`: the value of `[none]` is a list that holds null (pipeline.toml:5)
 nothing new starts: `t` failed
 
 "#]]);
@@ -287,14 +287,14 @@ error[E0313]: `vars.a` is defined by itself: vars.a -> vars.b -> vars.a
 exit 1
 --- out
 failed t
-  `command`: the value of `vars.a` is null
+  `command`: the value of `vars.a` is null (pipeline.toml:2)
   help: write `| default('x', true)` behind it, with what shall stand there
         instead
 
 run 1: 1 failed in [TIME]
-failed t: `command`: the value of `vars.a` is null
+failed t: `command`: the value of `vars.a` is null (pipeline.toml:2)
 --- err
-[1/1] failed    t  `command`: the value of `vars.a` is null
+[1/1] failed    t  `command`: the value of `vars.a` is null (pipeline.toml:2)
 nothing new starts: `t` failed
 
 "#]]);
@@ -341,14 +341,14 @@ run 1 · cached 0 · unknown 0
 exit 1
 --- out
 failed t
-  `env.GREETING`: the value of `env.NAME` is null
+  `env.GREETING`: the value of `env.NAME` is null (pipeline.toml:4)
   help: write `| default('x', true)` behind it, with what shall stand there
         instead
 
 run 4: 1 failed in [TIME]
-failed t: `env.GREETING`: the value of `env.NAME` is null
+failed t: `env.GREETING`: the value of `env.NAME` is null (pipeline.toml:4)
 --- err
-[1/1] failed    t  `env.GREETING`: the value of `env.NAME` is null
+[1/1] failed    t  `env.GREETING`: the value of `env.NAME` is null (pipeline.toml:4)
 nothing new starts: `t` failed
 
 "#]]);

@@ -325,15 +325,15 @@ command = "touch ran; echo {{ item }}"
 exit 1
 --- out
 failed each
-  `over` must give a list, and gave a record
+  `over` must give a list, and gave a record (pipeline.toml:7)
   help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
 
 run 1: 1 map failed, 1 succeeded in [TIME]
-failed each: `over` must give a list, and gave a record
+failed each: `over` must give a list, and gave a record (pipeline.toml:7)
 --- err
 [0/1] started   make
 [1/1] done      make  [TIME]
-[1/1] failed    each  `over` must give a list, and gave a record
+[1/1] failed    each  `over` must give a list, and gave a record (pipeline.toml:7)
 nothing new starts: `each` failed
 
 "#]]);

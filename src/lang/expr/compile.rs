@@ -1,12 +1,12 @@
 //! One expression: its syntax tree gives the names that it reads and the mistakes in it; what is left is bytecode,
 //! or less where less will do.
 
+use super::PathRead;
 use super::convert::{self, from_jinja};
 use super::functions::{ENVIRONMENT, FILTERS, RESERVED_FUNCTIONS, TESTS};
 use super::names::{Found, Frame};
-use super::{EvalError, PathRead};
 use crate::base::Value;
-use crate::base::text::{did_you_mean, quote};
+use crate::base::text::{and, did_you_mean, quote};
 use crate::diag::codes;
 use minijinja::machinery::{Span, ast, parse_expr};
 use minijinja::{ErrorKind, Expression};
@@ -364,49 +364,49 @@ impl Compiled {
         matches!(self.code, Code::Path).then(|| self.reads.first()).flatten()
     }
 
-    /// The value; `range` is the hole, for the error.
-    pub(super) fn eval(&self, frame: &Frame, range: &Range<usize>) -> Result<Value, EvalError> {
-        let error = |message, help| EvalError { message, help, range: range.clone() };
+    /// The value, or message and way out.
+    pub(super) fn eval(&self, frame: &Frame) -> Result<Value, Refused> {
         match &self.code {
             Code::Constant(value) => Ok(value.clone()),
-            Code::Path => look_up(&self.reads[0].path, frame).map_err(|(message, help)| error(message, help)),
+            Code::Path => look_up(&self.reads[0].path, frame),
             Code::Program(program) => {
                 if let Some(null) = self.joined.iter().find(|path| matches!(look_up(path, frame), Ok(Value::Null))) {
                     let message = format!("{} is null and has no text that `~` could join", quote(&null.join(".")));
-                    return Err(error(message, Some("write `| default('x', true)` behind it".to_owned())));
+                    return Err((message, Some("write `| default('x', true)` behind it".to_owned())));
                 }
                 let undefined = |detail: String| {
                     let culprit = self.reads.iter().find_map(|read| look_up(&read.path, frame).err());
-                    let (message, help) =
-                        culprit.unwrap_or((detail, Some("give it a value with `| default('x')`".to_owned())));
-                    error(message, help)
+                    culprit.unwrap_or((detail, Some("give it a value with `| default('x')`".to_owned())))
                 };
                 let value = program.eval(convert::context(frame)).map_err(|e| match e.kind() {
                     ErrorKind::UndefinedError => undefined(sentence(&e)),
                     _ if sentence(&e).contains("undefined") => undefined(sentence(&e)),
-                    ErrorKind::OutOfFuel => error("the expression takes too long".to_owned(), None),
-                    _ => self.failed(&e, frame, range),
+                    ErrorKind::OutOfFuel => ("the expression takes too long".to_owned(), None),
+                    _ => self.failed(&e, frame),
                 })?;
                 // An `if` without `else` gives nothing, and that is null; anything else undefined is a mistake.
                 if value.is_undefined() && ENVIRONMENT.empty_state().format(value.clone()).is_err() {
                     return Err(undefined("the expression has no value".to_owned()));
                 }
-                from_jinja(&value).map_err(|what| error(format!("the expression gives {what}"), None))
+                from_jinja(&value).map_err(|what| (format!("the expression gives {what}"), None))
             }
         }
     }
 
-    fn failed(&self, e: &minijinja::Error, frame: &Frame, range: &Range<usize>) -> EvalError {
+    fn failed(&self, e: &minijinja::Error, frame: &Frame) -> Refused {
         let nulls = self.reads.iter().filter(|read| matches!(look_up(&read.path, frame), Ok(Value::Null)));
         let names: Vec<String> = nulls.map(|read| quote(&read.path.join("."))).collect();
         let help = (!names.is_empty())
             .then(|| format!("{} is null here: write `| default('x', true)` behind it", names.join(", ")));
-        EvalError { message: format!("the expression cannot be computed: {}", sentence(e)), help, range: range.clone() }
+        (format!("the expression cannot be computed: {}", sentence(e)), help)
     }
 }
 
+/// Message and way out.
+pub(super) type Refused = (String, Option<String>);
+
 /// The value of a dotted path, or message and way out.
-fn look_up(path: &[Arc<str>], frame: &Frame) -> Result<Value, (String, Option<String>)> {
+fn look_up(path: &[Arc<str>], frame: &Frame) -> Result<Value, Refused> {
     let dotted = |len: usize| quote(&path[..len].join("."));
     let (slot, used) = match frame.names.find(path.iter().map(|name| &**name)) {
         Found::Slot { slot, used } => (slot, used),
@@ -421,8 +421,9 @@ fn look_up(path: &[Arc<str>], frame: &Frame) -> Result<Value, (String, Option<St
             Value::Map(entries) => match entries.iter().find(|(field, _)| field == name) {
                 Some((_, value)) => value,
                 None => {
-                    let help = did_you_mean(name, entries.iter().map(|(field, _)| &**field));
-                    return Err((format!("{} has no field {}", dotted(i), quote(name)), help));
+                    let fields = || entries.iter().map(|(field, _)| &**field);
+                    let help = did_you_mean(name, fields()).unwrap_or_else(|| there_are(fields()));
+                    return Err((format!("{} has no field {}", dotted(i), quote(name)), Some(help)));
                 }
             },
             other => {
@@ -433,4 +434,20 @@ fn look_up(path: &[Arc<str>], frame: &Frame) -> Result<Value, (String, Option<St
         };
     }
     Ok(value.clone())
+}
+
+/// Fields that are named.
+const FIELDS: usize = 12;
+
+fn there_are<'a>(fields: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let rest = fields.len().saturating_sub(FIELDS);
+    let shown: Vec<&str> = fields.take(FIELDS).collect();
+    match (shown.len(), rest) {
+        (0, _) => "it has no fields".to_owned(),
+        (1, 0) => format!("it has one field, {}", and(shown)),
+        (_, 0) => format!("its fields are {}", and(shown)),
+        (_, rest) => {
+            format!("its fields are {} and {rest} more", shown.iter().map(|f| quote(f)).collect::<Vec<_>>().join(", "))
+        }
+    }
 }

@@ -20,6 +20,7 @@ pub use names::{Frame, Names};
 pub use split::literals;
 pub use template::{Known, Template};
 
+use crate::diag::Span;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -55,6 +56,6 @@ pub struct EvalError {
     pub message: String,
     /// The way out.
     pub help: Option<String>,
-    /// The hole, in bytes of the text.
-    pub range: Range<usize>,
+    /// The hole.
+    pub span: Span,
 }

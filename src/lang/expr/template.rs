@@ -219,14 +219,19 @@ impl Template {
         EvalError {
             message: format!("the value of `{expression}` {}", refusal.what),
             help: refusal.help,
-            range: hole.range.clone(),
+            span: self.text.span_of(hole.range.clone()),
         }
+    }
+
+    fn value(&self, hole: &Hole, frame: &Frame) -> Result<Value, EvalError> {
+        let wrong = |(message, help)| EvalError { message, help, span: self.text.span_of(hole.range.clone()) };
+        hole.expression.eval(frame).map_err(wrong)
     }
 
     /// The native value of a single hole, else text. Null and lists with null are kept.
     pub fn eval(&self, frame: &Frame) -> Result<Value, EvalError> {
         if let Some(hole) = self.single() {
-            return hole.expression.eval(frame, &hole.range);
+            return self.value(hole, frame);
         }
         match self.as_literal() {
             Some(literal) if literal.len() == self.text.value.len() => Ok(Value::Str(self.text.value.clone())),
@@ -258,7 +263,7 @@ impl Template {
                 Piece::Literal(range) => out.extend_from_slice(&self.text.value.as_bytes()[range.clone()]),
                 Piece::Comment => {}
                 Piece::Hole(hole) => {
-                    let value = hole.expression.eval(frame, &hole.range)?;
+                    let value = self.value(hole, frame)?;
                     if let Value::List(_) = value {
                         return Err(self.refuse(hole, Refusal::list("and here it becomes text")));
                     }
@@ -272,7 +277,7 @@ impl Template {
     /// Arguments: a single hole with a list gives one argument an element, anything else one argument.
     pub fn eval_words(&self, frame: &Frame) -> Result<Vec<Vec<u8>>, EvalError> {
         let Some(hole) = self.single() else { return Ok(vec![self.eval_text(frame)?]) };
-        match hole.expression.eval(frame, &hole.range)? {
+        match self.value(hole, frame)? {
             Value::List(items) => {
                 let word = |item: &Value| match item {
                     Value::Null => Err(self.refuse(hole, Refusal::holds_null())),
@@ -293,7 +298,7 @@ impl Template {
                 Piece::Literal(range) => out.extend_from_slice(&self.text.value.as_bytes()[range.clone()]),
                 Piece::Comment => {}
                 Piece::Hole(hole) => {
-                    let value = hole.expression.eval(frame, &hole.range)?;
+                    let value = self.value(hole, frame)?;
                     let start = out.len();
                     let filled = match (&hole.spot, &value) {
                         (Some(spot), value) => shell::fill(spot, &self.docs, value, &mut out),
