@@ -178,24 +178,34 @@ outputs.x = { dir = "also/" }
 "#,
     );
     project.write("made/precious.txt", "precious\n").write("also", "precious\n");
-    project.run("run -j 1 --keep-going").shows(str![[r#"
+    project.run("run file").shows(str![[r#"
+exit 1
+--- out
+failed file
+  the output `x` is declared as a file, and `made` is a directory
+  help: remove `made` if nobody needs it, or declare another path
+
+run 1: 1 failed in [TIME]
+failed file: the output `x` is declared as a file, and `made` is a directory
+--- err
+[0/1] started   file
+[1/1] failed    file  the output `x` is declared as a file, and `made` is a directory
+nothing new starts: `file` failed
+
+"#]]);
+    project.run("run folder").shows(str![[r#"
 exit 1
 --- out
 failed folder
   the output `x` is declared as a directory, and `also` is a file
   help: remove `also` if nobody needs it, or declare another path
 
-failed file
-  the output `x` is declared as a file, and `made` is a directory
-  help: remove `made` if nobody needs it, or declare another path
-
-run 1: 2 failed in [TIME]
-failed file: the output `x` is declared as a file, and `made` is a directory
+run 2: 1 failed in [TIME]
+failed folder: the output `x` is declared as a directory, and `also` is a file
 --- err
-[0/2] started   file
-[1/2] failed    file  the output `x` is declared as a file, and `made` is a directory
-[1/2] started   folder
-[2/2] failed    folder  the output `x` is declared as a directory, and `also` is a file
+[0/1] started   folder
+[1/1] failed    folder  the output `x` is declared as a directory, and `also` is a file
+nothing new starts: `folder` failed
 
 "#]]);
     assert_eq!((project.read("made/precious.txt"), project.read("also")), ("precious\n".into(), "precious\n".into()));
