@@ -136,7 +136,12 @@ impl<F: Files> Artifacts<F> {
             Err(error) => Err(error),
         };
         match fresh.map_err(|error| (FaultKind::of(&error), error)) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                // Its writer may not have come to that yet, and we promise it from now on.
+                let folder = object.parent().unwrap_or(&self.folder);
+                self.files.flush_names(folder).at("flush the folder", folder)?;
+                Ok(true)
+            }
             Err((FaultKind::Missing | FaultKind::Denied, _)) => Ok(false),
             // It is there and cannot go away either.
             Err((FaultKind::ReadOnly, _)) => Ok(true),
