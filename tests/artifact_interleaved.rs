@@ -142,6 +142,7 @@ struct Process<'a, W: World> {
     turns: &'a Arc<Turns>,
     model: &'a Mutex<Model>,
     outputs: &'a [Output],
+    close: bool,
     random: Random,
     root: &'a Path,
     me: usize,
@@ -171,16 +172,13 @@ impl<W: World> Process<'_, W> {
     fn act(mut self) -> Option<()> {
         let output = &self.outputs[self.random.below(self.outputs.len())];
         let store = self.store();
-        match self.random.below(20) {
+        match self.random.below(if self.close { 15 } else { 20 }) {
+            14 if self.close => self.forget(output),
             0..=5 => self.put(output),
             6..=10 => self.restore(output),
             11..=13 => self.sweep(),
             14 => self.verify(),
-            15 => self.step(|_, model, _| {
-                model.references.remove(&output.digest);
-                let known = model.known.entry(output.digest).or_default();
-                (known.referenced, known.ended) = (false, known.ended + 1);
-            }),
+            15 => self.forget(output),
             16 | 17 => {
                 let ms = self.random.next() % (2 * GRACE);
                 self.step(|world, model, _| {
@@ -208,6 +206,15 @@ impl<W: World> Process<'_, W> {
                 None
             }
         }
+    }
+
+    /// A user has the result removed from the store of results.
+    fn forget(&self, output: &Output) -> Option<()> {
+        self.step(|_, model, _| {
+            model.references.remove(&output.digest);
+            let known = model.known.entry(output.digest).or_default();
+            (known.referenced, known.ended) = (false, known.ended + 1);
+        })
     }
 
     fn put(&self, output: &Output) -> Option<()> {
@@ -327,13 +334,18 @@ fn interleave<W: World + 'static>(world: W, root: &Path, seed: u64) -> (u64, u64
     // Few, so that processes meet.
     let mut outputs = Output::all();
     outputs.rotate_left(random.below(8));
-    outputs.truncate(3);
-    let deadly = [0, 40, 200][random.below(3)];
+    // Half of the worlds are only about sweeping what somebody is about to use.
+    let close = random.one_in(2);
+    outputs.truncate(if close { 1 } else { 3 });
+    let deadly = if close { 0 } else { [0, 40, 200][random.below(3)] };
     let turns = Arc::new(Turns::new(random.next(), PROCESSES, deadly));
     let model = Mutex::new(Model::default());
     (0..PROCESSES).for_each(|me| world.make_folders(&root.join(format!("p{me}"))).unwrap());
     world.flush_names(root).unwrap();
     let store = root.join("store");
+    if close {
+        put_and_forget(&world, &root.join("p0/made"), &store, &outputs[0]);
+    }
     std::thread::scope(|scope| {
         for me in 0..PROCESSES {
             let mut random = Random(random.next());
@@ -344,7 +356,7 @@ fn interleave<W: World + 'static>(world: W, root: &Path, seed: u64) -> (u64, u64
                     // A process is started, does one thing and ends, or dies.
                     turns.look(me, || model.lock().unwrap().busy += 1);
                     let (gate, random) = (Gate::new(world, turns, me), Random(random.next()));
-                    Process { gate, world, turns, model, outputs, random, root, me }.act();
+                    Process { gate, world, turns, model, outputs, close, random, root, me }.act();
                     turns.look(me, || {
                         let mut model = model.lock().unwrap();
                         model.busy -= 1;
@@ -375,6 +387,15 @@ fn interleave<W: World + 'static>(world: W, root: &Path, seed: u64) -> (u64, u64
         assert!(!path.to_str().unwrap().contains("gone"), "{} is left", path.display());
     }
     (model.restored, model.refused)
+}
+
+/// An old object that nothing refers to.
+fn put_and_forget<W: World>(world: &Arc<W>, made: &Path, store: &Path, output: &Output) {
+    let kept = output.make(&**world, made).is_ok()
+        && Artifacts::over(Gate::alone(world), store, true).put(made, &output.digest, output.dir).is_ok();
+    if kept {
+        world.age(store, 2 * GRACE);
+    }
 }
 
 struct Leaving<'a>(&'a Turns, usize);
