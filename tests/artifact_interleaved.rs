@@ -89,7 +89,10 @@ impl Output {
     }
 }
 
-fn seen(world: &impl Files, project: &Path, name: &str) -> Option<(bool, Vec<(PathBuf, bool, Digest)>)> {
+/// Of each file of a result its path, whether it may be executed, and what it holds.
+type Held = Vec<(PathBuf, bool, Digest)>;
+
+fn seen(world: &impl Files, project: &Path, name: &str) -> Option<(bool, Held)> {
     let about = world.about(&project.join(name)).ok()?;
     let tree = world.tree(project).unwrap();
     let files = tree.entries.iter().filter_map(|(path, leaf)| match leaf {
