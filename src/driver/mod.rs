@@ -8,6 +8,7 @@ mod facts;
 mod glob;
 pub mod history;
 pub mod journal;
+mod lease;
 mod list;
 mod load;
 pub mod memo;

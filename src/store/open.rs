@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// In order; the version of a store is how many of them it has seen. Never change one that was released.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/1_cache_and_runs.sql"), include_str!("migrations/2_files.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/1_cache_and_runs.sql"),
+    include_str!("migrations/2_files.sql"),
+    include_str!("migrations/3_leases.sql"),
+];
 
 /// In the file's header, so that a database of another program is not taken for ours: "flow".
 const APPLICATION: i32 = 0x666c_6f77;
