@@ -386,7 +386,6 @@ impl<'a> World<'a> {
                 Input::Started { instance, attempt, log: None }
             }
             Owed::Lease(instance, key) => {
-                self.turn();
                 Input::Leased(vec![(instance, key, self.lease(instance, key, dice))])
             }
             Owed::Wake(at) => {
