@@ -4,6 +4,7 @@ use crate::base::id::BodyId;
 use crate::base::{Arena, NodeId, Value};
 use crate::diag::{Sources, Span};
 use crate::lang::expr::{Names, Template};
+use crate::lang::model::ParamDecl;
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub struct Param {
     pub ty: Type,
     /// Given, else the default.
     pub value: Value,
+    /// As the file declares it.
+    pub decl: ParamDecl,
 }
 
 /// The nodes of the root, or of a map's body.

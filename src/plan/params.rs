@@ -119,6 +119,7 @@ pub(super) fn resolve(model: &Model, given: &Given, diagnostics: &mut Vec<Diagno
             name: decl.name.value.clone(),
             ty: decl.ty.value.clone(),
             value: value.unwrap_or_default(),
+            decl: decl.clone(),
         });
     }
     params

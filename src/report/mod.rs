@@ -4,5 +4,6 @@
 pub mod forecast;
 pub mod json;
 pub mod outcome;
+pub mod params;
 pub mod runs;
 pub mod status;

@@ -16,19 +16,28 @@ const FUEL: u64 = 1_000_000;
 /// Names of functions; no node may bear one.
 pub const RESERVED_FUNCTIONS: &[&str] = &["first", "range"];
 
+/// What the functions give, in order, for the reference.
+pub const FUNCTIONS: &[(&str, &str)] = &[
+    ("first(a, b, …)", "the first of them that is not null; null when all are"),
+    ("range(n)", "the numbers from 0 to n - 1; `range(from, to, step)` as in Python"),
+];
+
 /// The one environment of all expressions.
 pub(super) static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
 macro_rules! table {
-    ($add:ident, $names:ident, $install:ident: $($name:literal => $what:expr),* $(,)?) => {
-        pub(super) const $names: &[&str] = &[$($name),*];
+    ($(#[$about:meta])* $add:ident, $names:ident, $install:ident: $($name:literal => $what:expr),* $(,)?) => {
+        $(#[$about])*
+        pub const $names: &[&str] = &[$($name),*];
         fn $install(environment: &mut Environment<'static>) {
             $(environment.$add($name, $what);)*
         }
     };
 }
 
-table! { add_filter, FILTERS, install_filters:
+table! {
+    /// Names of the filters.
+    add_filter, FILTERS, install_filters:
     "abs" => filters::abs,
     "attr" => filters::attr,
     "basename" => |path: &str| basename(path).to_owned(),
@@ -80,7 +89,9 @@ table! { add_filter, FILTERS, install_filters:
     "upper" => filters::upper,
 }
 
-table! { add_test, TESTS, install_tests:
+table! {
+    /// Names of the tests.
+    add_test, TESTS, install_tests:
     "!=" => tests::is_ne,
     "<" => tests::is_lt,
     "<=" => tests::is_le,

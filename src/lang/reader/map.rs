@@ -61,9 +61,15 @@ impl Reader<'_> {
         let chunk = self.count(table, "chunk");
         let max_parallel = self.count(table, "max_parallel");
         let max_failures = self.allowance(table);
-        let field = table.get("over")?;
-        let span = self.span(field.value.span());
-        let source = self.source(field.value, "over")?;
+        // What is wrong about the list has been said: the rest is read as if there were one.
+        let unknown = || Source::Value(Datum::List(Spanned { value: Vec::new(), span: table.span }));
+        let (span, source) = match table.get("over") {
+            Some(field) => {
+                (self.span(field.value.span()), self.source(field.value, "over").unwrap_or_else(unknown))
+            }
+            None if table.rejected.contains(&"over") => (table.span, unknown()),
+            None => return None,
+        };
         Some(OverDecl { source, span, item, key, filter, group_by, chunk, max_parallel, max_failures })
     }
 
