@@ -53,8 +53,24 @@ pub fn fill(spot: &Spot, docs: &[Doc], value: &Value, out: &mut Vec<u8>) -> Resu
     }
     let mut inner = Vec::new();
     fill_plain(spot, docs, value, &mut inner)?;
+    if matches!(spot.place, Place::Word | Place::Single | Place::Double) {
+        inner = apart(&inner);
+    }
     escape(&inner, b"\\`$", out);
     Ok(())
+}
+
+/// Inside single quotes: `<(` and `>(` in two strings. When bash looks for braces to expand it reads the raw text of
+/// backticks inside double quotes without their quotes, and would take them for process substitutions.
+fn apart(quoted: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(quoted.len());
+    for (i, byte) in quoted.iter().enumerate() {
+        if *byte == b'(' && i > 0 && matches!(quoted[i - 1], b'<' | b'>') {
+            out.extend_from_slice(b"''");
+        }
+        out.push(*byte);
+    }
+    out
 }
 
 fn fill_plain(spot: &Spot, docs: &[Doc], value: &Value, out: &mut Vec<u8>) -> Result<(), Refusal> {
