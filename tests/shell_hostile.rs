@@ -8,7 +8,9 @@ use flowrun::diag::Span;
 use flowrun::lang::expr::{Frame, Names, Template, Use};
 use flowrun::lang::model::Text;
 use proptest::prelude::*;
+use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -48,15 +50,19 @@ fn render(template: &Template, value: Value) -> Result<Vec<u8>, String> {
     template.eval_command(&frame(value)).map_err(|e| e.message)
 }
 
-/// Runs a script given as a file, and gives what it printed.
+/// Runs a script as flowrun would, one that is too long for an argument as a file, and gives what it printed.
 fn run(shell: &[&str], script: &[u8]) -> Vec<u8> {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(script).expect("written");
+    let words = match script.len() {
+        ..100_000 => vec![OsStr::new("-c"), OsStr::from_bytes(script)],
+        _ => vec![file.path().as_os_str()],
+    };
     let dir = tempfile::tempdir().expect("a folder");
     let output = Command::new("timeout")
         .arg("60")
         .args(shell)
-        .arg(file.path())
+        .args(words)
         .current_dir(dir.path())
         .env_remove("ENV")
         .env("ZDOTDIR", "/nonexistent")
@@ -185,7 +191,7 @@ fn refused(refuses: &str, value: &[u8]) -> bool {
 /// Every value in every place, in one process a shell.
 fn all_come_back(values: &[Vec<u8>], places: &[Place]) {
     for shell in shells() {
-        let (mut script, mut wanted) = (Vec::new(), Vec::new());
+        let (mut script, mut out, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         for place in places.iter().filter(|place| place.only.contains(&shell[0])) {
             let template = compile(place.command).unwrap_or_else(|e| panic!("{}: {e:?}", place.command));
             for value in values {
@@ -199,12 +205,16 @@ fn all_come_back(values: &[Vec<u8>], places: &[Place]) {
                 }
                 let command =
                     render(&template, Value::from_bytes(value)).unwrap_or_else(|e| panic!("{}: {e}", place.command));
+                if script.len() + command.len() > 90_000 {
+                    out.append(&mut run(shell, &script));
+                    script.clear();
+                }
                 script.extend_from_slice(&command);
                 script.push(b'\n');
                 wanted.push((place, value, command));
             }
         }
-        let out = run(shell, &script);
+        out.append(&mut run(shell, &script));
         let mut rest = &out[..];
         for (place, value, command) in wanted {
             let want = [&expected(place, value)[..], b"\0"].concat();
