@@ -33,7 +33,8 @@ complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "plan" -d 'Say what 
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "explain" -d 'Say why an instance would run, or where its cached result comes from'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "graph" -d 'Draw the graph of a pipeline'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "status" -d 'Show the state of a run, live or over: the newest, or RUN'
-complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "runs" -d 'List the runs of a pipeline, newest first'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "runs" -d 'List the runs of a pipeline, newest first, or remove runs'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "cache" -d 'Look after what is cached: list, show, verify, remove, bless'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "log" -d 'Print what an instance wrote to its standard output and error'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "template" -d 'List the built-in pipelines, or copy one to start from'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "schema" -d 'Print the JSON Schema of pipeline files, for editors'
@@ -99,11 +100,63 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand graph" -s h -l help -d '
 complete -c flowrun -n "__fish_flowrun_using_subcommand status" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand status" -s h -l help -d 'Print help'
-complete -c flowrun -n "__fish_flowrun_using_subcommand runs" -s n -l limit -d 'At most so many' -r
-complete -c flowrun -n "__fish_flowrun_using_subcommand runs" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
-complete -c flowrun -n "__fish_flowrun_using_subcommand runs" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and not __fish_seen_subcommand_from rm" -s n -l limit -d 'At most so many' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and not __fish_seen_subcommand_from rm" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and not __fish_seen_subcommand_from rm" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
-complete -c flowrun -n "__fish_flowrun_using_subcommand runs" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and not __fish_seen_subcommand_from rm" -l all -d 'Of every project of the store, with user, host and folder'
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and not __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and not __fish_seen_subcommand_from rm" -a "rm" -d 'Remove runs with their journals and logs, or only their logs'
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and __fish_seen_subcommand_from rm" -l older-than -d 'What is older than this: `30d`, `12h`' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and __fish_seen_subcommand_from rm" -l keep-last -d 'Keep the N newest' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and __fish_seen_subcommand_from rm" -l max-size -d 'The oldest, until this much is left: `10GB`' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and __fish_seen_subcommand_from rm" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and __fish_seen_subcommand_from rm" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and __fish_seen_subcommand_from rm" -l logs -d 'Only the logs; the runs stay'
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and __fish_seen_subcommand_from rm" -l dry-run -d 'Say what would go and how much it frees; remove nothing'
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and not __fish_seen_subcommand_from ls show verify gc accept" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and not __fish_seen_subcommand_from ls show verify gc accept" -f -a "ls" -d 'List what is cached, of each instance the newest result'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and not __fish_seen_subcommand_from ls show verify gc accept" -f -a "show" -d 'Show a cached result: who made it, when, where and from what'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and not __fish_seen_subcommand_from ls show verify gc accept" -f -a "verify" -d 'Read every output and every artifact, and say what is not whole'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and not __fish_seen_subcommand_from ls show verify gc accept" -f -a "gc" -d 'Remove what is no longer needed, by age, number, size and reach'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and not __fish_seen_subcommand_from ls show verify gc accept" -f -a "accept" -d 'Bless earlier results after a change of words only'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -l older -d 'Older results of each instance, too'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from show" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from show" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from verify" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from verify" -l artifacts -d 'The folder of artifacts [default: .flowrun/artifacts]' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from verify" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l older-than -d 'What is older than this: `30d`, `12h`' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l keep-last -d 'Keep the N newest' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l max-size -d 'The oldest, until this much is left: `10GB`' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l artifacts -d 'The folder of artifacts [default: .flowrun/artifacts]' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l unreachable -d 'Results of instances that no kept run has'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l unreferenced -d 'In a folder that --artifacts names, also objects that no result of this store refers to: only where no other store uses the folder'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l dry-run -d 'Say what would go and how much it frees; remove nothing'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -s p -l param -d 'Give a param its value; may be given many times' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l params -d 'Read values of params from a TOML or JSON file' -r -F
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -s j -l jobs -d 'Cores for tasks [default: those that flowrun may use]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l backend -d 'What executes the tasks [default: local]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l dry-run -d 'Say what would be accepted; record nothing'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l run -d 'Of this run [default: the newest]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l attempt -d 'Of this attempt [default: the last]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l stdout -d 'Standard output only'

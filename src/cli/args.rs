@@ -1,5 +1,6 @@
 //! What was typed, word for word. What it means is decided in `settings`.
 
+use super::keeping_args::CacheArgs;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::ffi::OsString;
@@ -54,8 +55,10 @@ pub enum Command {
     /// Show the state of a run, live or over: the newest, or RUN.
     #[command(override_usage = "flowrun status [OPTIONS] [PIPELINE] [RUN]")]
     Status(StatusArgs),
-    /// List the runs of a pipeline, newest first.
+    /// List the runs of a pipeline, newest first, or remove runs.
     Runs(RunsArgs),
+    /// Look after what is cached: list, show, verify, remove, bless.
+    Cache(CacheArgs),
     /// Print what an instance wrote to its standard output and error.
     #[command(override_usage = "flowrun log [OPTIONS] [PIPELINE] INSTANCE")]
     Log(LogArgs),
@@ -281,10 +284,14 @@ pub struct StatusArgs {
 
 /// `flowrun runs`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_value_name = "COMMAND")]
 pub struct RunsArgs {
     /// The pipeline file [default: pipeline.toml]
     #[arg(value_name = "PIPELINE", value_hint = ValueHint::FilePath)]
     pub words: Vec<OsString>,
+    /// Of every project of the store, with user, host and folder
+    #[arg(long)]
+    pub all: bool,
     /// At most so many
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     pub limit: u32,
@@ -294,6 +301,9 @@ pub struct RunsArgs {
     /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,
+    #[command(subcommand)]
+    #[allow(missing_docs)]
+    pub command: Option<super::keeping_args::RunsCommand>,
 }
 
 /// `flowrun log`

@@ -41,6 +41,10 @@ fn pages(command: Command, dir: &Path) -> std::io::Result<()> {
     if command.get_subcommands().any(|inner| !inner.is_hide_set()) {
         page.render_subcommands_section(&mut file)?;
     }
+    // The first page's own are its examples and the exit codes, which follow.
+    if command.get_after_help().is_some() && page.get_filename() != "flowrun.1" {
+        page.render_extra_section(&mut file)?;
+    }
     ours(&command).to_writer(&mut file)?;
     file.flush()
 }

@@ -5,6 +5,8 @@ pub mod args;
 mod edit;
 pub mod exit;
 mod failed;
+mod keeping;
+pub mod keeping_args;
 mod man;
 mod panic;
 mod read;
@@ -16,6 +18,7 @@ mod template;
 
 use args::{Cli, Command, Output, TemplateCommand};
 use clap::{CommandFactory, Parser};
+use keeping_args::RunsCommand;
 use screen::{Screen, print};
 use std::process::ExitCode;
 
@@ -47,7 +50,11 @@ fn output(command: &Command) -> Output {
         Command::Plan(args) => args.output,
         Command::Explain(args) => args.output,
         Command::Status(args) => args.output,
-        Command::Runs(args) => args.output,
+        Command::Runs(args) => match &args.command {
+            Some(RunsCommand::Rm(rm)) => rm.output,
+            None => args.output,
+        },
+        Command::Cache(args) => args.command.output(),
         Command::Template(args) => match args.command {
             TemplateCommand::List { output } => output,
             TemplateCommand::New { .. } => Output::Human,
@@ -65,7 +72,12 @@ fn command(command: Command, screen: Screen) -> Result<u8, Failed> {
         Command::Explain(args) => edit::explain(&args, screen),
         Command::Graph(args) => edit::graph_of(&args),
         Command::Status(args) => read::status(&args, screen),
-        Command::Runs(args) => read::runs(&args, screen),
+        Command::Runs(args) => match &args.command {
+            Some(RunsCommand::Rm(rm)) => keeping::rm(rm, screen),
+            None if args.all => keeping::everywhere(&args, screen),
+            None => read::runs(&args, screen),
+        },
+        Command::Cache(args) => keeping::cache(&args.command, screen),
         Command::Log(args) => read::log(&args),
         Command::Template(args) => template::template(&args.command, screen),
         Command::Schema => edit::schema(),

@@ -63,6 +63,10 @@ pub fn log(args: &LogArgs) -> Result<u8, Failed> {
         }
     };
     let place = history::log(&target.pipeline, args.run, instance, args.attempt)?;
+    if !place.out.0.exists() && !place.err.0.exists() {
+        let help = "`flowrun runs rm --logs` lets the logs go and keeps the rest of a run".to_owned();
+        return Err(Failed::usage(format!("the logs of run {} were removed", place.run), Some(help)));
+    }
     if !args.stderr {
         copy(&place.out)?;
     }

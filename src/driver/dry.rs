@@ -9,12 +9,12 @@ use crate::driver::early::{self, Lists};
 use crate::driver::history::whys;
 use crate::driver::list;
 use crate::driver::load::load;
-use crate::driver::prepare::{Dry, Workshop};
+use crate::driver::prepare::{Accepting, Dry, Workshop};
 use crate::driver::settings::{Action, Error, Forecast, Planned, Reason, Settings};
 use crate::engine::key::Change;
 use crate::engine::{Capacity, Effect, Engine, Input, Options, State, Why};
 use crate::event::Event;
-use crate::plan::NodeKind;
+use crate::plan::{NodeKind, Plan};
 use crate::port::{Access, Made};
 use crate::store::artifacts::Artifacts;
 use rustc_hash::FxHashMap;
@@ -64,10 +64,17 @@ pub fn explain(settings: Settings) -> Result<Forecast, Error> {
     Ok(forecast)
 }
 
-/// By an instance's name: the components of its key, and where its result comes from.
-type Details = FxHashMap<Arc<str>, (Vec<crate::engine::key::Component>, Option<Made>)>;
-
-fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<(Forecast, Details), Error> {
+/// Does everything that a run would do up to the first thing that would have to run.
+///
+/// # Errors
+/// What keeps a run from beginning.
+pub(super) fn rehearse(
+    settings: &Settings,
+    select: &[String],
+    keep: Dry,
+    access: Access,
+    accepting: impl FnOnce(&Plan) -> Result<Option<Accepting>, Error>,
+) -> Result<(Workshop, Engine, Failures), Error> {
     let loaded = load(&settings.pipeline, &settings.params, true)?;
     let place = Place::of(&settings.pipeline)?;
     let plan = Arc::new(loaded.plan);
@@ -77,13 +84,13 @@ fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<(Foreca
     let capacity = (settings.measure)(settings.jobs, &limits).map_err(Error::Backend)?;
     let lists = early::look(&plan, &wanted, &place.project, &capacity, true);
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
-    let store = (settings.open_store)(place.home.path(), Access::Read).map_err(Error::Store)?;
+    let store = (settings.open_store)(place.home.path(), access).map_err(Error::Store)?;
     let store = Arc::new(Mutex::new(store));
     let artifacts = match &settings.artifacts {
         Some(folder) => Artifacts::named(folder),
         None => Artifacts::by_reflink(place.home.artifacts()),
     };
-    let workshop = Workshop::new(
+    let mut workshop = Workshop::new(
         plan.clone(),
         place.project.clone(),
         (0, place.project.join(".flowrun/runs/0")),
@@ -94,10 +101,22 @@ fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<(Foreca
         force,
         Some(keep),
     );
+    workshop.accepting = accepting(&plan)?;
     // Everything is prepared at once, for nothing ever starts.
     let capacity = Capacity { window: u32::MAX, ..capacity };
     let mut engine = Engine::new(plan, capacity, Options { keep_going: true, wanted });
     let failures = settle(&mut engine, &workshop, lists)?;
+    Ok((workshop, engine, failures))
+}
+
+/// What could not be prepared, and why.
+pub(super) type Failures = FxHashMap<InstanceId, Arc<str>>;
+
+/// By an instance's name: the components of its key, and where its result comes from.
+type Details = FxHashMap<Arc<str>, (Vec<crate::engine::key::Component>, Option<Made>)>;
+
+fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<(Forecast, Details), Error> {
+    let (workshop, engine, failures) = rehearse(settings, select, keep, Access::Read, |_| Ok(None))?;
     let mut told = tell(&engine, &workshop, &failures);
     let names: Vec<(Arc<str>, Arc<str>)> = told
         .0
@@ -111,11 +130,7 @@ fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<(Foreca
 }
 
 /// Lets the engine go on until it waits for something that would have to run.
-fn settle(
-    engine: &mut Engine,
-    workshop: &Workshop,
-    mut lists: Lists,
-) -> Result<FxHashMap<InstanceId, Arc<str>>, Error> {
+fn settle(engine: &mut Engine, workshop: &Workshop, mut lists: Lists) -> Result<Failures, Error> {
     let mut failures = FxHashMap::default();
     let mut inputs = vec![Input::Begin { by: "plan".into() }];
     while !inputs.is_empty() {
@@ -183,7 +198,7 @@ fn prepare(engine: &Engine, workshop: &Workshop, effects: Vec<Effect>) -> Result
 }
 
 /// The engine's states as a forecast, in the order of the plan.
-fn tell(engine: &Engine, workshop: &Workshop, failures: &FxHashMap<InstanceId, Arc<str>>) -> (Forecast, Details) {
+fn tell(engine: &Engine, workshop: &Workshop, failures: &Failures) -> (Forecast, Details) {
     let mut forecast = Forecast::default();
     let mut details = Details::default();
     // The first instance of each key that would run; the others take its result.

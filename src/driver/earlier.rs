@@ -76,7 +76,7 @@ pub fn reopen(
 }
 
 /// Writes what an interrupted run had finished to the store.
-fn salvage(dir: &RunDir, store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
+pub fn salvage(dir: &RunDir, store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
     let stored = dir.read_plan()?;
     // A plan that this version refuses has nothing that a later run could take.
     let Ok(loaded) = load_stored(&stored) else { return Ok(()) };

@@ -3,9 +3,9 @@
 use super::load::never_run;
 use super::rundir::{Home, RunDir, StoredPlan};
 use super::{Error, load_stored};
-use crate::base::InstanceId;
 use crate::base::id::Id;
 use crate::base::text::{did_you_mean, quote};
+use crate::base::{Digest, InstanceId};
 use crate::engine::{Counts, Failed, Fold, Ledger, State};
 use crate::event::{Event, LogRange, Time};
 use crate::plan::NodeKind;
@@ -31,11 +31,7 @@ pub fn status(pipeline: &Path, run: Option<u64>) -> Result<Status, Error> {
         None => runs_of(&home, pipeline)?.first().copied().ok_or_else(|| never_run(pipeline))?,
     };
     let story = Story::read(&home, number)?;
-    let life = match (story.fold.finished(), &story.holder) {
-        (Some(state), _) => Life::Ended(state),
-        (None, Some(who)) => Life::Live(format!("process {} on host {}", who.pid, who.host)),
-        (None, None) => Life::Interrupted,
-    };
+    let life = story.life();
     let mut counts = *story.fold.ledger().counts();
     let mut nodes = story.by_node();
     let (mut running, mut delayed) = (Vec::new(), Vec::new());
@@ -139,6 +135,61 @@ pub(super) fn whys(home: &Home, run: u64) -> FxHashMap<Arc<str>, Arc<str>> {
     }
 }
 
+/// A run that is looked after: which instances it had, and whether anybody is at it.
+pub(super) struct Past(Story);
+
+impl Past {
+    /// A run of a state folder.
+    pub fn read(home: &Home, run: u64) -> Result<Self, Error> {
+        Story::read(home, run).map(Self)
+    }
+
+    /// The run of this number, if it is the one of this identity: another store gives the same numbers.
+    pub fn of_identity(home: &Home, run: u64, identity: &Digest) -> Option<Self> {
+        let plan = RunDir::open(home, run).ok()?.read_plan().ok()?;
+        if plan.identity == *identity { Self::read(home, run).ok() } else { None }
+    }
+
+    /// The pipeline's name.
+    pub fn pipeline(&self) -> Arc<str> {
+        self.0.stored.name.as_str().into()
+    }
+
+    /// The pipeline file's name.
+    pub fn file(&self) -> Arc<str> {
+        path_of(&self.0.stored).file_name().unwrap_or_default().to_string_lossy().into()
+    }
+
+    /// Every instance of a task, with the time of the run's last event if it ended well or was cached, else 0.
+    pub fn instances(&self) -> impl Iterator<Item = (Arc<str>, Time)> + '_ {
+        let ledger = self.0.fold.ledger();
+        let tasks = (0..ledger.states().len()).map(InstanceId::from_index).filter(|id| ledger.is_task(*id));
+        tasks.map(|id| {
+            let used = matches!(ledger.state(id), State::Succeeded | State::Cached);
+            (self.0.name(id), if used { self.0.last } else { 0 })
+        })
+    }
+
+    /// What it does now.
+    pub fn life(&self) -> Life {
+        self.0.life()
+    }
+
+    /// Its instances by state; of a run that nobody is at, nothing runs.
+    pub fn counts(&self) -> Counts {
+        let mut counts = *self.0.fold.ledger().counts();
+        if !matches!(self.life(), Life::Live(_)) {
+            counts.waiting += std::mem::take(&mut counts.running);
+        }
+        counts
+    }
+
+    /// When it began, and its last event.
+    pub fn times(&self) -> (Time, Time) {
+        (self.0.began, self.0.last)
+    }
+}
+
 /// A run, read from its folder.
 struct Story {
     stored: StoredPlan,
@@ -195,6 +246,14 @@ impl Story {
         }
         let holder = lock::holder(&home.lock(&path_of(&stored))).filter(|who| who.run == Some(run));
         Ok(Self { stored, fold, logs, whys, folder: dir.logs(), began: began.unwrap_or(0), last, run, holder })
+    }
+
+    fn life(&self) -> Life {
+        match (self.fold.finished(), &self.holder) {
+            (Some(state), _) => Life::Ended(state),
+            (None, Some(who)) => Life::Live(format!("process {} on host {}", who.pid, who.host)),
+            (None, None) => Life::Interrupted,
+        }
     }
 
     fn name(&self, instance: InstanceId) -> Arc<str> {

@@ -8,6 +8,7 @@ mod facts;
 mod glob;
 pub mod history;
 pub mod journal;
+pub mod keeping;
 mod list;
 mod load;
 pub mod memo;

@@ -2,6 +2,7 @@
 //! Runs on worker threads; the engine only sees the answers.
 
 use crate::base::digest::Key;
+use crate::base::text::quote;
 use crate::base::{Digest, InstanceId, NodeId, Value};
 use crate::driver::facts::{Declared, Facts};
 use crate::driver::memo::FileMemo;
@@ -11,7 +12,7 @@ use crate::engine::key::{Change, Component, Content, Visitor, changes, component
 use crate::engine::{Capacity, Prepared, Preparing, Values};
 use crate::event::{Failure, Produced};
 use crate::plan::{NodeKind, OutputKind, Plan, Run, Task};
-use crate::port::{Hit, Job, JobOutput, JobOutputKind, Store};
+use crate::port::{Entry, Hit, Job, JobOutput, JobOutputKind, Store};
 use crate::store::artifacts::{Artifacts, Condition};
 use crate::sys::content::stat_path;
 use rustc_hash::FxHashMap;
@@ -56,6 +57,8 @@ pub struct Workshop {
     pub force: Vec<bool>,
     /// Only look: nothing is restored, and no job is rendered.
     pub dry: Option<Dry>,
+    /// `cache accept`: earlier results that are to count under new keys.
+    pub accepting: Option<Accepting>,
     facts: Vec<OnceLock<Result<Facts, String>>>,
     declared: Declared,
     desk: Mutex<Desk>,
@@ -68,6 +71,17 @@ pub enum Dry {
     Reasons,
     /// And the components of every key.
     Components,
+}
+
+/// What `cache accept` asks for, and finds.
+#[derive(Default)]
+pub struct Accepting {
+    /// Of each node whether it is meant, by id.
+    pub nodes: Vec<bool>,
+    /// Earlier results under their new keys, with what has changed.
+    pub accepted: Mutex<Vec<(Entry, Vec<Change>)>>,
+    /// Instances that cannot be accepted, and why.
+    pub refused: Mutex<Vec<(Arc<str>, String)>>,
 }
 
 /// What is prepared and not yet started or recorded.
@@ -148,6 +162,7 @@ impl Workshop {
             artifacts,
             force,
             dry,
+            accepting: None,
             facts,
             declared,
             desk,
@@ -237,6 +252,7 @@ impl Workshop {
             }
         }
         self.explain(node, task, facts, &mut missed, names)?;
+        let missed = self.accept(node, task, facts, missed, (&mut answers, names))?;
         for (this, reasons) in missed {
             let (at, (instance, attempt)) = (this.at, ids[this.at]);
             let why = summary(&reasons);
@@ -435,6 +451,80 @@ impl Workshop {
         Ok(())
     }
 
+    /// Takes earlier results over where nothing but what the file says of the task has changed, and gives the rest back.
+    fn accept<'a>(
+        &self,
+        node: NodeId,
+        task: &Task,
+        facts: &Facts,
+        missed: Vec<(Found<'a>, Vec<Change>)>,
+        (answers, names): (&mut [Option<Prepared>], &[Arc<str>]),
+    ) -> anyhow::Result<Vec<(Found<'a>, Vec<Change>)>> {
+        let Some(accepting) = self.accepting.as_ref().filter(|accepting| accepting.nodes[node.0 as usize]) else {
+            return Ok(missed);
+        };
+        let asked: Vec<Arc<str>> = missed.iter().map(|(this, _)| names[this.at].clone()).collect();
+        let path = &self.plan.nodes[node].path;
+        let latest = self.patient.ask(&self.store, |store| store.latest(&self.plan.name, path, &asked))?;
+        let mut rest = Vec::new();
+        for ((this, reasons), entry) in missed.into_iter().zip(latest) {
+            let own = components(|visitor| own_walk(task, &this, visitor));
+            let (Some(key), Some(entry)) = (this.key, entry) else {
+                let why = if task.cache { "it has no earlier result" } else { "its results are not cached" };
+                lock(&accepting.refused).push((names[this.at].clone(), why.to_owned()));
+                rest.push((this, reasons));
+                continue;
+            };
+            match self.same_but_for_words(&this, facts, &own, &entry) {
+                Ok(()) => {
+                    let changed = changes(entry.fixed.iter(), facts.fixed.components.iter());
+                    answers[this.at] = Some(Prepared::Hit { key, results: entry.results.clone() });
+                    let entry = Entry { key, fixed: facts.fixed.components.clone(), own, ..entry };
+                    lock(&accepting.accepted).push((entry, changed));
+                }
+                Err(why) => {
+                    lock(&accepting.refused).push((names[this.at].clone(), why));
+                    rest.push((this, reasons));
+                }
+            }
+        }
+        Ok(rest)
+    }
+
+    /// Whether an earlier result can stand for what the task would give now, or why not.
+    fn same_but_for_words(
+        &self,
+        this: &Found<'_>,
+        facts: &Facts,
+        own: &[Component],
+        entry: &Entry,
+    ) -> Result<(), String> {
+        if entry.fixed.is_empty() {
+            return Err("its earlier result is not complete".to_owned());
+        }
+        if let Some(change) = changes(entry.own.iter(), own.iter()).first() {
+            return Err(format!("{} changed, which is no matter of words", quote(&change.component)));
+        }
+        let outputs = |components: &[Component]| -> Vec<Component> {
+            components.iter().filter(|c| c.name.starts_with("output ")).cloned().collect()
+        };
+        if outputs(&entry.fixed) != outputs(&facts.fixed.components) {
+            return Err("it declares other outputs than before".to_owned());
+        }
+        for (path, produced) in this.scene.outputs.iter().zip(entry.results.iter()) {
+            let Produced::Artifact { digest, .. } = produced else { continue };
+            let full = self.project.join(OsStr::from_bytes(path));
+            let kept = self.project.join(OsStr::from_bytes(&crate::port::kept_path(path)));
+            let whole = kept.symlink_metadata().is_err()
+                && self.memo.digest_of(&full).is_ok_and(|content| content.digest == *digest);
+            if !whole {
+                let shown = quote(&String::from_utf8_lossy(path));
+                return Err(format!("{shown} is not there as it was recorded"));
+            }
+        }
+        Ok(())
+    }
+
     fn look(&self, facts: &Facts, instance: InstanceId, this: &Found<'_>, reasons: Vec<Change>) {
         let components = match self.dry {
             Some(Dry::Components) => {
@@ -488,6 +578,10 @@ impl Workshop {
         };
         Ok(Ready { job, origin })
     }
+}
+
+fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The components of a key that are the instance's own: values read, and input files.

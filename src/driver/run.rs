@@ -174,7 +174,8 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     }
 }
 
-fn acquire(place: &Place, wait: bool, sinks: &mut [Box<dyn Sink>]) -> Result<Lock, Error> {
+/// Takes the lock of a pipeline file.
+pub fn acquire(place: &Place, wait: bool, sinks: &mut [Box<dyn Sink>]) -> Result<Lock, Error> {
     let (path, who) = (place.home.lock(Path::new(&place.file)), Who::me(now()));
     let taken = if wait {
         let mut said = false;

@@ -3,6 +3,7 @@
 
 pub mod ended;
 pub mod forecast;
+pub mod keeping;
 mod paths;
 pub mod status;
 
@@ -289,6 +290,10 @@ pub trait Store: Send {
     /// Takes runs from the index. Their numbers are not given again.
     fn remove_runs(&mut self, runs: &[u64]) -> anyhow::Result<()>;
 
+    /// Whether entries of other projects are among those of [`Store::list`].
+    fn mixes_projects(&self) -> bool {
+        false
+    }
     /// What whoever starts a run should know of this store, in a sentence.
     fn note(&self) -> Option<String> {
         None

@@ -158,7 +158,8 @@ fn without_item(planned: &Planned) -> Vec<Reason> {
     planned.reasons.iter().map(masked).collect()
 }
 
-fn reasons(text: &mut String, list: &[Reason], indent: &str, paint: Paint) {
+/// What changed, from what to what, a line or three each.
+pub(super) fn reasons(text: &mut String, list: &[Reason], indent: &str, paint: Paint) {
     for reason in list {
         let component = human::plain(&reason.component);
         let (old, new) = match (&reason.old, &reason.new) {
@@ -215,7 +216,8 @@ fn differing(old: &str, new: &str) -> (String, String) {
 }
 
 /// A value after a head of `used` columns, cut to the width; on lines of its own if it has several.
-fn value(text: &mut String, value: &str, used: usize, indent: usize) {
+/// The rest of a line that holds `used` columns; text of several lines goes below it.
+pub(super) fn value(text: &mut String, value: &str, used: usize, indent: usize) {
     let lines: Vec<&str> = value.lines().collect();
     match lines.as_slice() {
         [] => text.push('\n'),

@@ -3,6 +3,7 @@
 
 pub mod forecast;
 pub mod json;
+pub mod keeping;
 pub mod outcome;
 pub mod runs;
 pub mod status;

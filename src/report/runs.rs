@@ -6,6 +6,8 @@ use crate::base::paint::Paint;
 use crate::base::{human, text};
 use crate::event::{RunState, Time};
 use crate::port::RunRow;
+use crate::port::keeping::SeenRun;
+use crate::port::status::Life;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::fmt::Write;
@@ -48,6 +50,78 @@ pub fn human(rows: &[RunRow], zone: &TimeZone, paint: Paint) -> String {
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
+}
+
+/// `runs --all` for people: the runs of every project, with the folder that each belongs to.
+pub fn everywhere(runs: &[SeenRun], now: Time, zone: &TimeZone, paint: Paint) -> String {
+    if runs.is_empty() {
+        return "no runs yet\n".to_owned();
+    }
+    let width = |of: fn(&SeenRun) -> &str, head: &str| {
+        runs.iter().map(|run| human::plain(of(run)).chars().count()).max().unwrap_or(0).max(head.len())
+    };
+    let (pipeline, user, host) = (
+        width(|run| &run.run.row.pipeline, "pipeline"),
+        width(|run| &run.run.user, "user"),
+        width(|run| &run.run.host, "host"),
+    );
+    let head = format!(
+        "{:>4}  {:<pipeline$}  {:<user$}  {:<host$}  {:<11}  {:<23}  {:>7}  instances",
+        "run", "pipeline", "user", "host", "state", "since", "time"
+    );
+    let mut text = format!("{}\n", paint.bold(head));
+    for SeenRun { run, life, counts: known } in runs {
+        let state = format!("{:<11}", life_word(life.as_ref()));
+        let state = match life {
+            Some(Life::Ended(RunState::Succeeded)) => paint.green(state),
+            Some(Life::Ended(RunState::Failed)) => paint.red(state),
+            Some(Life::Live(_)) => paint.cyan(state),
+            _ => paint.yellow(state),
+        };
+        let end = match life {
+            Some(Life::Live(_)) => Some(now),
+            _ => run.row.ended,
+        };
+        let took = end.map(|end| text::elapsed(end.saturating_sub(run.row.began))).unwrap_or_default();
+        let line = format!(
+            "{:>4}  {:<pipeline$}  {:<user$}  {:<host$}  {state}  {}  {took:>7}  {}",
+            run.row.run,
+            human::plain(&run.row.pipeline),
+            human::plain(&run.user),
+            human::plain(&run.host),
+            human::moment(run.row.began, zone),
+            known.as_ref().map(counts).unwrap_or_default(),
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+        if !run.project.is_empty() {
+            let _ = writeln!(text, "      {}", paint.dim(human::plain(&format!("{}/{}", run.project, run.row.file))));
+        }
+    }
+    text
+}
+
+fn life_word(life: Option<&Life>) -> &'static str {
+    match life {
+        Some(Life::Ended(state)) => word(Some(*state)),
+        Some(Life::Live(_)) => "running",
+        Some(Life::Interrupted) => "interrupted",
+        None => word(None),
+    }
+}
+
+/// `runs --all --output json`.
+pub fn everywhere_json(runs: &[SeenRun]) -> String {
+    let runs: Vec<_> = runs
+        .iter()
+        .map(|SeenRun { run, life, counts }| {
+            serde_json::json!({
+                "run": run.row.run, "pipeline": run.row.pipeline, "file": run.row.file, "project": run.project,
+                "user": run.user, "host": run.host, "state": life_word(life.as_ref()), "began": run.row.began,
+                "ended": run.row.ended, "counts": counts,
+            })
+        })
+        .collect();
+    line(&serde_json::json!({ "runs": runs }))
 }
 
 /// `runs --output json`.

@@ -412,6 +412,10 @@ impl Store for Sqlite {
         })
     }
 
+    fn mixes_projects(&self) -> bool {
+        self.shared
+    }
+
     fn remove_runs(&mut self, runs: &[u64]) -> anyhow::Result<()> {
         self.writing(|tx| {
             let mut delete = tx.prepare_cached("DELETE FROM run WHERE run = ?1")?;

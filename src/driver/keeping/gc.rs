@@ -1,0 +1,254 @@
+//! `cache gc`: what of the cache goes, by age, number and reach, and what of the artifacts goes with it.
+//!
+//! Entries go first, then the bytes that no entry refers to any more. In the project's own folder that is all there is
+//! to ask; a folder that was named may serve other stores, so that only what these entries had goes there, unless the
+//! user says that nobody else uses it. A run at work keeps everything of its pipeline, and all that was put since it
+//! began.
+
+use super::super::{Error, OpenStore};
+use super::past::Reach;
+use super::{Keeper, Locks, now};
+use crate::base::Digest;
+use crate::base::text::{self, count, quote};
+use crate::event::Produced;
+use crate::port::keeping::{Because, Collected, GcAsk, Where};
+use crate::port::{Access, Listed};
+use crate::store::artifacts::Object;
+use crate::sys::{Fault, FaultKind};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::time::Duration;
+
+/// In a folder that others use what was put so lately stays: its entry may not be written yet.
+const GRACE: Duration = Duration::from_secs(3600);
+
+/// Removes what may go, or says what would.
+pub fn gc(place: &Where, open: &OpenStore, ask: &GcAsk) -> Result<Collected, Error> {
+    let access = if ask.dry { Access::Read } else { Access::Write };
+    let mut keeper = Keeper::open(place, open, access)?;
+    let locks = Locks::of(&keeper.home, !ask.dry)?;
+    let done = collect(&mut keeper, &locks, place.artifacts.is_some(), ask);
+    locks.release();
+    done
+}
+
+fn collect(keeper: &mut Keeper, locks: &Locks, named: bool, ask: &GcAsk) -> Result<Collected, Error> {
+    let reach = Reach::of(&keeper.home)?;
+    let mut entries = Vec::new();
+    keeper.store.list(&mut |entry| entries.push(entry)).map_err(Error::Store)?;
+    let mut told = Collected { of_entries: entries.len() as u64, dry: ask.dry, ..Collected::default() };
+    for live in &locks.live {
+        let kept = match &live.pipeline {
+            Some(name) => format!("what {} has is kept", quote(name)),
+            None => "everything is kept".to_owned(),
+        };
+        told.notes.push(format!("{}: {kept}", live.words));
+    }
+    let others = if ask.unreachable { pipelines_of_others(keeper)? } else { FxHashSet::default() };
+    let mut gone = vec![None; entries.len()];
+    for (entry, gone) in entries.iter().zip(&mut gone) {
+        if keeper.is_meant(&entry.pipeline) && locks.needs(&entry.pipeline).is_none() {
+            let reached = !ask.unreachable || others.contains(&*entry.pipeline) || reach.has(entry);
+            *gone = verdict(ask, entry, reach.used(entry), reached);
+        }
+    }
+
+    let objects = keeper.artifacts.list()?;
+    told.of_objects = objects.len() as u64;
+    let evicted = evict(keeper, locks, &reach, &entries, &mut gone, &objects, ask)?;
+    let leaving = Leaving::new(keeper, &entries, &gone, evicted)?;
+    told.entries = entries.into_iter().zip(gone).filter_map(|(entry, gone)| Some((entry, gone?))).collect();
+    if !ask.dry {
+        let entries: Vec<Listed> = told.entries.iter().map(|(entry, _)| entry.clone()).collect();
+        keeper.store.remove(&entries).map_err(Error::Store)?;
+    }
+    sweep(keeper, locks, named, ask, &leaving, &objects, &mut told)?;
+    Ok(told)
+}
+
+/// Whether an entry goes by itself.
+fn verdict(ask: &GcAsk, entry: &Listed, used: u64, reached: bool) -> Option<Because> {
+    let limits = &ask.limits;
+    if !reached {
+        return Some(Because::Unreachable);
+    }
+    let last = limits.keep_last.map(|n| entry.newer < n);
+    match (last, limits.older_than) {
+        (Some(true), _) => None,
+        (_, Some(age)) if used < now().saturating_sub(age) => Some(Because::Old),
+        (Some(false), None) => Some(Because::Superseded),
+        _ => None,
+    }
+}
+
+/// In a store that mixes projects the journals of the others are elsewhere: what may be theirs is reached.
+fn pipelines_of_others(keeper: &mut Keeper) -> Result<FxHashSet<String>, Error> {
+    if !keeper.store.mixes_projects() {
+        return Ok(FxHashSet::default());
+    }
+    let own = keeper.project.to_string_lossy().into_owned();
+    // A project that moved has earlier runs under another path: a run whose folder is here is its own.
+    let here: FxHashSet<u64> = keeper.home.runs()?.into_iter().collect();
+    let runs = keeper.store.all_runs(u32::MAX).map_err(Error::Store)?;
+    let others = runs.into_iter().filter(|run| *run.project != *own && !here.contains(&run.row.run));
+    Ok(others.map(|run| run.row.pipeline.to_string()).collect())
+}
+
+/// The outputs whose bytes go so that the folder fits: those of the entries that were used longest ago.
+fn evict(
+    keeper: &Keeper,
+    locks: &Locks,
+    reach: &Reach,
+    entries: &[Listed],
+    gone: &mut [Option<Because>],
+    objects: &[Object],
+    ask: &GcAsk,
+) -> Result<FxHashSet<Digest>, Error> {
+    let mut evicted = FxHashSet::default();
+    let Some(limit) = ask.limits.max_size else { return Ok(evicted) };
+    let sizes = sizes(objects);
+    // Of each output that stays when its bytes were last used; `None`: a run at work may need them.
+    let mut used: FxHashMap<Digest, Option<u64>> = FxHashMap::default();
+    for (entry, _) in entries.iter().zip(gone.iter()).filter(|(_, gone)| gone.is_none()) {
+        let at = reach.used(entry);
+        let free = locks.needs(&entry.pipeline).is_none();
+        for digest in outputs(entry) {
+            let last = used.entry(digest).or_insert(Some(0));
+            *last = last.filter(|_| free).map(|last| last.max(at));
+        }
+    }
+    let mut outputs_by_age: Vec<(Digest, Vec<Digest>, Option<u64>)> = Vec::new();
+    let mut holders: FxHashMap<Digest, u32> = FxHashMap::default();
+    for (digest, at) in used {
+        let mut parts = FxHashSet::default();
+        keeper.artifacts.add_files_of(&[digest], &mut parts)?;
+        parts.insert(digest);
+        let parts: Vec<Digest> = parts.into_iter().filter(|part| sizes.contains_key(part)).collect();
+        parts.iter().for_each(|part| *holders.entry(*part).or_insert(0) += 1);
+        outputs_by_age.push((digest, parts, at));
+    }
+    outputs_by_age.sort_by_key(|(digest, _, at)| (*at, digest.0));
+    let mut total: u64 = holders.keys().map(|digest| sizes[digest]).sum();
+    for (digest, parts, at) in outputs_by_age {
+        if total <= limit {
+            break;
+        }
+        if at.is_none() || parts.is_empty() {
+            continue;
+        }
+        evicted.insert(digest);
+        for part in parts {
+            let holders = holders.entry(part).or_insert(1);
+            *holders -= 1;
+            if *holders == 0 {
+                total -= sizes[&part];
+            }
+        }
+    }
+    // What another result stands in place of is nowhere now.
+    for (entry, gone) in entries.iter().zip(gone.iter_mut()) {
+        if gone.is_none() && entry.newer > 0 && outputs(entry).any(|digest| evicted.contains(&digest)) {
+            *gone = Some(Because::Evicted);
+        }
+    }
+    Ok(evicted)
+}
+
+/// Removes the bytes that no entry refers to.
+fn sweep(
+    keeper: &mut Keeper,
+    locks: &Locks,
+    named: bool,
+    ask: &GcAsk,
+    leaving: &Leaving,
+    objects: &[Object],
+    told: &mut Collected,
+) -> Result<(), Error> {
+    let Keeper { store, artifacts, .. } = keeper;
+    let stranger = |digest: &Digest| named && !ask.unreferenced && !leaving.known.contains(digest);
+    let mut referenced = || {
+        let mut counts: FxHashMap<Digest, u32> = FxHashMap::default();
+        store.digests(&mut |digest| *counts.entry(digest).or_insert(0) += 1).map_err(as_fault)?;
+        if ask.dry {
+            for digest in &leaving.outputs {
+                counts.entry(*digest).and_modify(|n| *n = n.saturating_sub(1));
+            }
+        }
+        let mut live: FxHashSet<Digest> =
+            counts.into_iter().filter(|(_, n)| *n > 0).map(|(digest, _)| digest).collect();
+        live.retain(|digest| !leaving.evicted.contains(digest));
+        live.extend(objects.iter().map(|object| object.digest).filter(stranger));
+        Ok(live)
+    };
+    let since = locks.live.iter().map(|live| now().saturating_sub(live.since)).max().unwrap_or(0);
+    let grace = Duration::from_millis(since).max(if named { GRACE } else { Duration::ZERO });
+    let swept = artifacts.sweep(grace, &mut referenced, ask.dry)?;
+    let going: FxHashSet<(Digest, bool)> = swept.objects.iter().map(|object| (object.digest, object.dir)).collect();
+    let stay = objects.iter().filter(|object| !going.contains(&(object.digest, object.dir)));
+    (told.objects, told.leftovers, told.bytes) = (swept.objects.len() as u64, swept.leftovers, swept.bytes);
+    told.left = stay.map(|object| object.size).sum();
+    let strangers = objects.iter().filter(|object| stranger(&object.digest)).count() as u64;
+    if strangers > 0 {
+        let (are, them) = if strangers == 1 { ("is", "it") } else { ("are", "them") };
+        told.notes.push(format!(
+            "{} that no entry of this store refers to {are} kept, for another store may: `--unreferenced` lets {them} go",
+            count(strangers, "object")
+        ));
+    }
+    if ask.limits.max_size.is_some_and(|limit| told.left > limit) {
+        let why = "they are of a run at work, too new, or of others";
+        told.notes.push(format!("{} of objects stay: {why}", text::size(told.left)));
+    }
+    Ok(())
+}
+
+fn as_fault(error: anyhow::Error) -> Fault {
+    error.downcast().unwrap_or_else(|error| Fault::new(FaultKind::Other, format!("{error:#}")))
+}
+
+/// What goes with the entries that go.
+struct Leaving {
+    /// The outputs of keys that no entry of the project has any more, once for each key.
+    outputs: Vec<Digest>,
+    /// Outputs that stay in their entries, and whose bytes go.
+    evicted: FxHashSet<Digest>,
+    /// All that entries of any project referred to, files of folders too.
+    known: FxHashSet<Digest>,
+}
+
+impl Leaving {
+    fn new(
+        keeper: &mut Keeper,
+        entries: &[Listed],
+        gone: &[Option<Because>],
+        evicted: FxHashSet<Digest>,
+    ) -> Result<Self, Error> {
+        let mut all = Vec::new();
+        keeper.store.digests(&mut |digest| all.push(digest)).map_err(Error::Store)?;
+        let mut known: FxHashSet<Digest> = all.iter().copied().collect();
+        keeper.artifacts.add_files_of(&all, &mut known)?;
+        let both = || entries.iter().zip(gone);
+        let mut keys: FxHashSet<Digest> =
+            both().filter(|(_, gone)| gone.is_none()).map(|(entry, _)| entry.key).collect();
+        let mut leaving = Vec::new();
+        for (entry, _) in both().filter(|(_, gone)| gone.is_some()) {
+            if keys.insert(entry.key) {
+                leaving.extend(outputs(entry));
+            }
+        }
+        Ok(Self { outputs: leaving, evicted, known })
+    }
+}
+
+fn sizes(objects: &[Object]) -> FxHashMap<Digest, u64> {
+    let mut sizes = FxHashMap::default();
+    objects.iter().for_each(|object| *sizes.entry(object.digest).or_insert(0) += object.size);
+    sizes
+}
+
+/// The files and folders that an entry has as results.
+fn outputs(entry: &Listed) -> impl Iterator<Item = Digest> + '_ {
+    entry.results.iter().filter_map(|produced| match produced {
+        Produced::Artifact { digest, .. } => Some(*digest),
+        Produced::Value(_) => None,
+    })
+}
