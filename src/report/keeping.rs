@@ -224,7 +224,7 @@ pub fn verified_json(told: &Verified) -> String {
 
 fn because(because: Because) -> &'static str {
     match because {
-        Because::Old => "not used for long enough",
+        Because::Old => "last used too long ago",
         Because::Superseded => "newer ones are kept",
         Because::Unreachable => "no run that is kept has it",
         Because::Evicted => "its bytes go, and are nowhere else",

@@ -54,14 +54,24 @@ fn collect(keeper: &mut Keeper, locks: &Locks, named: bool, ask: &GcAsk) -> Resu
 
     let objects = keeper.artifacts.list()?;
     told.of_objects = objects.len() as u64;
-    let evicted = evict(keeper, locks, &reach, &entries, &mut gone, &objects, ask)?;
+    let since = locks.live.iter().map(|live| now().saturating_sub(live.since)).max().unwrap_or(0);
+    let grace = Duration::from_millis(since).max(if named { GRACE } else { Duration::ZERO });
+    let evicted = match ask.limits.max_size {
+        Some(limit) if !objects.is_empty() => {
+            let before = keeper.artifacts.now()?.saturating_sub(millis(grace));
+            let may_go = |entry: &Listed| locks.needs(&entry.pipeline).is_none() && keeper.is_meant(&entry.pipeline);
+            let room = Room { keeper, limit, before, objects: &objects, reach: &reach };
+            room.evict(&may_go, &entries, &mut gone)?
+        }
+        _ => FxHashSet::default(),
+    };
     let leaving = Leaving::new(keeper, &entries, &gone, evicted)?;
     told.entries = entries.into_iter().zip(gone).filter_map(|(entry, gone)| Some((entry, gone?))).collect();
     if !ask.dry {
         let entries: Vec<Listed> = told.entries.iter().map(|(entry, _)| entry.clone()).collect();
         keeper.store.remove(&entries).map_err(Error::Store)?;
     }
-    sweep(keeper, locks, named, ask, &leaving, &objects, &mut told)?;
+    sweep(keeper, (grace, named), ask, &leaving, &objects, &mut told)?;
     Ok(told)
 }
 
@@ -93,71 +103,88 @@ fn pipelines_of_others(keeper: &mut Keeper) -> Result<FxHashSet<String>, Error> 
     Ok(others.map(|run| run.row.pipeline.to_string()).collect())
 }
 
-/// The outputs whose bytes go so that the folder fits: those of the entries that were used longest ago.
-fn evict(
-    keeper: &Keeper,
-    locks: &Locks,
-    reach: &Reach,
-    entries: &[Listed],
-    gone: &mut [Option<Because>],
-    objects: &[Object],
-    ask: &GcAsk,
-) -> Result<FxHashSet<Digest>, Error> {
-    let mut evicted = FxHashSet::default();
-    let Some(limit) = ask.limits.max_size else { return Ok(evicted) };
-    let sizes = sizes(objects);
-    // Of each output that stays when its bytes were last used; `None`: a run at work may need them.
-    let mut used: FxHashMap<Digest, Option<u64>> = FxHashMap::default();
-    for (entry, _) in entries.iter().zip(gone.iter()).filter(|(_, gone)| gone.is_none()) {
-        let at = reach.used(entry);
-        let free = locks.needs(&entry.pipeline).is_none();
-        for digest in outputs(entry) {
-            let last = used.entry(digest).or_insert(Some(0));
-            *last = last.filter(|_| free).map(|last| last.max(at));
-        }
-    }
-    let mut outputs_by_age: Vec<(Digest, Vec<Digest>, Option<u64>)> = Vec::new();
-    let mut holders: FxHashMap<Digest, u32> = FxHashMap::default();
-    for (digest, at) in used {
-        let mut parts = FxHashSet::default();
-        keeper.artifacts.add_files_of(&[digest], &mut parts)?;
-        parts.insert(digest);
-        let parts: Vec<Digest> = parts.into_iter().filter(|part| sizes.contains_key(part)).collect();
-        parts.iter().for_each(|part| *holders.entry(*part).or_insert(0) += 1);
-        outputs_by_age.push((digest, parts, at));
-    }
-    outputs_by_age.sort_by_key(|(digest, _, at)| (*at, digest.0));
-    let mut total: u64 = holders.keys().map(|digest| sizes[digest]).sum();
-    for (digest, parts, at) in outputs_by_age {
-        if total <= limit {
-            break;
-        }
-        if at.is_none() || parts.is_empty() {
-            continue;
-        }
-        evicted.insert(digest);
-        for part in parts {
-            let holders = holders.entry(part).or_insert(1);
-            *holders -= 1;
-            if *holders == 0 {
-                total -= sizes[&part];
+/// The room that objects may take.
+struct Room<'a> {
+    keeper: &'a Keeper,
+    limit: u64,
+    /// What was put later stays; by the clock of the folder.
+    before: u64,
+    objects: &'a [Object],
+    reach: &'a Reach,
+}
+
+impl Room<'_> {
+    /// The outputs whose bytes go so that the rest fits: those of the entries that were used longest ago. An entry whose
+    /// outputs do not stand in the project either goes with them.
+    fn evict(
+        &self,
+        may_go: &dyn Fn(&Listed) -> bool,
+        entries: &[Listed],
+        gone: &mut [Option<Because>],
+    ) -> Result<FxHashSet<Digest>, Error> {
+        let mut evicted = FxHashSet::default();
+        let mut sizes: FxHashMap<Digest, u64> = FxHashMap::default();
+        self.objects.iter().for_each(|object| *sizes.entry(object.digest).or_insert(0) += object.size);
+        let young: FxHashSet<Digest> =
+            self.objects.iter().filter(|object| object.put > self.before).map(|object| object.digest).collect();
+        // Of each output that stays when it was last used; `None`: its bytes may not go.
+        let mut used: FxHashMap<Digest, Option<u64>> = FxHashMap::default();
+        let mut in_place = FxHashSet::default();
+        for (entry, _) in entries.iter().zip(gone.iter()).filter(|(_, gone)| gone.is_none()) {
+            let at = self.reach.used(entry);
+            let free = may_go(entry);
+            for digest in outputs(entry) {
+                let last = used.entry(digest).or_insert(Some(0));
+                *last = last.filter(|_| free).map(|last| last.max(at));
+                if entry.newer == 0 {
+                    in_place.insert((entry.instance.clone(), digest));
+                }
             }
         }
-    }
-    // What another result stands in place of is nowhere now.
-    for (entry, gone) in entries.iter().zip(gone.iter_mut()) {
-        if gone.is_none() && entry.newer > 0 && outputs(entry).any(|digest| evicted.contains(&digest)) {
-            *gone = Some(Because::Evicted);
+        let mut by_age = Vec::new();
+        let mut holders: FxHashMap<Digest, u32> = FxHashMap::default();
+        for (digest, at) in used {
+            let mut parts = FxHashSet::default();
+            self.keeper.artifacts.add_files_of(&[digest], &mut parts)?;
+            parts.insert(digest);
+            let parts: Vec<Digest> = parts.into_iter().filter(|part| sizes.contains_key(part)).collect();
+            parts.iter().for_each(|part| *holders.entry(*part).or_insert(0) += 1);
+            let stays = parts.is_empty() || parts.iter().any(|part| young.contains(part));
+            by_age.push((at.filter(|_| !stays), digest, parts));
         }
+        by_age.sort_by_key(|(at, digest, _)| (*at, digest.0));
+        let mut total: u64 = holders.keys().map(|digest| sizes[digest]).sum();
+        for (_, digest, parts) in by_age.into_iter().filter(|(at, ..)| at.is_some()) {
+            if total <= self.limit {
+                break;
+            }
+            evicted.insert(digest);
+            for part in parts {
+                let holders = holders.entry(part).or_insert(1);
+                *holders -= 1;
+                if *holders == 0 {
+                    total -= sizes[&part];
+                }
+            }
+        }
+        for (entry, gone) in entries.iter().zip(gone.iter_mut()).filter(|(entry, _)| entry.newer > 0) {
+            let nowhere = |digest| evicted.contains(&digest) && !in_place.contains(&(entry.instance.clone(), digest));
+            if gone.is_none() && outputs(entry).any(nowhere) {
+                *gone = Some(Because::Evicted);
+            }
+        }
+        Ok(evicted)
     }
-    Ok(evicted)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Removes the bytes that no entry refers to.
 fn sweep(
     keeper: &mut Keeper,
-    locks: &Locks,
-    named: bool,
+    (grace, named): (Duration, bool),
     ask: &GcAsk,
     leaving: &Leaving,
     objects: &[Object],
@@ -179,8 +206,6 @@ fn sweep(
         live.extend(objects.iter().map(|object| object.digest).filter(stranger));
         Ok(live)
     };
-    let since = locks.live.iter().map(|live| now().saturating_sub(live.since)).max().unwrap_or(0);
-    let grace = Duration::from_millis(since).max(if named { GRACE } else { Duration::ZERO });
     let swept = artifacts.sweep(grace, &mut referenced, ask.dry)?;
     let going: FxHashSet<(Digest, bool)> = swept.objects.iter().map(|object| (object.digest, object.dir)).collect();
     let stay = objects.iter().filter(|object| !going.contains(&(object.digest, object.dir)));
@@ -237,12 +262,6 @@ impl Leaving {
         }
         Ok(Self { outputs: leaving, evicted, known })
     }
-}
-
-fn sizes(objects: &[Object]) -> FxHashMap<Digest, u64> {
-    let mut sizes = FxHashMap::default();
-    objects.iter().for_each(|object| *sizes.entry(object.digest).or_insert(0) += object.size);
-    sizes
 }
 
 /// The files and folders that an entry has as results.
