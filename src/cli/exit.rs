@@ -46,7 +46,7 @@ pub fn of_error(error: &Error) -> u8 {
     match error {
         Error::Diagnostics { .. } | Error::Usage { .. } => USAGE,
         Error::Store(_) | Error::Backend(_) | Error::Fault(_) => MACHINE,
-        Error::Held { .. } => HELD,
+        Error::Held { .. } | Error::AtWork { .. } => HELD,
     }
 }
 

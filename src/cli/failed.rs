@@ -82,6 +82,9 @@ impl From<Error> for Failed {
                 message,
                 Some("`--wait` waits until it has ended; `flowrun status` shows what it does".to_owned()),
             ),
+            Error::AtWork { .. } => {
+                Self::new(code, message, Some("what it has can be removed when it has ended".to_owned()))
+            }
             Error::Fault(fault) => Self::new(code, message, fault.help),
         }
     }

@@ -119,6 +119,12 @@ pub enum Error {
         /// `run 7, process 4711 on host h, since 12:03`.
         by: String,
     },
+    /// What was asked for cannot be done to a run that is at work.
+    #[error("{run}")]
+    AtWork {
+        /// `run 7 of process 4711 on host h is at work`.
+        run: String,
+    },
     /// The state folder, the journal or another file could not be read or written.
     #[error("{0}")]
     Fault(#[from] Fault),

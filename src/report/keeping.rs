@@ -2,7 +2,6 @@
 
 use super::forecast;
 use super::json::line;
-use super::runs::time;
 use crate::base::paint::Paint;
 use crate::base::text::{count, elapsed, size};
 use crate::base::{Value, human};
@@ -26,7 +25,7 @@ pub fn list(entries: &[Listed], zone: &TimeZone, paint: Paint) -> String {
     let several = entries.iter().any(|entry| entry.pipeline != entries[0].pipeline);
     let users = entries.iter().map(|entry| human::plain(&entry.made.user).chars().count()).max().unwrap_or(0).max(4);
     let mut text = String::new();
-    let head = format!("{:<12}  {:<19}  {:>4}  {:<users$}  {:>8}  instance", "key", "made", "run", "user", "size");
+    let head = format!("{:<12}  {:<23}  {:>4}  {:<users$}  {:>8}  instance", "key", "made", "run", "user", "size");
     let _ = writeln!(text, "{}", paint.bold(head));
     for entry in entries {
         let bytes: Option<u64> = artifacts(&entry.results).map(|(.., bytes)| bytes).reduce(|a, b| a + b);
@@ -37,7 +36,7 @@ pub fn list(entries: &[Listed], zone: &TimeZone, paint: Paint) -> String {
             text,
             "{}  {}  {:>4}  {user:<users$}  {:>8}  {}{of}{older}",
             entry.key.short(),
-            time(entry.made.at, zone),
+            human::moment(entry.made.at, zone),
             entry.made.run,
             bytes.map(size).unwrap_or_default(),
             human::plain(&entry.instance),
@@ -91,7 +90,7 @@ pub fn show(entries: &[Entry], zone: &TimeZone, paint: Paint) -> String {
             "  made by {} on host {} at {} in {}\n  in run {} by flowrun {}",
             by(&made.user),
             by(&made.host),
-            time(made.at, zone),
+            human::moment(made.at, zone),
             elapsed(made.wall_us / 1000),
             made.run,
             by(&made.version)
@@ -300,7 +299,7 @@ pub fn collected_json(told: &Collected) -> String {
 pub fn removed(told: &RunsRemoved, zone: &TimeZone, paint: Paint) -> String {
     let mut text = String::new();
     for run in &told.runs {
-        let began = run.began.map(|at| format!(", began {}", time(at, zone))).unwrap_or_default();
+        let began = run.began.map(|at| format!(", began {}", human::moment(at, zone))).unwrap_or_default();
         let file = if run.file.is_empty() { "?".into() } else { human::plain(&run.file) };
         let _ = writeln!(text, "run {} of {file}{began}: {}", run.run, size(run.bytes));
     }

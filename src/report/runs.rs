@@ -117,7 +117,7 @@ pub fn everywhere_json(runs: &[SeenRun]) -> String {
             serde_json::json!({
                 "run": run.row.run, "pipeline": run.row.pipeline, "file": run.row.file, "project": run.project,
                 "user": run.user, "host": run.host, "state": life_word(life.as_ref()), "began": run.row.began,
-                "ended": run.row.ended, "counts": counts,
+                "ended": run.row.ended, "counts": counts.as_ref().map(super::status::both),
             })
         })
         .collect();

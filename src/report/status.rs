@@ -81,6 +81,19 @@ pub fn human(status: &Status, pipeline: &str, now: Time, zone: &TimeZone, paint:
     text
 }
 
+/// The counts of a run that may not have ended.
+#[derive(Serialize)]
+pub(super) struct Both<'a> {
+    #[serde(flatten)]
+    ended: &'a Counts,
+    running: u32,
+    waiting: u32,
+}
+
+pub(super) fn both(counts: &Counts) -> Both<'_> {
+    Both { ended: counts, running: counts.running, waiting: counts.waiting }
+}
+
 /// `status --output json`.
 pub fn json(status: &Status, pipeline: &str) -> String {
     #[derive(Serialize)]
@@ -100,13 +113,6 @@ pub fn json(status: &Status, pipeline: &str) -> String {
         failures: Vec<outcome::Failure<'a>>,
     }
     #[derive(Serialize)]
-    struct Both<'a> {
-        #[serde(flatten)]
-        ended: &'a Counts,
-        running: u32,
-        waiting: u32,
-    }
-    #[derive(Serialize)]
     struct Node<'a> {
         name: &'a str,
         counts: Both<'a>,
@@ -124,10 +130,6 @@ pub fn json(status: &Status, pipeline: &str) -> String {
         until: Time,
         message: &'a str,
     }
-    let both = |ended| -> Both<'_> {
-        let counts: &Counts = ended;
-        Both { ended: counts, running: counts.running, waiting: counts.waiting }
-    };
     let (state, by) = match &status.life {
         Life::Ended(RunState::Succeeded) => ("succeeded", None),
         Life::Ended(RunState::Failed) => ("failed", None),

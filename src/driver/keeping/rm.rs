@@ -44,7 +44,7 @@ fn remove(keeper: &mut Keeper, locks: &Locks, place: &Where, ask: &RmAsk) -> Res
     let mut told = RunsRemoved { of: known.len() as u64, logs: ask.logs, dry: ask.dry, ..RunsRemoved::default() };
     for run in &ask.runs {
         if let Some(live) = locks.runs(*run) {
-            return Err(Error::Held { by: live.words.clone() });
+            return Err(Error::AtWork { run: live.words.clone() });
         }
         if !known.iter().any(|known| known.run == *run) {
             let message = format!("there is no run {run} here");

@@ -1,0 +1,186 @@
+//! Letting go: `cache gc`.
+
+use crate::common::contents;
+use crate::{age, ann, cached, letters, objects, ran};
+use serde_json::json;
+use snapbox::str;
+use std::process::Command;
+
+#[test]
+fn what_was_replaced_goes_and_its_bytes_with_it() {
+    let project = letters();
+    ann(&project, "run").exits(0);
+    project.edit("pipeline.toml", "tr a-z A-Z", "tr a-z b-zA");
+    ann(&project, "run").exits(0);
+    assert_eq!((cached(&project).len(), objects(&project)), (5, 6));
+    ann(&project, "cache gc --dry-run").shows(str![[r#"
+exit 0
+--- out
+would remove 0 of 9 results, 0 of 6 objects; 0 B would be free, 12 B of objects stay
+
+"#]]);
+    ann(&project, "cache gc --keep-last 1 --dry-run").shows(str![[r#"
+exit 0
+--- out
+each.shout 3 (each[a].shout, each[b].shout, each[c].shout): newer ones are kept
+join: newer ones are kept
+would remove 4 of 9 results, 3 of 6 objects; 6 B would be free, 6 B of objects stay
+
+"#]]);
+    assert_eq!(objects(&project), 6, "a dry run removes nothing");
+    ann(&project, "cache gc --keep-last 1").shows(str![[r#"
+exit 0
+--- out
+each.shout 3 (each[a].shout, each[b].shout, each[c].shout): newer ones are kept
+join: newer ones are kept
+removed 4 of 9 results, 3 of 6 objects; 6 B are free, 6 B of objects stay
+
+"#]]);
+    assert!(cached(&project).iter().all(|(_, entries)| *entries == 1));
+    assert_eq!(objects(&project), 3);
+    ann(&project, "cache verify").exits(0);
+    assert_eq!(ran(&project, "run --output json").0, Vec::<String>::new());
+    project.edit("pipeline.toml", "tr a-z b-zA", "tr a-z A-Z");
+    assert_eq!(ran(&project, "run --output json").0.len(), 4, "the earlier results are forgotten");
+}
+
+#[test]
+fn what_is_old_goes_but_not_what_a_kept_run_took() {
+    let project = letters();
+    ann(&project, "run").exits(0);
+    age(&project, 40);
+    ann(&project, "cache gc --older-than 30d --dry-run").shows(str![[r#"
+exit 0
+--- out
+would remove 0 of 5 results, 0 of 3 objects; 0 B would be free, 6 B of objects stay
+
+"#]]);
+    ann(&project, "runs rm 1").exits(0);
+    ann(&project, "run join").exits(0);
+    ann(&project, "cache gc --older-than 30d").shows(str![[r#"
+exit 0
+--- out
+removed 0 of 5 results, 0 of 3 objects; 0 B are free, 6 B of objects stay
+
+"#]]);
+    ann(&project, "runs rm --keep-last 0").exits(0);
+    ann(&project, "cache gc --older-than 30d --keep-last 1").shows(str![[r#"
+exit 0
+--- out
+removed 0 of 5 results, 0 of 3 objects; 0 B are free, 6 B of objects stay
+
+"#]]);
+    let json = ann(&project, "cache gc --older-than 30d --output json").exits(0).json();
+    assert_eq!((&json["entries"].as_array().unwrap().len(), &json["objects"]), (&5, &json!(3)), "{json:#}");
+    assert_eq!(json["entries"][0]["because"], "old");
+    assert_eq!(json["bytes"], 6);
+    assert_eq!((cached(&project), objects(&project)), (vec![], 0));
+    assert_eq!(project.read("out/a.txt"), "A\n", "files of the project are not touched");
+    ann(&project, "cache gc --older-than soon").shows(str![[r#"
+exit 2
+--- err
+error: invalid value 'soon' for '--older-than <AGE>': `soon` is not a duration: write parts of `d`, `h`, `m`, `s`, `ms`, the largest first: `[TIME]`, `10m`, `[TIME]`, `2d`
+
+For more information, try '--help'.
+
+"#]]);
+}
+
+#[test]
+fn what_no_kept_run_has_goes() {
+    let project = letters();
+    ann(&project, "run").exits(0);
+    project.write("letters.json", r#"["a","d"]"#);
+    ann(&project, "run").exits(0);
+    ann(&project, "cache gc --unreachable").shows(str![[r#"
+exit 0
+--- out
+removed 0 of 8 results, 0 of 4 objects; 0 B are free, 8 B of objects stay
+
+"#]]);
+    ann(&project, "runs rm 1").exits(0);
+    ann(&project, "cache gc --unreachable").shows(str![[r#"
+exit 0
+--- out
+each.shout 2 (each[b].shout, each[c].shout): no run that is kept has it
+removed 2 of 8 results, 2 of 4 objects; 4 B are free, 4 B of objects stay
+
+"#]]);
+    assert_eq!(objects(&project), 2);
+    assert_eq!(ran(&project, "run --output json").0, Vec::<String>::new());
+}
+
+#[test]
+fn bytes_go_until_they_fit_and_results_stay_that_stand_in_place() {
+    let project = letters();
+    ann(&project, "run").exits(0);
+    project.write("letters.json", r#"["a","b","c","d"]"#);
+    ann(&project, "run").exits(0);
+    assert_eq!(objects(&project), 4);
+    ann(&project, "cache gc --max-size 5B").shows(str![[r#"
+exit 0
+--- out
+removed 0 of 8 results, 2 of 4 objects; 4 B are free, 4 B of objects stay
+
+"#]]);
+    assert_eq!((cached(&project).len(), objects(&project)), (6, 2));
+    assert_eq!(ran(&project, "run --output json").0, Vec::<String>::new());
+    ann(&project, "cache verify").exits(0);
+    ann(&project, "cache gc --max-size lots").shows(str![[r#"
+exit 2
+--- err
+error: invalid value 'lots' for '--max-size <SIZE>': `lots` is not an amount of memory: write a number and a unit: `512MiB`, `4GB`, `1.5GiB`; a number alone is bytes
+
+For more information, try '--help'.
+
+"#]]);
+}
+
+#[test]
+fn a_folder_that_others_may_use_keeps_what_is_not_known_here() {
+    let project = letters();
+    let folder = project.path("kept");
+    let shared = |line: &str| project.said(project.command(line.split(' ')).env("FLOWRUN_ARTIFACTS", &folder));
+    shared("run").exits(0);
+    // What another project put there, and what is older than the grace.
+    let strange = folder.join("ab").join("c".repeat(62));
+    std::fs::create_dir_all(strange.parent().unwrap()).unwrap();
+    std::fs::write(&strange, "of another").unwrap();
+    let old = || {
+        for (name, _) in contents(&folder) {
+            let status = Command::new("touch").args(["-d", "2 days ago"]).arg(folder.join(name)).status();
+            assert!(status.unwrap().success());
+        }
+    };
+    shared("runs rm 1").exits(0);
+    shared("cache gc --unreachable --dry-run").shows(str![[r#"
+exit 0
+--- out
+each.shout 3 (each[a].shout, each[b].shout, each[c].shout): no run that is kept has it
+join: no run that is kept has it
+list: no run that is kept has it
+1 object that no entry of this store refers to is kept, for another store may: `--unreferenced` lets it go
+would remove 5 of 5 results, 0 of 4 objects; 0 B would be free, 16 B of objects stay
+
+"#]]);
+    old();
+    shared("cache gc --unreachable").shows(str![[r#"
+exit 0
+--- out
+each.shout 3 (each[a].shout, each[b].shout, each[c].shout): no run that is kept has it
+join: no run that is kept has it
+list: no run that is kept has it
+1 object that no entry of this store refers to is kept, for another store may: `--unreferenced` lets it go
+removed 5 of 5 results, 3 of 4 objects; 6 B are free, 10 B of objects stay
+
+"#]]);
+    assert_eq!(contents(&folder).len(), 1);
+    old();
+    shared("cache gc --unreferenced").shows(str![[r#"
+exit 0
+--- out
+removed 0 of 0 results, 1 of 1 object; 10 B are free, 0 B of objects stay
+
+"#]]);
+    assert!(!strange.exists());
+}
