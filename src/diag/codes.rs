@@ -38,6 +38,7 @@ codes! {
     KEY_CONFLICT = "E0118", "two keys that exclude each other, or one that needs another";
     NO_EXPRESSION = "E0119", "plain text where an expression must stand";
     UNKNOWN_WORD = "E0120", "a word that a key does not know";
+    CALLED_FILE = "E0121", "a called pipeline file that cannot be read";
 
     // 02xx: templates, expressions, shell
     OPEN_BRACES = "E0201", "`{{` without its `}}`";

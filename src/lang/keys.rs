@@ -1,110 +1,14 @@
 //! The one table of all keys of the pipeline file. The reader, the "did you mean", the JSON Schema and the reference
 //! page come from it; nothing else may know a key that does not stand here.
 
+mod kind;
+mod table;
+
+pub use kind::Kind;
+pub use table::Table;
+
 use crate::lang::expr::RESERVED_FUNCTIONS;
 use crate::lang::policy::OnError;
-
-/// A table of the file: which keys may stand together.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Table {
-    /// The top of the file.
-    File,
-    /// `[pipeline]`
-    Pipeline,
-    /// `[params.NAME]`
-    Param,
-    /// `[resources]`, and `resources` of a task or map.
-    Resources,
-    /// `[task.NAME]`
-    Task,
-    /// `inputs.NAME = { … }` of a task.
-    Input,
-    /// `outputs.NAME = { … }` of a task.
-    Output,
-    /// `[map.NAME]`
-    Map,
-    /// `over = { … }`
-    Source,
-    /// `retry = { … }`
-    Retry,
-    /// `retry.on_oom = { … }`
-    OnOom,
-    /// `retry.on_timeout = { … }`
-    OnTimeout,
-    /// `retry.cap = { … }`
-    Cap,
-}
-
-/// What may stand at a key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// A string as it stands.
-    Plain,
-    /// A string with `{{ … }}` in it.
-    Template,
-    /// A string that must hold an expression.
-    Expression,
-    /// A boolean, or an expression that gives one.
-    Condition,
-    /// `true` or `false`.
-    Bool,
-    /// A whole number in these bounds.
-    Int(i64, i64),
-    /// A whole number of at least this, or a template.
-    Count(i64),
-    /// Memory: a number of bytes, a text such as `512MiB`, or a template.
-    Memory,
-    /// Time: a number of seconds, a text such as `1h30m`, or a template.
-    Duration,
-    /// A number as a param's bound.
-    Number,
-    /// The name of a type.
-    Type,
-    /// Any TOML value; the strings in it are templates.
-    Value,
-    /// Any TOML value as it stands.
-    Literal,
-    /// An array of any values as they stand.
-    Literals,
-    /// A boolean, number or template.
-    Scalar,
-    /// A name of the language.
-    Name,
-    /// An array of such names.
-    Names,
-    /// An array of strings as they stand.
-    Words,
-    /// An array of templates, the first one the program.
-    Program,
-    /// A path, a glob, an array of them, or a table.
-    InputValue,
-    /// The name of a type, or a table.
-    OutputValue,
-    /// An expression, an array, or a table.
-    SourceValue,
-    /// Two or three whole numbers or expressions.
-    RangeValue,
-    /// A table from names to sources.
-    Axes,
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// A number of items, or a share of them.
-    Allowance,
-    /// `all`, `any`, or a share.
-    Requirement,
-    /// An array of causes of failure.
-    Causes,
-    /// `x2`
-    Factor,
-    /// Memory as it stands.
-    PlainMemory,
-    /// Time as it stands.
-    PlainDuration,
-    /// A table with these keys.
-    Table(Table),
-    /// A table from names to this.
-    Named(&'static Kind),
-}
 
 /// One key of one table.
 #[derive(Clone, Copy, Debug)]
@@ -171,10 +75,10 @@ pub const KEYS: &[Key] = &[
     ),
     key(Table::File, "task", Named(&Table(Table::Task)), "", "A task: something that is executed."),
     key(Table::File, "map", Named(&Table(Table::Map)), "", "A map: its body is executed once for each item of a list."),
+    key(Table::File, "branch", Named(&Table(Table::Branch)), "", "One of several bodies, chosen by a value."),
+    key(Table::File, "loop", Named(&Table(Table::Loop)), "", "A body that is executed until a condition holds."),
+    key(Table::File, "call", Named(&Table(Table::Call)), "", "Another pipeline file as a node."),
     key(Table::File, "outputs", Named(&Value), "", "What the pipeline itself returns."),
-    planned(Table::File, "branch", "One of several bodies, chosen by a value."),
-    planned(Table::File, "loop", "A body that is executed until a condition holds."),
-    planned(Table::File, "call", "Another pipeline file as a node."),
     planned(Table::File, "test", "A test of one node: inputs given, outputs expected."),
     planned(Table::File, "profile", "Settings for one place where the pipeline runs; it stands in `flowrun.toml`."),
     //
@@ -430,9 +334,9 @@ pub const KEYS: &[Key] = &[
     key(Table::Map, "require", Requirement, "the map must not have failed", REQUIRE),
     key(Table::Map, "task", Named(&Table(Table::Task)), "", "A task of the body."),
     key(Table::Map, "map", Named(&Table(Table::Map)), "", "A map inside the body."),
-    planned(Table::Map, "branch", "One of several bodies, chosen by a value."),
-    planned(Table::Map, "loop", "A body that is executed until a condition holds."),
-    planned(Table::Map, "call", "Another pipeline file as a node."),
+    key(Table::Map, "branch", Named(&Table(Table::Branch)), "", "One of several bodies, chosen by a value."),
+    key(Table::Map, "loop", Named(&Table(Table::Loop)), "", "A body that is executed until a condition holds."),
+    key(Table::Map, "call", Named(&Table(Table::Call)), "", "Another pipeline file as a node."),
     planned(Table::Map, "backend", "Runs this map elsewhere than the rest."),
     planned(Table::Map, "slurm", "Options for Slurm."),
     planned(Table::Map, "local", "Options for this machine."),
@@ -457,6 +361,188 @@ pub const KEYS: &[Key] = &[
         "Every combination of several lists as a record; the last list runs fastest.",
     ),
     key(Table::Source, "zip", Axes, "", "Several lists of one length side by side, as records."),
+    //
+    key(Table::Branch, "description", Plain, "", "One sentence for people, shown by `graph` and `plan`."),
+    required(
+        Table::Branch,
+        "on",
+        Expression,
+        "The value that chooses, compared as text with the names of the cases. It is evaluated once.",
+    ),
+    required(
+        Table::Branch,
+        "case",
+        Cases,
+        "The bodies by the value they are for: `case.CASE`. A name that is more than letters, digits, `_` and `-` stands \
+         in quotes.",
+    ),
+    key(
+        Table::Branch,
+        "default",
+        Table(Table::Case),
+        "a value without a case fails the branch",
+        "The body for every other value.",
+    ),
+    key(
+        Table::Branch,
+        "outputs",
+        Named(&Value),
+        "",
+        "What the branch gives, `NAME.output` from outside. Here the nodes of all cases are seen; those of a case not \
+         taken are null.",
+    ),
+    key(
+        Table::Branch,
+        "when",
+        Condition,
+        "`true`",
+        "Whether the branch runs. `false` skips it and what names it directly.",
+    ),
+    key(Table::Branch, "after", Names, "", "Nodes that must have ended first, for order alone."),
+    key(Table::Branch, "resources", Table(Table::Resources), "", "Defaults for every task of the cases."),
+    key(
+        Table::Branch,
+        "retry",
+        Table(Table::Retry),
+        "that of the node around it, else one attempt",
+        "The `retry` of every task of the cases that has none.",
+    ),
+    key(
+        Table::Branch,
+        "on_error",
+        Choice(&OnError::WORDS),
+        "that of the node around it, else `fail`",
+        "What a failure of the branch means, and of every node of the cases that has no `on_error`.",
+    ),
+    key(Table::Branch, "require", Requirement, "the map must not have failed", REQUIRE),
+    //
+    key(Table::Case, "task", Named(&Table(Table::Task)), "", "A task of the case."),
+    key(Table::Case, "map", Named(&Table(Table::Map)), "", "A map inside the case."),
+    key(Table::Case, "branch", Named(&Table(Table::Branch)), "", "One of several bodies, chosen by a value."),
+    key(Table::Case, "loop", Named(&Table(Table::Loop)), "", "A body that is executed until a condition holds."),
+    key(Table::Case, "call", Named(&Table(Table::Call)), "", "Another pipeline file as a node."),
+    //
+    key(Table::Loop, "description", Plain, "", "One sentence for people, shown by `graph` and `plan`."),
+    required(Table::Loop, "max", Int(1, U32), "The most iterations."),
+    key(
+        Table::Loop,
+        "carry",
+        Named(&Table(Table::Carry)),
+        "",
+        "What an iteration hands to the next one, `carry.NAME` in the body.",
+    ),
+    key(
+        Table::Loop,
+        "until",
+        Expression,
+        "there are `max` iterations",
+        "Ends the loop when it is true after an iteration. It sees the nodes of the body and this iteration's `carry`.",
+    ),
+    key(
+        Table::Loop,
+        "on_max",
+        Choice(&ON_MAX),
+        "`fail`",
+        "What it means that `until` was not true after `max` iterations: `fail`, or `accept` what the last one gave.",
+    ),
+    key(
+        Table::Loop,
+        "outputs",
+        Named(&Value),
+        "",
+        "What the loop gives after its last iteration, `NAME.output` from outside.",
+    ),
+    key(
+        Table::Loop,
+        "when",
+        Condition,
+        "`true`",
+        "Whether the loop runs. `false` skips it and what names it directly.",
+    ),
+    key(Table::Loop, "after", Names, "", "Nodes that must have ended first, for order alone."),
+    key(Table::Loop, "resources", Table(Table::Resources), "", "Defaults for every task of the body."),
+    key(
+        Table::Loop,
+        "retry",
+        Table(Table::Retry),
+        "that of the node around it, else one attempt",
+        "The `retry` of every task of the body that has none.",
+    ),
+    key(
+        Table::Loop,
+        "on_error",
+        Choice(&OnError::WORDS),
+        "that of the node around it, else `fail`",
+        "What a failure of the loop means, and of every node of the body that has no `on_error`.",
+    ),
+    key(Table::Loop, "require", Requirement, "the map must not have failed", REQUIRE),
+    key(Table::Loop, "task", Named(&Table(Table::Task)), "", "A task of the body."),
+    key(Table::Loop, "map", Named(&Table(Table::Map)), "", "A map inside the body."),
+    key(Table::Loop, "branch", Named(&Table(Table::Branch)), "", "One of several bodies, chosen by a value."),
+    key(Table::Loop, "loop", Named(&Table(Table::Loop)), "", "A body that is executed until a condition holds."),
+    key(Table::Loop, "call", Named(&Table(Table::Call)), "", "Another pipeline file as a node."),
+    //
+    required(Table::Carry, "init", Value, "The value in the first iteration."),
+    required(
+        Table::Carry,
+        "next",
+        Value,
+        "The value in the next iteration. It sees the nodes of the body and this iteration's `carry`.",
+    ),
+    //
+    key(Table::Call, "description", Plain, "", "One sentence for people, shown by `graph` and `plan`."),
+    required(Table::Call, "pipeline", Plain, "The pipeline file, relative to the file in which the call stands."),
+    key(Table::Call, "params", Named(&Value), "the params' own defaults", "The params of the called file."),
+    key(
+        Table::Call,
+        "over",
+        SourceValue,
+        "",
+        "Makes the call a map of one call: executed once for each item of this list.",
+    ),
+    key(Table::Call, "as", Name, "`item`", "The item's name. Needs `over`."),
+    key(
+        Table::Call,
+        "key",
+        Expression,
+        "the item's index",
+        "The item's name in logs and selections, `qc[NA12878]`. Needs `over`.",
+    ),
+    key(Table::Call, "where", Expression, "", "Drops the items for which it is false. Needs `over`."),
+    key(
+        Table::Call,
+        "group_by",
+        Expression,
+        "",
+        "Makes one item, `{ key, members }`, of all that give one value. Needs `over`.",
+    ),
+    key(Table::Call, "chunk", Int(1, U32), "", "Hands over so many items at a time, as a list. Needs `over`."),
+    key(Table::Call, "max_parallel", Int(1, U32), "no limit", "How many items may be at work at once. Needs `over`."),
+    key(Table::Call, "max_failures", Allowance, "none", MAX_FAILURES),
+    key(
+        Table::Call,
+        "when",
+        Condition,
+        "`true`",
+        "Whether the call runs. `false` skips it and what names it directly.",
+    ),
+    key(Table::Call, "after", Names, "", "Nodes that must have ended first, for order alone."),
+    key(Table::Call, "resources", Table(Table::Resources), "", "Defaults for every task of the called file."),
+    key(
+        Table::Call,
+        "retry",
+        Table(Table::Retry),
+        "that of the node around it, else one attempt",
+        "The `retry` of every task of the called file that has none.",
+    ),
+    key(
+        Table::Call,
+        "on_error",
+        Choice(&OnError::WORDS),
+        "that of the node around it, else `fail`",
+        "What a failure of the call means, and of every node of the called file that has no `on_error`.",
+    ),
+    key(Table::Call, "require", Requirement, "the map must not have failed", REQUIRE),
     //
     required(
         Table::Retry,
@@ -491,6 +577,9 @@ pub const KEYS: &[Key] = &[
     key(Table::Cap, "time", PlainDuration, "no limit", "The most time: `2d`."),
 ];
 
+/// The words of `on_max`.
+pub const ON_MAX: [&str; 2] = ["fail", "accept"];
+
 const MAX_FAILURES: &str = "How many items may fail: a number, or a share of the whole list (`\"5%\"`). Up to there a \
     failure in the body counts for its item alone, whose results are null; beyond it the map fails.";
 const ON_ERROR: &str = "What a failure means: `fail` starts nothing new, `continue` goes on with what does not need it, \
@@ -524,200 +613,6 @@ pub fn is_name(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
-impl Table {
-    /// Every table, in the order of the reference page.
-    pub const ALL: [Table; 13] = [
-        Table::File,
-        Table::Pipeline,
-        Table::Param,
-        Table::Resources,
-        Table::Task,
-        Table::Input,
-        Table::Output,
-        Table::Map,
-        Table::Source,
-        Table::Retry,
-        Table::OnOom,
-        Table::OnTimeout,
-        Table::Cap,
-    ];
-    /// Its keys, planned ones too.
-    pub fn keys(self) -> impl Iterator<Item = &'static Key> {
-        KEYS.iter().filter(move |key| key.table == self)
-    }
-    /// One of its keys.
-    pub fn key(self, name: &str) -> Option<&'static Key> {
-        self.keys().find(|key| key.name == name)
-    }
-    /// What a sentence calls it: "a task".
-    pub fn noun(self) -> &'static str {
-        match self {
-            Table::File => "the pipeline file",
-            Table::Pipeline => "`[pipeline]`",
-            Table::Param => "a param",
-            Table::Resources => "`resources`",
-            Table::Task => "a task",
-            Table::Input => "an input",
-            Table::Output => "an output of a task",
-            Table::Map => "a map",
-            Table::Source => "a source of `over`",
-            Table::Retry => "`retry`",
-            Table::OnOom => "`on_oom`",
-            Table::OnTimeout => "`on_timeout`",
-            Table::Cap => "`cap`",
-        }
-    }
-    /// How it is written.
-    pub fn heading(self) -> &'static str {
-        match self {
-            Table::File => "The file",
-            Table::Pipeline => "`[pipeline]`",
-            Table::Param => "`[params.NAME]`",
-            Table::Resources => "`[resources]`",
-            Table::Task => "`[task.NAME]`",
-            Table::Input => "`inputs.NAME = { … }`",
-            Table::Output => "`outputs.NAME = { … }`",
-            Table::Map => "`[map.NAME]`",
-            Table::Source => "`over = { … }`",
-            Table::Retry => "`retry = { … }`",
-            Table::OnOom => "`retry.on_oom = { … }`",
-            Table::OnTimeout => "`retry.on_timeout = { … }`",
-            Table::Cap => "`retry.cap = { … }`",
-        }
-    }
-    /// What it is for, in Markdown.
-    pub fn doc(self) -> &'static str {
-        match self {
-            Table::File => "The tables that may stand at the top of a pipeline file.",
-            Table::Pipeline => "The pipeline as a whole.",
-            Table::Param => "A parameter. A run sets it by `-p NAME=VALUE`, by `-- --NAME VALUE`, or from a file.",
-            Table::Resources => {
-                "What a task asks of the machine. Beside these keys it may name anything under `[limits]`, with a whole \
-                 number. In a task or map it is a table of its own: `resources.cpus = 4`."
-            }
-            Table::Task => "A task has exactly one of `command`, `argv` and `script`.",
-            Table::Input => "The table form of an input.",
-            Table::Output => {
-                "The table form of an output: exactly one of `type`, `file` and `dir`. A value can be written shorter: \
-                 `outputs.count = \"int\"`."
-            }
-            Table::Map => "A map has a body of at least one node: `[map.NAME.task.NAME]`, `[map.NAME.map.NAME]`.",
-            Table::Source => "The table form of `over`: exactly one of these keys.",
-            Table::Retry => {
-                "When a failed attempt is followed by another one: `retry = { attempts = 3, backoff = \"10s\" }`."
-            }
-            Table::OnOom => "`retry.on_oom = { memory = \"x2\" }`; the task must say its `resources.memory`.",
-            Table::OnTimeout => "`retry.on_timeout = { time = \"x2\" }`; the task must say its `resources.time`.",
-            Table::Cap => "`retry.cap = { memory = \"64GiB\", time = \"2d\" }`.",
-        }
-    }
-}
-
-impl Kind {
-    /// What a sentence calls it: "a whole number".
-    pub fn noun(self) -> &'static str {
-        match self {
-            Plain | Template | Type | Name | Expression => "a string",
-            Condition => "a boolean or an expression",
-            Bool => "`true` or `false`",
-            Int(..) => "a whole number",
-            Count(_) => "a whole number or an expression",
-            Memory => "an amount of memory",
-            Duration => "a duration",
-            Number => "a number",
-            Value | Literal => "a value",
-            Literals => "an array",
-            Scalar => "a string, a number or a boolean",
-            Names | Words | Program => "an array of strings",
-            InputValue => "a path, a glob or an array of them",
-            OutputValue => "a type or a table",
-            SourceValue => "an expression, an array or a table",
-            RangeValue => "an array of two or three whole numbers or expressions",
-            Axes | Table(_) | Named(_) => "a table",
-            Choice(_) | Factor => "a string",
-            Allowance => "a whole number or a share",
-            Requirement => "`all`, `any` or a share",
-            Causes => "an array of strings",
-            PlainMemory => "an amount of memory",
-            PlainDuration => "a duration",
-        }
-    }
-    /// A value of this kind, as TOML.
-    pub fn example(self) -> &'static str {
-        match self {
-            Plain | Template | Name | Scalar | Value | Literal => "\"text\"",
-            Type => "\"int\"",
-            Expression | Condition => "\"{{ … }}\"",
-            Bool => "true",
-            Int(..) | Count(_) | Number => "4",
-            Memory => "\"512MiB\"",
-            Duration => "\"1h30m\"",
-            Literals => "[\"a\", \"b\"]",
-            Names => "[\"name\"]",
-            Words | Program => "[\"bash\", \"-c\"]",
-            InputValue => "\"data/*.fq\"",
-            OutputValue => "{ file = \"results/table.csv\" }",
-            SourceValue => "{ lines = \"samples.txt\" }",
-            RangeValue => "[0, 10]",
-            Axes => "{ a = [1, 2], b = { lines = \"samples.txt\" } }",
-            Choice(_) => "\"continue\"",
-            Allowance => "\"5%\"",
-            Requirement => "\"all\"",
-            Causes => "[\"timeout\", \"exit:75\"]",
-            Factor => "\"x2\"",
-            PlainMemory => "\"64GiB\"",
-            PlainDuration => "\"10s\"",
-            Table(Table::Retry) => "{ attempts = 3 }",
-            Table(Table::OnOom) => "{ memory = \"x2\" }",
-            Table(Table::OnTimeout) => "{ time = \"x2\" }",
-            Table(Table::Cap) => "{ memory = \"64GiB\" }",
-            Table(_) => "{ … }",
-            Named(Table(_)) => "{ NAME = { … } }",
-            Named(Int(..)) => "{ NAME = 4 }",
-            Named(_) => "{ NAME = \"…\" }",
-        }
-    }
-    /// What the reference calls it.
-    pub fn reference(self) -> String {
-        match self {
-            Plain => "string".to_owned(),
-            Template => "template".to_owned(),
-            Expression => "expression".to_owned(),
-            Condition => "boolean, or expression".to_owned(),
-            Bool => "boolean".to_owned(),
-            Int(..) => "integer".to_owned(),
-            Count(_) => "integer, or expression".to_owned(),
-            Memory => "amount, or template".to_owned(),
-            Duration => "duration, or template".to_owned(),
-            Number => "number".to_owned(),
-            Type => "type".to_owned(),
-            Value => "any value with templates".to_owned(),
-            Literal => "any value".to_owned(),
-            Literals => "array of any values".to_owned(),
-            Scalar => "template, number or boolean".to_owned(),
-            Name => "name".to_owned(),
-            Names => "array of names".to_owned(),
-            Words => "array of strings".to_owned(),
-            Program => "array of templates".to_owned(),
-            InputValue => "template, or array of templates".to_owned(),
-            OutputValue => "type, or table".to_owned(),
-            SourceValue => "expression, array, or table".to_owned(),
-            RangeValue => "array of integers or expressions".to_owned(),
-            Axes => "table: NAME = source".to_owned(),
-            Choice(words) => crate::base::text::or(words.iter().copied()),
-            Allowance => "integer, or share".to_owned(),
-            Requirement => "`all`, `any`, or share".to_owned(),
-            Causes => "array of causes".to_owned(),
-            Factor => "factor".to_owned(),
-            PlainMemory => "amount".to_owned(),
-            PlainDuration => "duration".to_owned(),
-            Table(table) => format!("table, see {}", table.heading()),
-            Named(Table(table)) => format!("tables, see {}", table.heading()),
-            Named(inner) => format!("table: NAME = {}", inner.reference()),
-        }
-    }
 }
 
 #[cfg(test)]

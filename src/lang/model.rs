@@ -1,7 +1,7 @@
 //! What one pipeline file says, with the place of everything. No name is resolved here.
 
 use crate::base::Value;
-use crate::diag::{Span, Spanned};
+use crate::diag::{FileId, Span, Spanned};
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
 use std::sync::Arc;
@@ -107,6 +107,10 @@ impl Datum {
 /// One pipeline file.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
+    /// The file.
+    pub file: FileId,
+    /// Its folder, relative to that of the pipeline that is run (empty for that one itself) or absolute.
+    pub folder: Arc<str>,
     /// `pipeline.name`, else the stem of the file's name.
     pub name: Option<Name>,
     /// `pipeline.description`
@@ -117,7 +121,7 @@ pub struct Model {
     pub resources: Vec<(Name, Datum)>,
     /// `[limits]`: name -> how many there are.
     pub limits: Vec<(Name, Spanned<u32>)>,
-    /// `[task.…]`, `[map.…]` of the root body in file order.
+    /// `[task.…]`, `[map.…]` and the others of the root body in file order.
     pub nodes: Vec<NodeDecl>,
     /// `[outputs]`
     pub outputs: Vec<(Name, Datum)>,
@@ -149,6 +153,12 @@ pub enum NodeDecl {
     Task(TaskDecl),
     /// `[map.NAME]`
     Map(MapDecl),
+    /// `[branch.NAME]`
+    Branch(BranchDecl),
+    /// `[loop.NAME]`
+    Loop(LoopDecl),
+    /// `[call.NAME]`
+    Call(CallDecl),
 }
 
 impl NodeDecl {
@@ -157,6 +167,9 @@ impl NodeDecl {
         match self {
             NodeDecl::Task(t) => &t.name,
             NodeDecl::Map(m) => &m.name,
+            NodeDecl::Branch(b) => &b.name,
+            NodeDecl::Loop(l) => &l.name,
+            NodeDecl::Call(c) => &c.name,
         }
     }
 }
@@ -330,4 +343,105 @@ pub enum Source {
     Product(Vec<(Name, Source)>),
     /// `{ zip = { a = …, b = … } }`: records; equal lengths.
     Zip(Vec<(Name, Source)>),
+}
+
+/// `[branch.NAME]`
+#[derive(Clone, Debug)]
+pub struct BranchDecl {
+    /// The name, in the header.
+    pub name: Name,
+    /// `description`
+    pub description: Option<Text>,
+    /// `on`
+    pub on: Text,
+    /// `case.CASE`, in the order of the file; the names are any texts, each once.
+    pub cases: Vec<CaseDecl>,
+    /// `default`, named by its key.
+    pub default: Option<CaseDecl>,
+    /// `outputs.NAME`
+    pub outputs: Vec<(Name, Datum)>,
+    /// `when`
+    pub when: Option<Datum>,
+    /// `after`
+    pub after: Vec<Name>,
+    /// `resources.*` for every task of the cases.
+    pub resources: Vec<(Name, Datum)>,
+    /// `retry`, `on_error`, `require`.
+    pub policy: PolicyDecl,
+}
+
+/// One body of a branch.
+#[derive(Clone, Debug)]
+pub struct CaseDecl {
+    /// The value that it is for, as written in the header.
+    pub name: Spanned<Arc<str>>,
+    /// Its header, or the braces.
+    pub span: Span,
+    /// The body; may be empty.
+    pub nodes: Vec<NodeDecl>,
+}
+
+/// `[loop.NAME]`
+#[derive(Clone, Debug)]
+pub struct LoopDecl {
+    /// The name, in the header.
+    pub name: Name,
+    /// `description`
+    pub description: Option<Text>,
+    /// `max`
+    pub max: Spanned<u32>,
+    /// `carry.NAME`
+    pub carry: Vec<CarryDecl>,
+    /// `until`; without it there are `max` iterations, and that is a success.
+    pub until: Option<Text>,
+    /// `on_max = "accept"`, where `until` was not true after `max` iterations.
+    pub accept: Option<Spanned<bool>>,
+    /// `outputs.NAME`: neither `iterations` nor the name of something carried.
+    pub outputs: Vec<(Name, Datum)>,
+    /// `when`
+    pub when: Option<Datum>,
+    /// `after`
+    pub after: Vec<Name>,
+    /// `resources.*` for every task of the body.
+    pub resources: Vec<(Name, Datum)>,
+    /// `retry`, `on_error`, `require`.
+    pub policy: PolicyDecl,
+    /// The body.
+    pub nodes: Vec<NodeDecl>,
+}
+
+/// `carry.NAME = { init, next }`
+#[derive(Clone, Debug)]
+pub struct CarryDecl {
+    /// The name; never `iterations`.
+    pub name: Name,
+    /// `init`
+    pub init: Datum,
+    /// `next`
+    pub next: Datum,
+}
+
+/// `[call.NAME]`
+#[derive(Clone, Debug)]
+pub struct CallDecl {
+    /// The name, in the header.
+    pub name: Name,
+    /// `description`
+    pub description: Option<Text>,
+    /// `pipeline`, as written.
+    pub pipeline: Text,
+    /// The called file, one for all calls of it; `None` where it could not be read, which has been reported.
+    pub called: Option<Arc<Model>>,
+    /// `params.NAME`
+    pub params: Vec<(Name, Datum)>,
+    /// `when`
+    pub when: Option<Datum>,
+    /// `after`
+    pub after: Vec<Name>,
+    /// `resources.*` for every task of the called file.
+    pub resources: Vec<(Name, Datum)>,
+    /// `retry`, `on_error`, `require`.
+    pub policy: PolicyDecl,
+    /// The map of the shorthand form (`over`, `as`, `key`, …).
+    pub over: Option<Box<OverDecl>>,
 }

@@ -104,6 +104,7 @@ fn kind_schema(kind: Kind) -> Value {
         Kind::Factor => json!({ "type": "string", "pattern": "^[xX]" }),
         Kind::PlainMemory | Kind::PlainDuration => json!({ "type": ["integer", "string"], "minimum": 0 }),
         Kind::Table(table) => pointer(table),
+        Kind::Cases => json!({ "type": "object", "additionalProperties": pointer(Table::Case) }),
         Kind::Named(inner) => named(kind_schema(*inner)),
     }
 }

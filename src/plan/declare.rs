@@ -123,6 +123,7 @@ impl<'m> World<'m> {
                     self.fill(view, &map.nodes, &path, diagnostics);
                     self.check_result_names(view, map, diagnostics);
                 }
+                NodeDecl::Branch(_) | NodeDecl::Loop(_) | NodeDecl::Call(_) => {}
                 NodeDecl::Task(task) => {
                     let slot = self.bodies[view].nodes.len() as u32;
                     let inner = Decl { name: &task.name, path, body: view, slot, what: What::Task(task) };
@@ -161,6 +162,7 @@ impl<'m> World<'m> {
         let (over, form) = match decl {
             NodeDecl::Map(map) => (Some(&map.over), Some(Form::Map(map))),
             NodeDecl::Task(task) => (task.over.as_deref(), task.over.as_ref().map(|_| Form::Shorthand(task))),
+            NodeDecl::Branch(_) | NodeDecl::Loop(_) | NodeDecl::Call(_) => (None, None),
         };
         let id = self.nodes.next_id();
         let what = match (over, form, decl) {
@@ -173,6 +175,12 @@ impl<'m> World<'m> {
             }
             (_, _, NodeDecl::Task(task)) => What::Task(task),
             (_, _, NodeDecl::Map(_)) => unreachable!("a map always has `over`"),
+            (_, _, NodeDecl::Branch(_) | NodeDecl::Loop(_) | NodeDecl::Call(_)) => {
+                let message = "branches, loops and calls are part of the language, but not of this version";
+                let d = Diagnostic::error(codes::NOT_YET, name.span, message);
+                diagnostics.push(d.help("leave it out for now"));
+                return None;
+            }
         };
         let slot = self.bodies[body].nodes.len() as u32;
         self.nodes.push(Decl { name, path: path.clone(), body, slot, what });

@@ -62,7 +62,8 @@ impl Reader<'_> {
             }
         }
         for key in table.keys().filter(|key| key.status == Status::Required) {
-            if !entries.iter().any(|(name, _)| &*name.value == key.name) {
+            let misspelt = rejected.contains(&key.name);
+            if !misspelt && !entries.iter().any(|(name, _)| &*name.value == key.name) {
                 let message = format!("{} needs {}", table.noun(), quote(key.name));
                 let d = Diagnostic::error(codes::MISSING_KEY, span, message);
                 self.report(d.label(format!("no {} here", quote(key.name))).help(missing_help(key)));
@@ -199,7 +200,7 @@ impl Reader<'_> {
             Kind::Literals | Kind::Names | Kind::Words | Kind::Program | Kind::RangeValue => toml.is_array(),
             Kind::InputValue | Kind::SourceValue => string || toml.is_array() || toml.is_table(),
             Kind::OutputValue => string || toml.is_table(),
-            Kind::Axes | Kind::Table(_) | Kind::Named(_) => toml.is_table(),
+            Kind::Axes | Kind::Table(_) | Kind::Cases | Kind::Named(_) => toml.is_table(),
             Kind::Choice(_) | Kind::Requirement | Kind::Factor => string,
             Kind::Allowance | Kind::PlainMemory | Kind::PlainDuration => string || toml.is_integer(),
             Kind::Causes => toml.is_array(),

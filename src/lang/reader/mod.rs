@@ -3,8 +3,11 @@
 //! What may stand where is said by [`crate::lang::keys`]; here is only what a table of keys cannot say. No name is
 //! resolved and no expression looked into.
 
+mod branch;
+mod call;
 mod data;
 mod fields;
+mod loops;
 mod map;
 mod params;
 mod policy;
@@ -65,7 +68,7 @@ struct Reader<'s> {
 
 impl Reader<'_> {
     fn model<'t>(&mut self, root: &'t toml::de::DeTable<'t>, file_stem: &str) -> Model {
-        let mut model = Model::default();
+        let mut model = Model { file: self.file, ..Model::default() };
         let top = Span { file: self.file, start: 0, end: 0 };
         let file = self.fields(Table::File, top, root);
         model.name = Some(Spanned { value: file_stem.into(), span: top });
@@ -100,7 +103,7 @@ impl Reader<'_> {
         model
     }
 
-    /// The tasks and maps of a body, in the order of the file.
+    /// The nodes of a body, in the order of the file.
     fn nodes(&mut self, body: &Fields<'_>, limits: &Limits) -> Vec<NodeDecl> {
         let mut nodes = Vec::new();
         for (name, value) in self.tables(body, "task", "a task") {
@@ -110,6 +113,18 @@ impl Reader<'_> {
         for (name, value) in self.tables(body, "map", "a map") {
             self.check_free(&name, "a map");
             nodes.push(NodeDecl::Map(self.map(name, value, limits)));
+        }
+        for (name, value) in self.tables(body, "branch", "a branch") {
+            self.check_free(&name, "a branch");
+            nodes.push(NodeDecl::Branch(self.branch(name, value, limits)));
+        }
+        for (name, value) in self.tables(body, "loop", "a loop") {
+            self.check_free(&name, "a loop");
+            nodes.push(NodeDecl::Loop(self.looped(name, value, limits)));
+        }
+        for (name, value) in self.tables(body, "call", "a call") {
+            self.check_free(&name, "a call");
+            nodes.push(NodeDecl::Call(self.call(name, value, limits)));
         }
         nodes.sort_by_key(|node| node.name().span);
         nodes

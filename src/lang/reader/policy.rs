@@ -12,7 +12,8 @@ impl Reader<'_> {
     pub(super) fn policy(&mut self, table: &Fields<'_>) -> PolicyDecl {
         let policy =
             PolicyDecl { retry: self.retry(table), on_error: self.on_error(table), require: self.require(table) };
-        if let (Some(limit), Some(on_error)) = (table.get("max_failures"), &policy.on_error)
+        let limit = table.table.key("max_failures").and_then(|key| table.get(key.name));
+        if let (Some(limit), Some(on_error)) = (limit, &policy.on_error)
             && on_error.value == OnError::Ignore
         {
             let message = "`max_failures` has no meaning where every failure is ignored";

@@ -219,7 +219,7 @@ impl Reader<'_> {
     }
 
     /// The map of the shorthand form.
-    fn shorthand(&mut self, table: &Fields<'_>) -> Option<Box<crate::lang::model::OverDecl>> {
+    pub(super) fn shorthand(&mut self, table: &Fields<'_>) -> Option<Box<crate::lang::model::OverDecl>> {
         for key in ["as", "key", "where", "group_by", "chunk", "max_parallel", "max_failures"] {
             self.belongs(table, key, "over");
         }
@@ -228,6 +228,6 @@ impl Reader<'_> {
 }
 
 /// The text of what is missing; the model of a file with mistakes goes nowhere.
-fn nothing(table: &Fields<'_>) -> Text {
+pub(super) fn nothing(table: &Fields<'_>) -> Text {
     Text { value: "".into(), span: table.span, offsets: None, body: table.span.start }
 }

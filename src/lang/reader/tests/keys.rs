@@ -142,9 +142,6 @@ secrets.token = { env = "TOKEN" }
 inputs.genome = { url = "https://example.org/x" }
 outputs.x = { file = "x", keep = "until_consumed" }
 resources.nodes = 2
-
-[branch.b]
-on = "{{ a }}"
 "##;
     assert_eq!(
         mistakes(text),
@@ -178,14 +175,6 @@ error[E0114]: `nodes` is part of the language, but not of this version
   |
 6 | resources.nodes = 2
   |           ^^^^^ machines of an MPI job
-  |
-  = help: leave it out for now
-
-error[E0114]: `branch` is part of the language, but not of this version
- --> pipeline.toml:8:2
-  |
-8 | [branch.b]
-  |  ^^^^^^ one of several bodies, chosen by a value
   |
   = help: leave it out for now
 "##

@@ -96,6 +96,45 @@ over = ["a", "b"]
 as = "x"
 outputs.out = { file = "out/{{ x }}.txt" }
 
+[branch.route]
+description = "by kind"
+on = "{{ make.count }}"
+outputs.result = "{{ first(segment.mask, n.x) }}"
+when = true
+after = ["make"]
+resources.cpus = 1
+on_error = "ignore"
+[branch.route.case.1.task.segment]
+command = "true"
+[branch.route.case."two words".map.n]
+over = [1]
+task.m.command = "true"
+[branch.route.case.nothing]
+[branch.route.default.call.other]
+pipeline = "other.toml"
+
+[loop.train]
+max = 20
+carry.model = { init = "a", next = "{{ fit.model }}" }
+carry.loss.init = 1.0
+carry.loss.next = "{{ fit.loss }}"
+until = "{{ carry.loss < 0.1 }}"
+on_max = "accept"
+outputs.last = "{{ fit.loss }}"
+[loop.train.task.fit]
+command = "true"
+
+[call.qc]
+pipeline = "qc/pipeline.toml"
+params.sample = "{{ s }}"
+params.deep = { a = [1] }
+over = ["a"]
+as = "s"
+key = "{{ s }}"
+max_failures = 1
+retry.attempts = 2
+require = "any"
+
 [outputs]
 all = "{{ each.out }}"
 fixed = 3
@@ -112,14 +151,14 @@ fn whole(text: &str) -> Model {
 fn task(node: &NodeDecl) -> &TaskDecl {
     match node {
         NodeDecl::Task(task) => task,
-        NodeDecl::Map(map) => panic!("{} is a map", map.name.value),
+        other => panic!("{} is no task", other.name().value),
     }
 }
 
 fn map(node: &NodeDecl) -> &MapDecl {
     match node {
         NodeDecl::Map(map) => map,
-        NodeDecl::Task(task) => panic!("{} is a task", task.name.value),
+        other => panic!("{} is no map", other.name().value),
     }
 }
 
@@ -149,7 +188,7 @@ fn everything_is_read_with_its_place() {
         [("cpus", "2"), ("memory", "\"512MiB\"")]
     );
     let names: Vec<&str> = model.nodes.iter().map(|node| &*node.name().value).collect();
-    assert_eq!(names, ["make", "outer", "each"]);
+    assert_eq!(names, ["make", "outer", "each", "route", "train", "qc"]);
     assert_eq!(model.outputs[1].1.literal(), Value::Int(3));
 }
 
@@ -210,6 +249,35 @@ fn maps_nest_and_a_task_can_be_its_own() {
     let over = each.over.as_ref().unwrap();
     assert!(matches!(&over.source, Source::Value(Datum::List(items)) if items.value.len() == 2));
     assert!(matches!(&each.outputs[0].kind, OutputKind::File(_)));
+}
+
+#[test]
+fn branches_loops_and_calls_hold_all_of_their_keys() {
+    let text = everything();
+    let model = whole(&text);
+    let at = |span: crate::diag::Span| &text[span.start as usize..span.end as usize];
+    let NodeDecl::Branch(route) = &model.nodes[3] else { panic!() };
+    assert_eq!((at(route.name.span), &*route.on.value), ("route", "{{ make.count }}"));
+    let cases: Vec<_> =
+        route.cases.iter().map(|case| (&*case.name.value, at(case.name.span), case.nodes.len())).collect();
+    assert_eq!(cases, [("1", "1", 1), ("two words", "\"two words\"", 1), ("nothing", "nothing", 0)]);
+    assert!(matches!(&route.cases[1].nodes[0], NodeDecl::Map(map) if map.nodes.len() == 1));
+    assert!(matches!(&route.default.as_ref().unwrap().nodes[0], NodeDecl::Call(_)));
+    assert_eq!((route.outputs.len(), route.after.len(), route.resources.len()), (1, 1, 1));
+    assert!(route.when.is_some() && route.description.is_some() && route.policy.on_error.is_some());
+
+    let NodeDecl::Loop(train) = &model.nodes[4] else { panic!() };
+    assert_eq!((train.max.value, at(train.max.span)), (20, "20"));
+    let carried: Vec<_> = train.carry.iter().map(|c| (&*c.name.value, at(c.init.span()), at(c.next.span()))).collect();
+    assert_eq!(carried, [("model", "\"a\"", "\"{{ fit.model }}\""), ("loss", "1.0", "\"{{ fit.loss }}\"")]);
+    assert_eq!(train.until.as_ref().map(|until| &*until.value), Some("{{ carry.loss < 0.1 }}"));
+    assert_eq!(train.accept.as_ref().map(|accept| accept.value), Some(true));
+    assert_eq!((train.outputs.len(), train.nodes.len()), (1, 1));
+
+    let NodeDecl::Call(qc) = &model.nodes[5] else { panic!() };
+    assert_eq!((at(qc.pipeline.span), qc.params.len()), ("\"qc/pipeline.toml\"", 2));
+    assert!(qc.over.as_ref().is_some_and(|over| over.key.is_some() && over.max_failures.is_some()));
+    assert!(qc.policy.retry.is_some() && qc.policy.require.is_some() && qc.called.is_none());
 }
 
 #[test]

@@ -1,0 +1,168 @@
+//! The tables of the pipeline file, and what they are called.
+
+use super::{KEYS, Key};
+
+/// A table of the file: which keys may stand together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Table {
+    /// The top of the file.
+    File,
+    /// `[pipeline]`
+    Pipeline,
+    /// `[params.NAME]`
+    Param,
+    /// `[resources]`, and `resources` of a task or map.
+    Resources,
+    /// `[task.NAME]`
+    Task,
+    /// `inputs.NAME = { … }` of a task.
+    Input,
+    /// `outputs.NAME = { … }` of a task.
+    Output,
+    /// `[map.NAME]`
+    Map,
+    /// `over = { … }`
+    Source,
+    /// `[branch.NAME]`
+    Branch,
+    /// `[branch.NAME.case.CASE]`, `[branch.NAME.default]`
+    Case,
+    /// `[loop.NAME]`
+    Loop,
+    /// `carry.NAME = { … }` of a loop.
+    Carry,
+    /// `[call.NAME]`
+    Call,
+    /// `retry = { … }`
+    Retry,
+    /// `retry.on_oom = { … }`
+    OnOom,
+    /// `retry.on_timeout = { … }`
+    OnTimeout,
+    /// `retry.cap = { … }`
+    Cap,
+}
+
+impl Table {
+    /// Every table, in the order of the reference page.
+    pub const ALL: [Table; 18] = [
+        Table::File,
+        Table::Pipeline,
+        Table::Param,
+        Table::Resources,
+        Table::Task,
+        Table::Input,
+        Table::Output,
+        Table::Map,
+        Table::Source,
+        Table::Branch,
+        Table::Case,
+        Table::Loop,
+        Table::Carry,
+        Table::Call,
+        Table::Retry,
+        Table::OnOom,
+        Table::OnTimeout,
+        Table::Cap,
+    ];
+    /// Its keys, planned ones too.
+    pub fn keys(self) -> impl Iterator<Item = &'static Key> {
+        KEYS.iter().filter(move |key| key.table == self)
+    }
+    /// One of its keys.
+    pub fn key(self, name: &str) -> Option<&'static Key> {
+        self.keys().find(|key| key.name == name)
+    }
+    /// What a sentence calls it: "a task".
+    pub fn noun(self) -> &'static str {
+        match self {
+            Table::File => "the pipeline file",
+            Table::Pipeline => "`[pipeline]`",
+            Table::Param => "a param",
+            Table::Resources => "`resources`",
+            Table::Task => "a task",
+            Table::Input => "an input",
+            Table::Output => "an output of a task",
+            Table::Map => "a map",
+            Table::Source => "a source of `over`",
+            Table::Branch => "a branch",
+            Table::Case => "a case of a branch",
+            Table::Loop => "a loop",
+            Table::Carry => "what a loop carries",
+            Table::Call => "a call",
+            Table::Retry => "`retry`",
+            Table::OnOom => "`on_oom`",
+            Table::OnTimeout => "`on_timeout`",
+            Table::Cap => "`cap`",
+        }
+    }
+    /// How it is written.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Table::File => "The file",
+            Table::Pipeline => "`[pipeline]`",
+            Table::Param => "`[params.NAME]`",
+            Table::Resources => "`[resources]`",
+            Table::Task => "`[task.NAME]`",
+            Table::Input => "`inputs.NAME = { … }`",
+            Table::Output => "`outputs.NAME = { … }`",
+            Table::Map => "`[map.NAME]`",
+            Table::Source => "`over = { … }`",
+            Table::Branch => "`[branch.NAME]`",
+            Table::Case => "`[branch.NAME.case.CASE]`",
+            Table::Loop => "`[loop.NAME]`",
+            Table::Carry => "`carry.NAME = { … }`",
+            Table::Call => "`[call.NAME]`",
+            Table::Retry => "`retry = { … }`",
+            Table::OnOom => "`retry.on_oom = { … }`",
+            Table::OnTimeout => "`retry.on_timeout = { … }`",
+            Table::Cap => "`retry.cap = { … }`",
+        }
+    }
+    /// What it is for, in Markdown.
+    pub fn doc(self) -> &'static str {
+        match self {
+            Table::File => "The tables that may stand at the top of a pipeline file.",
+            Table::Pipeline => "The pipeline as a whole.",
+            Table::Param => "A parameter. A run sets it by `-p NAME=VALUE`, by `-- --NAME VALUE`, or from a file.",
+            Table::Resources => {
+                "What a task asks of the machine. Beside these keys it may name anything under `[limits]`, with a whole \
+                 number. In a task or map it is a table of its own: `resources.cpus = 4`."
+            }
+            Table::Task => "A task has exactly one of `command`, `argv` and `script`.",
+            Table::Input => "The table form of an input.",
+            Table::Output => {
+                "The table form of an output: exactly one of `type`, `file` and `dir`. A value can be written shorter: \
+                 `outputs.count = \"int\"`."
+            }
+            Table::Map => "A map has a body of at least one node: `[map.NAME.task.NAME]`, `[map.NAME.map.NAME]`.",
+            Table::Source => "The table form of `over`: exactly one of these keys.",
+            Table::Branch => {
+                "One of several bodies is executed: that of the case whose name is the value of `on`. From outside \
+                 `NAME.node.output` is that of the case taken, and null if that case has no such node. Cases may \
+                 share names of nodes and output paths."
+            }
+            Table::Case => {
+                "The body of one case, also of `[branch.NAME.default]`: `[branch.route.case.image.task.segment]`. One \
+                 without a node does nothing."
+            }
+            Table::Loop => {
+                "The body is executed until a condition holds: `[loop.NAME.task.NAME]`. In it `carry.NAME` is what the \
+                 iteration before has left and `index` counts from 0. From outside `NAME.node.output` is the last \
+                 iteration's, `NAME.iterations` their number, and a carried name (`train.model`) the last `next`."
+            }
+            Table::Carry => "What a loop hands from one iteration to the next: a value or a file.",
+            Table::Call => {
+                "Another pipeline file as a node; its `[outputs]` are the node's. In it relative paths mean the folder \
+                 of the pipeline that is run, and `project` the folder of the called file; its own `[resources]` win \
+                 over the caller's."
+            }
+            Table::Retry => {
+                "When a failed attempt is followed by another one: `retry = { attempts = 3, backoff = \"10s\" }`."
+            }
+            Table::OnOom => "`retry.on_oom = { memory = \"x2\" }`; the task must say its `resources.memory`.",
+            Table::OnTimeout => "`retry.on_timeout = { time = \"x2\" }`; the task must say its `resources.time`.",
+            Table::Cap => "`retry.cap = { memory = \"64GiB\", time = \"2d\" }`.",
+        }
+    }
+}
