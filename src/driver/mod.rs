@@ -7,6 +7,7 @@ mod early;
 mod facts;
 mod glob;
 pub mod history;
+mod in_order;
 pub mod journal;
 pub mod keeping;
 mod list;

@@ -112,6 +112,9 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     let ask =
         BackendAsk { jobs: settings.jobs, limits, run_dir: run_dir.clone(), reports: reporter, lock: Some(inherited) };
     let backend = (settings.open_backend)(ask).map_err(Error::Backend)?;
+    if let Some(text) = backend.note() {
+        sinks.iter_mut().for_each(|sink| sink.note(&text));
+    }
     let signals = crate::sys::signals::signals().map_err(|e| Error::Backend(e.into()))?;
     let store = Arc::new(Mutex::new(store));
     let artifacts = match &settings.artifacts {

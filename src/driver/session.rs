@@ -3,6 +3,7 @@
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId, NodeId};
 use crate::driver::early::Lists;
+use crate::driver::in_order::{InOrder, Number};
 use crate::driver::journal::Journal;
 use crate::driver::patient::{PAUSE, is_away};
 use crate::driver::prepare::{Origin, Workshop};
@@ -54,7 +55,7 @@ enum Work {
 
 /// What workers answer.
 enum Answer {
-    Input(Input),
+    Input(Number, Input),
     /// Something that no instance is to blame for.
     Broken(anyhow::Error),
     Note(String),
@@ -105,7 +106,8 @@ pub struct Closed {
 /// What changes while the loop goes on.
 struct Loop<'a> {
     session: Session<'a>,
-    work: Sender<Work>,
+    work: Sender<(Number, Work)>,
+    answers: InOrder<Input>,
     origins: FxHashMap<InstanceId, Origin>,
     entries: Vec<Entry>,
     entries_since: Option<Time>,
@@ -133,17 +135,18 @@ impl Session<'_> {
     /// # Errors
     /// When the journal, the store (for reading) or the backend cannot be used; what had finished is in the journal.
     pub fn drive(self, by: Arc<str>, workers: usize) -> Result<Closed, Error> {
-        let (work, todo) = crossbeam::channel::unbounded::<Work>();
+        let (work, todo) = crossbeam::channel::unbounded::<(Number, Work)>();
         let (answers, answered) = crossbeam::channel::unbounded::<Answer>();
         let (workshop, plan) = (self.workshop.clone(), self.plan.clone());
         std::thread::scope(|scope| {
             for _ in 0..workers.max(1) {
                 let (todo, answers, workshop, plan) = (todo.clone(), answers.clone(), &workshop, &plan);
                 scope.spawn(move || {
-                    for work in todo {
+                    for (number, work) in todo {
                         // A panic is told by its hook; here it must not leave the loop waiting for ever.
-                        let answer = std::panic::catch_unwind(AssertUnwindSafe(|| answer(plan, workshop, work)))
-                            .unwrap_or_else(|_| Some(Answer::Broken(anyhow::anyhow!("a worker thread panicked"))));
+                        let answer =
+                            std::panic::catch_unwind(AssertUnwindSafe(|| answer(plan, workshop, number, work)))
+                                .unwrap_or_else(|_| Some(Answer::Broken(anyhow::anyhow!("a worker thread panicked"))));
                         // The loop is gone when the run ended in an error: nobody wants the answer.
                         if let Some(answer) = answer
                             && answers.send(answer).is_err()
@@ -157,6 +160,7 @@ impl Session<'_> {
             let state = Loop {
                 session: self,
                 work,
+                answers: InOrder::default(),
                 origins: FxHashMap::default(),
                 entries: Vec::new(),
                 entries_since: None,
@@ -180,7 +184,7 @@ impl Session<'_> {
 }
 
 /// Carries out one piece of work.
-fn answer(plan: &Plan, workshop: &Workshop, work: Work) -> Option<Answer> {
+fn answer(plan: &Plan, workshop: &Workshop, number: Number, work: Work) -> Option<Answer> {
     let lost = || Failure { cause: crate::event::Cause::Prepare, message: "the node is no map".into(), help: None };
     match work {
         Work::List { instance, node, values } => {
@@ -188,17 +192,17 @@ fn answer(plan: &Plan, workshop: &Workshop, work: Work) -> Option<Answer> {
                 NodeKind::Map(map) => list::list(plan, &plan.nodes[node], map, &workshop.project, values),
                 NodeKind::Task(_) => ListAnswer::Failed(lost()),
             };
-            Some(Answer::Input(Input::Listed { instance, answer }))
+            Some(Answer::Input(number, Input::Listed { instance, answer }))
         }
         Work::Record { instance, node, rows } => {
             let answer = match &plan.nodes[node].kind {
                 NodeKind::Map(map) => list::record(plan, map, rows),
                 NodeKind::Task(_) => Err(lost()),
             };
-            Some(Answer::Input(Input::Recorded { instance, answer }))
+            Some(Answer::Input(number, Input::Recorded { instance, answer }))
         }
         Work::Prepare { node, batch, names } => Some(match workshop.prepare(node, batch, &names) {
-            Ok(answers) => Answer::Input(Input::Prepared(answers)),
+            Ok(answers) => Answer::Input(number, Input::Prepared(answers)),
             Err(error) => Answer::Broken(error),
         }),
         Work::Keep(results) => keep(workshop, &results).err().map(|error| Answer::Note(format!("{error:#}"))),
@@ -263,7 +267,9 @@ impl Loop<'_> {
         let begin = now();
         let flush = self.entries_since.map(|since| since + FLUSH.1);
         let due = [self.wake, flush].into_iter().flatten().min();
-        let timer = due.map_or_else(never, |due| after(Duration::from_millis(due.saturating_sub(begin))));
+        let due = due.map(|due| Duration::from_millis(due.saturating_sub(begin)));
+        let turn = self.answers.due().map(|due| due.saturating_duration_since(Instant::now()));
+        let timer = due.into_iter().chain(turn).min().map_or_else(never, after);
         select! {
             recv(reports) -> report => self.report(report.map_err(|_| backend_gone())?)?,
             recv(answered) -> answer => self.answered(answer.map_err(|_| workers_gone())?)?,
@@ -279,6 +285,7 @@ impl Loop<'_> {
                 break;
             }
         }
+        self.take_answers()?;
         let now = now();
         if self.wake.is_some_and(|wake| wake <= now) {
             self.wake = None;
@@ -297,13 +304,9 @@ impl Loop<'_> {
 
     fn answered(&mut self, answer: Answer) -> Result<(), Error> {
         match answer {
-            Answer::Input(input) => {
-                // A map's list is kept before the journal speaks of it.
-                if let Input::Listed { answer: ListAnswer::Items(items), .. } = &input {
-                    self.session.dir.write_list(items)?;
-                }
-                self.step(input);
-                Ok(())
+            Answer::Input(number, input) => {
+                self.answers.answer(number, input);
+                self.take_answers()
             }
             Answer::Broken(error) if is_away(&error) => {
                 if self.broken.is_none() {
@@ -319,6 +322,23 @@ impl Loop<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Hands the engine the answers whose turn it is.
+    fn take_answers(&mut self) -> Result<(), Error> {
+        while let Some(input) = self.answers.next(Instant::now()) {
+            self.take_answer(input)?;
+        }
+        Ok(())
+    }
+
+    fn take_answer(&mut self, input: Input) -> Result<(), Error> {
+        // A map's list is kept before the journal speaks of it.
+        if let Input::Listed { answer: ListAnswer::Items(items), .. } = &input {
+            self.session.dir.write_list(items)?;
+        }
+        self.step(input);
+        Ok(())
     }
 
     fn report(&mut self, report: Report) -> Result<(), Error> {
@@ -367,8 +387,8 @@ impl Loop<'_> {
             return;
         }
         if workshop.artifacts.is_some() && results.iter().any(|p| matches!(p, Produced::Artifact { .. })) {
-            // The workers outlive the loop.
-            let _ = self.work.send(Work::Keep(results.clone()));
+            // The workers outlive the loop. Nobody waits for an answer, so that the number does not matter.
+            let _ = self.work.send((0, Work::Keep(results.clone())));
         }
         let node = self.session.engine.place(instance).node;
         self.entries_since.get_or_insert_with(now);
@@ -441,7 +461,7 @@ impl Loop<'_> {
             let work = match effect {
                 Effect::List { instance, node, values } => match self.session.lists.remove(&node) {
                     Some(answer) => {
-                        self.answered(Answer::Input(Input::Listed { instance, answer }))?;
+                        self.take_answer(Input::Listed { instance, answer })?;
                         continue;
                     }
                     None => Work::List { instance, node, values },
@@ -489,7 +509,8 @@ impl Loop<'_> {
                     continue;
                 }
             };
-            self.work.send(work).map_err(|_| workers_gone())?;
+            let number = self.answers.ask(Instant::now());
+            self.work.send((number, work)).map_err(|_| workers_gone())?;
         }
         if !jobs.is_empty() {
             self.running += jobs.len();

@@ -131,6 +131,10 @@ pub trait Backend: Send {
     fn capacity(&self) -> Capacity;
     /// Takes attempts to execute; never refuses one, a failure to start is a report.
     fn submit(&mut self, jobs: Vec<Job>) -> anyhow::Result<()>;
+    /// What whoever starts a run should know of what it can give, in a sentence.
+    fn note(&self) -> Option<String> {
+        None
+    }
     /// Stops attempts: SIGTERM and a grace period, or SIGKILL at once. Each ends with a report.
     fn cancel(&mut self, instances: &[InstanceId], hard: bool) -> anyhow::Result<()>;
 }

@@ -1,4 +1,4 @@
-//! What this process may use of the machine: cores and memory, by affinity and control groups.
+//! What this process may use of the machine: cores and memory, by affinity and control groups, and open files.
 
 use super::cgroup::{Folders, folders};
 use std::fs;
@@ -10,6 +10,11 @@ pub fn cores() -> u32 {
     let mask =
         mask.filter(|&n| n > 0).unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
     quota().map_or(mask, |quota| mask.min(quota)).max(1)
+}
+
+/// Files that a process may have open when it has raised its limit as far as it may.
+pub fn open_files() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX)
 }
 
 fn quota() -> Option<u32> {

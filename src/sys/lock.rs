@@ -63,6 +63,16 @@ impl Who {
     }
 }
 
+/// The text of a lock's file: who holds it, and which file it is, for a copy of it is nobody's lock.
+#[derive(Serialize, Deserialize)]
+struct Text {
+    #[serde(flatten)]
+    who: Who,
+    /// Device and inode.
+    #[serde(default)]
+    file: (u64, u64),
+}
+
 /// A lock that is held by this process. Dropping it closes it; children that inherited it keep it.
 #[derive(Debug)]
 pub struct Lock {
@@ -172,7 +182,8 @@ impl Lock {
     }
 
     fn describe(&self) -> Result<()> {
-        let mut text = serde_json::to_vec(&self.who).unwrap_or_default();
+        let file = identity(&self.file).at("look at", &self.path)?;
+        let mut text = serde_json::to_vec(&Text { who: self.who.clone(), file }).unwrap_or_default();
         text.push(b'\n');
         // Longer first, then cut: a reader takes the first line only.
         self.file.write_all_at(&text, 0).at("write", &self.path)?;
@@ -191,7 +202,13 @@ impl AsFd for Lock {
 /// Who holds the lock now, without touching it: `None` when nobody alive does.
 pub fn holder(path: &Path) -> Option<Who> {
     let file = File::open(path).ok()?;
-    holder_in(&file).filter(Who::is_alive)
+    let text = text_in(&file)?;
+    (text.file == identity(&file).ok()?).then_some(text.who).filter(Who::is_alive)
+}
+
+fn identity(file: &File) -> std::io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().map(|meta| (meta.dev(), meta.ino()))
 }
 
 fn open(path: &Path) -> Result<File> {
@@ -212,11 +229,8 @@ fn attempt(file: &mut File, path: &Path, who: &Who) -> std::result::Result<Optio
         }
     }
     let fresh = open(path)?;
-    let same = match (file.metadata(), fresh.metadata()) {
-        (Ok(ours), Ok(named)) => {
-            use std::os::unix::fs::MetadataExt;
-            (ours.dev(), ours.ino()) == (named.dev(), named.ino())
-        }
+    let same = match (identity(file), identity(&fresh)) {
+        (Ok(ours), Ok(named)) => ours == named,
         _ => false,
     };
     if !same {
@@ -229,7 +243,11 @@ fn attempt(file: &mut File, path: &Path, who: &Who) -> std::result::Result<Optio
     Ok(Some(lock))
 }
 
-fn holder_in(mut file: &File) -> Option<Who> {
+fn holder_in(file: &File) -> Option<Who> {
+    text_in(file).map(|text| text.who)
+}
+
+fn text_in(mut file: &File) -> Option<Text> {
     use std::io::Seek;
     let mut text = String::new();
     file.rewind().ok()?;

@@ -16,7 +16,7 @@ pub mod spawn;
 pub mod who;
 
 pub use content::{Content, digest_file, digest_path};
-pub use cores::{cores, memory};
+pub use cores::{cores, memory, open_files};
 pub use fault::{At, Fault, FaultKind};
 pub use gpus::gpus;
 pub use signals::signals;

@@ -87,7 +87,7 @@ struct Link {
 
 /// What this machine can give; `-j` wins over its cores.
 pub fn capacity(jobs: Option<u32>, limits: &[u32]) -> Capacity {
-    let cpus = jobs.unwrap_or_else(crate::sys::cores).max(1);
+    let cpus = wanted(jobs).min(slots(crate::sys::open_files()));
     Capacity {
         cpus,
         memory: crate::sys::memory(),
@@ -95,6 +95,18 @@ pub fn capacity(jobs: Option<u32>, limits: &[u32]) -> Capacity {
         limits: limits.to_vec(),
         window: cpus.saturating_mul(8).max(256),
     }
+}
+
+fn wanted(jobs: Option<u32>) -> u32 {
+    jobs.unwrap_or_else(crate::sys::cores).max(1)
+}
+
+/// How many attempts at once so many open files allow. Each needs two logs and its process, and when it begins or ends
+/// a few more for a moment.
+fn slots(open_files: u64) -> u32 {
+    const OWN: u64 = 20;
+    const EACH: u64 = 6;
+    u32::try_from(open_files.saturating_sub(OWN) / EACH).unwrap_or(u32::MAX).max(1)
 }
 
 impl Local {
@@ -175,6 +187,18 @@ impl Drop for Link {
 impl Backend for Local {
     fn capacity(&self) -> Capacity {
         self.capacity.clone()
+    }
+
+    fn note(&self) -> Option<String> {
+        let (wanted, held) = (wanted(self.options.jobs), self.capacity.cpus);
+        (held < wanted).then(|| {
+            format!(
+                "{} run at once, not {wanted}: a process may open {} files here; raise the hard limit (`ulimit -Hn`) \
+                 for more",
+                crate::base::text::count(held.into(), "task"),
+                crate::sys::open_files()
+            )
+        })
     }
 
     fn submit(&mut self, jobs: Vec<Job>) -> anyhow::Result<()> {

@@ -1,0 +1,14 @@
+//! Stories: one cache for a team. Projects that move, artifacts that are shared, disks and stores that fail.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[path = "common/postgres.rs"]
+mod server;
+
+#[path = "team/artifacts.rs"]
+mod artifacts;
+#[path = "team/machine.rs"]
+mod machine;
+#[path = "team/moving.rs"]
+mod moving;
