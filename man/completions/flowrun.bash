@@ -31,6 +31,9 @@ _flowrun() {
             flowrun,completions)
                 cmd="flowrun__subcmd__completions"
                 ;;
+            flowrun,config)
+                cmd="flowrun__subcmd__config"
+                ;;
             flowrun,explain)
                 cmd="flowrun__subcmd__explain"
                 ;;
@@ -92,7 +95,7 @@ _flowrun() {
 
     case "${cmd}" in
         flowrun)
-            opts="-h -V --help --version run resume check plan explain graph status runs cache log template schema completions __man __executor"
+            opts="-h -V --help --version run resume check plan explain graph status runs cache log config template schema completions __man __executor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -148,7 +151,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__cache__subcmd__accept)
-            opts="-p -j -h --param --params --jobs --backend --store --artifacts --dry-run --output --help"
+            opts="-p -j -h --param --params --jobs --backend --store --artifacts --profile --dry-run --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -198,6 +201,10 @@ _flowrun() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -380,8 +387,53 @@ _flowrun() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        flowrun__subcmd__config)
+            opts="-j -h --jobs --backend --store --artifacts --profile --no-cache --keep-going --wait --origin --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backend)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --artifacts)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         flowrun__subcmd__explain)
-            opts="-p -j -h --param --params --jobs --backend --store --artifacts --output --help"
+            opts="-p -j -h --param --params --jobs --backend --store --artifacts --profile --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -431,6 +483,10 @@ _flowrun() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -515,7 +571,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__plan)
-            opts="-p -j -h --param --params --jobs --backend --store --artifacts --force --no-cache --summary --output --help"
+            opts="-p -j -h --param --params --jobs --backend --store --artifacts --profile --force --no-cache --summary --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -567,6 +623,10 @@ _flowrun() {
                     fi
                     return 0
                     ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --force)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -583,7 +643,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__resume)
-            opts="-j -h --jobs --backend --store --artifacts --keep-going --events --output --wait --help"
+            opts="-j -h --jobs --backend --store --artifacts --profile --keep-going --events --output --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -610,6 +670,10 @@ _flowrun() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --events)
@@ -639,7 +703,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__run)
-            opts="-p -j -h --param --params --jobs --backend --store --artifacts --force --no-cache --keep-going --events --output --wait --help"
+            opts="-p -j -h --param --params --jobs --backend --store --artifacts --profile --force --no-cache --keep-going --events --output --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -689,6 +753,10 @@ _flowrun() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --force)
@@ -722,7 +790,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__runs)
-            opts="-n -h --all --limit --store --output --help rm"
+            opts="-n -h --all --limit --store --profile --output --help rm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -737,6 +805,10 @@ _flowrun() {
                     return 0
                     ;;
                 --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -36,6 +36,7 @@ complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "status" -d 'Show th
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "runs" -d 'List the runs of a pipeline, newest first, or remove runs'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "cache" -d 'Look after what is cached: list, show, verify, remove, bless'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "log" -d 'Print what an instance wrote to its standard output and error'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "config" -d 'Show the settings that hold for a pipeline, and where they come from'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "template" -d 'List the built-in pipelines, or copy one to start from'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "schema" -d 'Print the JSON Schema of pipeline files, for editors'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
@@ -47,6 +48,7 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand run" -s j -l jobs -d 'Co
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l backend -d 'What executes the tasks [default: local]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l force -d 'Run this node again, whatever is cached; may be given many times' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l events -d 'Write every event as a line of JSON to this file' -r -F
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
@@ -59,6 +61,7 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -s j -l jobs -d 
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l backend -d 'What executes the tasks [default: local]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l events -d 'Write every event as a line of JSON to this file' -r -F
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
@@ -76,6 +79,7 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -s j -l jobs -d 'C
 complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l backend -d 'What executes the tasks [default: local]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l force -d 'Run this node again, whatever is cached; may be given many times' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand plan" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
@@ -88,6 +92,7 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -s j -l jobs -d
 complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -l backend -d 'What executes the tasks [default: local]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -s h -l help -d 'Print help'
@@ -102,6 +107,7 @@ json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand status" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and not __fish_seen_subcommand_from rm" -s n -l limit -d 'At most so many' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and not __fish_seen_subcommand_from rm" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and not __fish_seen_subcommand_from rm" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and not __fish_seen_subcommand_from rm" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand runs; and not __fish_seen_subcommand_from rm" -l all -d 'Of every project of the store, with user, host and folder'
@@ -153,6 +159,7 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_s
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l backend -d 'What executes the tasks [default: local]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l dry-run -d 'Say what would be accepted; record nothing'
@@ -162,6 +169,18 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l attempt -d 'Of t
 complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l stdout -d 'Standard output only'
 complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l stderr -d 'Standard error only'
 complete -c flowrun -n "__fish_flowrun_using_subcommand log" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand config" -s j -l jobs -d 'Cores for tasks [default: those that flowrun may use]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l backend -d 'What executes the tasks [default: local]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l no-cache -d 'Use no cached result; new ones are still kept'
+complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l keep-going -d 'After a failure go on with everything that does not need it'
+complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l wait -d 'Wait while another run holds this pipeline'
+complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l origin -d 'Say of each setting where it comes from'
+complete -c flowrun -n "__fish_flowrun_using_subcommand config" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand template; and not __fish_seen_subcommand_from list new" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand template; and not __fish_seen_subcommand_from list new" -f -a "list" -d 'List the templates'
 complete -c flowrun -n "__fish_flowrun_using_subcommand template; and not __fish_seen_subcommand_from list new" -f -a "new" -d 'Copy a template into a folder; never overwrites a file'

@@ -62,6 +62,8 @@ pub enum Command {
     /// Print what an instance wrote to its standard output and error.
     #[command(override_usage = "flowrun log [OPTIONS] [PIPELINE] INSTANCE")]
     Log(LogArgs),
+    /// Show the settings that hold for a pipeline, and where they come from.
+    Config(ConfigArgs),
     /// List the built-in pipelines, or copy one to start from.
     Template(TemplateArgs),
     /// Print the JSON Schema of pipeline files, for editors.
@@ -127,6 +129,9 @@ pub struct PlaceArgs {
     /// Keep artifacts by their content in this folder, to restore them
     #[arg(long, value_name = "DIR", env = "FLOWRUN_ARTIFACTS", hide_env_values = true, value_hint = ValueHint::DirPath)]
     pub artifacts: Option<PathBuf>,
+    /// Take settings from this profile of `flowrun.toml`
+    #[arg(long, value_name = "NAME", env = "FLOWRUN_PROFILE", hide_env_values = true)]
+    pub profile: Option<String>,
 }
 
 /// What of the cache is not used.
@@ -298,6 +303,9 @@ pub struct RunsArgs {
     /// The database of runs and cache [default: .flowrun/store.db]
     #[arg(long, value_name = "URL", env = "FLOWRUN_STORE", hide_env_values = true)]
     pub store: Option<String>,
+    /// Take settings from this profile of `flowrun.toml`
+    #[arg(long, value_name = "NAME", env = "FLOWRUN_PROFILE", hide_env_values = true)]
+    pub profile: Option<String>,
     /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,
@@ -324,6 +332,32 @@ pub struct LogArgs {
     /// Standard error only
     #[arg(long)]
     pub stderr: bool,
+}
+
+/// `flowrun config`
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The pipeline file [default: pipeline.toml]
+    #[arg(value_name = "PIPELINE", value_hint = ValueHint::FilePath)]
+    pub words: Vec<OsString>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub place: PlaceArgs,
+    /// Use no cached result; new ones are still kept
+    #[arg(long, env = "FLOWRUN_NO_CACHE", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub no_cache: bool,
+    /// After a failure go on with everything that does not need it
+    #[arg(long, env = "FLOWRUN_KEEP_GOING", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub keep_going: bool,
+    /// Wait while another run holds this pipeline
+    #[arg(long, env = "FLOWRUN_WAIT", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub wait: bool,
+    /// Say of each setting where it comes from
+    #[arg(long)]
+    pub origin: bool,
+    /// How the result is printed: for people, or as one JSON document
+    #[arg(long, value_enum, value_name = "FORM", default_value_t)]
+    pub output: Output,
 }
 
 /// `flowrun template`

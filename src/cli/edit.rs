@@ -16,7 +16,9 @@ use jiff::tz::TimeZone;
 /// `flowrun check`
 pub fn check(args: &CheckArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::only_pipeline(&args.words, "check")?;
-    let (list, sources, right) = match driver::load(&target.pipeline, &settings::params(&args.params)?, false) {
+    let chosen = target.chosen(std::env::var("FLOWRUN_PROFILE").ok().as_deref())?;
+    let params = Params { profile: chosen.of_plan(), ..settings::params(&args.params)? };
+    let (list, sources, right) = match driver::load(&target.pipeline, &params, false) {
         Ok(loaded) => (loaded.warnings, loaded.sources, true),
         Err(driver::Error::Diagnostics { list, sources }) => (list, sources, false),
         Err(other) => return Err(other.into()),

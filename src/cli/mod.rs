@@ -2,6 +2,7 @@
 //! views, and that prints.
 
 pub mod args;
+mod config;
 mod edit;
 pub mod exit;
 mod failed;
@@ -9,6 +10,7 @@ mod keeping;
 pub mod keeping_args;
 mod man;
 mod panic;
+mod profile;
 mod read;
 mod registry;
 mod run;
@@ -55,6 +57,7 @@ fn output(command: &Command) -> Output {
             None => args.output,
         },
         Command::Cache(args) => args.command.output(),
+        Command::Config(args) => args.output,
         Command::Template(args) => match args.command {
             TemplateCommand::List { output } => output,
             TemplateCommand::New { .. } => Output::Human,
@@ -79,6 +82,7 @@ fn command(command: Command, screen: Screen) -> Result<u8, Failed> {
         },
         Command::Cache(args) => keeping::cache(&args.command, screen),
         Command::Log(args) => read::log(&args),
+        Command::Config(args) => config::config(&args),
         Command::Template(args) => template::template(&args.command, screen),
         Command::Schema => edit::schema(),
         Command::Completions { shell } => completions(shell),

@@ -1,6 +1,8 @@
 //! What the typed words mean: pipeline and nodes told apart, params taken to pieces, one `Settings` for the driver.
 
 use super::args::{FreshArgs, ParamArgs, PlaceArgs, WatchArgs};
+use super::profile::{self, Chosen};
+use super::screen::complain;
 use super::{Failed, registry};
 use crate::driver::{ParamWord, Params, Settings};
 use std::ffi::{OsStr, OsString};
@@ -82,6 +84,11 @@ impl Target {
         }
     }
 
+    /// What the settings files say for it.
+    pub fn chosen(&self, profile: Option<&str>) -> Result<Chosen, Failed> {
+        Chosen::read(self.pipeline.parent().unwrap_or(Path::new("")), profile)
+    }
+
     /// The pipeline as words of a command for people: empty when it need not be named.
     pub fn words(&self) -> String {
         if self.named { format!(" {}", self.pipeline.display()) } else { String::new() }
@@ -106,7 +113,7 @@ pub fn params(args: &ParamArgs) -> Result<Params, Failed> {
         words.push(assignment(typed)?);
     }
     tail(&args.tail, &mut words)?;
-    Ok(Params { files: args.files.clone(), words })
+    Ok(Params { files: args.files.clone(), words, profile: None })
 }
 
 fn assignment(typed: &OsStr) -> Result<ParamWord, Failed> {
@@ -158,27 +165,40 @@ fn tail(words: &[OsString], into: &mut Vec<ParamWord>) -> Result<(), Failed> {
 
 /// The driver's settings of `run`, `resume`, `plan` and `explain`.
 pub fn settings(target: &Target, params: Params, place: &PlaceArgs, fresh: &FreshArgs) -> Result<Settings, Failed> {
+    let chosen = target.chosen(place.profile.as_deref())?;
+    let backend = place.backend.clone().or_else(|| chosen.text("backend"));
+    let store = place.store.clone().or_else(|| chosen.store());
+    let (jobs, cut) = chosen.jobs(place.jobs.or_else(|| chosen.number("jobs")));
+    if let (Some(jobs), Some(cut), Some(asked)) = (jobs, cut, place.jobs) {
+        complain(format!(
+            "note: {}, not {asked}: `{}` allows no more\n",
+            crate::base::text::count(jobs.into(), "core"),
+            chosen.place(cut)
+        ));
+    }
+    let (measure, caps) = (registry::measure(backend.as_deref())?, chosen.caps.clone());
     Ok(Settings {
         pipeline: target.pipeline.clone(),
         select: target.rest.clone(),
-        params,
-        jobs: place.jobs,
-        store: place.store.clone(),
-        keep_going: false,
+        params: Params { profile: chosen.of_plan(), ..params },
+        jobs,
+        open_backend: registry::backend(backend.as_deref())?,
+        open_store: registry::store(store.as_deref())?,
+        store,
+        keep_going: chosen.flag("keep_going", false, "FLOWRUN_KEEP_GOING"),
         force: fresh.force.clone(),
-        no_cache: fresh.no_cache,
-        wait: false,
-        artifacts: place.artifacts.clone(),
+        no_cache: chosen.flag("no_cache", fresh.no_cache, "FLOWRUN_NO_CACHE"),
+        wait: chosen.flag("wait", false, "FLOWRUN_WAIT"),
+        artifacts: place.artifacts.clone().or_else(|| chosen.path("artifacts")),
         resume: None,
-        measure: registry::measure(place.backend.as_deref())?,
-        open_backend: registry::backend(place.backend.as_deref())?,
-        open_store: registry::store(place.store.as_deref())?,
+        measure: Box::new(move |jobs, limits| Ok(profile::capped(&caps, measure(jobs, limits)?))),
     })
 }
 
 /// Adds how a run is watched and ended.
 pub fn watched(settings: Settings, watch: &WatchArgs) -> Settings {
-    Settings { keep_going: watch.keep_going, wait: watch.wait, ..settings }
+    let (keep_going, wait) = (settings.keep_going || watch.keep_going, settings.wait || watch.wait);
+    Settings { keep_going, wait, ..settings }
 }
 
 #[cfg(test)]

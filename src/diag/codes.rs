@@ -39,6 +39,7 @@ codes! {
     NO_EXPRESSION = "E0119", "plain text where an expression must stand";
     UNKNOWN_WORD = "E0120", "a word that a key does not know";
     CALLED_FILE = "E0121", "a called pipeline file that cannot be read";
+    NOT_ITS_FILE = "E0122", "a table that stands in another file than it may";
 
     // 02xx: templates, expressions, shell
     OPEN_BRACES = "E0201", "`{{` without its `}}`";
@@ -92,6 +93,7 @@ codes! {
     PARAM_CHOICE = "E0505", "a value that is none of its param's `choices`";
     PARAMS_FILE = "E0506", "a params file that cannot be read";
     UNUSED_PARAM = "E0507", "a param that nothing reads (a warning)";
+    UNKNOWN_PROFILE = "E0508", "a profile that no settings file has";
 
     // 06xx: the machine, before the run
     BEYOND_CAPACITY = "E0601", "a resource of which there is less than a task asks for";

@@ -38,7 +38,7 @@ pub struct Spanned<T> {
 }
 
 /// The texts that spans point into.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, PartialEq)]
 pub struct Sources {
     /// Path as the user named it, and text.
     pub files: Vec<(String, std::sync::Arc<str>)>,

@@ -3,7 +3,7 @@
 use crate::base::{Digest, NodeId};
 use crate::driver::asked::{Asked, Place, stored_plan, wanted};
 use crate::driver::journal::Journal;
-use crate::driver::load::{Loaded, load_stored, never_run};
+use crate::driver::load::{Loaded, load_again, load_stored, never_run};
 use crate::driver::rundir::RunDir;
 use crate::driver::settings::{Error, Settings};
 use crate::engine::{Capacity, Engine, Items, Options};
@@ -26,7 +26,7 @@ pub fn resumed(place: &Place, store: &mut dyn Store, settings: &Settings) -> Res
     let stored = RunDir::open(&place.home, run)?.read_plan()?;
     let asked: Asked = serde_json::from_value(stored.options.clone()).unwrap_or_default();
     let asked = Asked { select: stored.select.clone(), ..asked };
-    let loaded = load_stored(&stored)?;
+    let loaded = load_again(&stored, settings.params.profile.as_deref())?;
     Ok((loaded, asked, run))
 }
 

@@ -1,10 +1,11 @@
 //! From a pipeline file, on disk or kept with a run, to a checked plan.
 
 use super::rundir::StoredPlan;
-use super::{Error, Params};
+use super::{Error, Params, Profile};
 use crate::base::text::quote;
 use crate::base::{Digest, Value};
 use crate::diag::{self, Diagnostic, Severity, Sources};
+use crate::lang::model::{Datum, Name};
 use crate::lang::reader;
 use crate::plan::{self, Given, ParamFile, Plan, Word};
 use crate::sys::{Fault, FaultKind};
@@ -39,11 +40,16 @@ pub fn load(pipeline: &Path, params: &Params, complete: bool) -> Result<Loaded, 
     };
     let words = params.words.iter().map(word).collect();
     let given = Given { files, words, complete, project: folder_of(pipeline), pipeline: name_of(pipeline) };
-    build(&pipeline.display().to_string(), text, pipeline, &given)
+    build(&pipeline.display().to_string(), text, pipeline, &given, params.profile.as_deref())
 }
 
 /// The plan that a run was begun with.
 pub fn load_stored(stored: &StoredPlan) -> Result<Loaded, Error> {
+    load_again(stored, None)
+}
+
+/// The plan that a run was begun with, in the place where it goes on.
+pub fn load_again(stored: &StoredPlan, profile: Option<&Profile>) -> Result<Loaded, Error> {
     let (name, text) = stored.files.first().cloned().unwrap_or_default();
     let params = stored.params.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect();
     let files = vec![ParamFile { name: "plan.json".to_owned(), text: Value::map(params).to_json() }];
@@ -51,25 +57,48 @@ pub fn load_stored(stored: &StoredPlan) -> Result<Loaded, Error> {
     // A param without a value is null then as it was before.
     let given =
         Given { files, words: Vec::new(), complete: false, project: folder_of(&path), pipeline: name_of(&path) };
-    build(&name, text, &path, &given)
+    build(&name, text, &path, &given, profile)
 }
 
-fn build(name: &str, text: String, path: &Path, given: &Given) -> Result<Loaded, Error> {
+fn build(name: &str, text: String, path: &Path, given: &Given, profile: Option<&Profile>) -> Result<Loaded, Error> {
     let mut sources = Sources::default();
     let text: Arc<str> = text.into();
     let file = sources.add(name, Arc::clone(&text));
     let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-    let (model, mut list) = reader::read(&text, file, &stem);
+    let (mut model, mut list) = reader::read(&text, file, &stem);
+    let own = sources.clone();
+    if let Some(profile) = profile {
+        lay_over(&mut model.resources, profile, &mut sources);
+    }
     let (plan, more) = plan::check(&model, given);
     list.extend(more);
     diag::sort(&mut list);
     match plan {
         Some(mut plan) if list.iter().all(|d| d.severity == Severity::Warning) => {
-            let stored = kept(&plan, &sources, path);
+            let stored = kept(&plan, &own, path);
             plan.sources = sources.clone();
             Ok(Loaded { plan, sources, warnings: list, stored })
         }
         _ => Err(Error::Diagnostics { list, sources }),
+    }
+}
+
+/// The profile's resources in place of the pipeline's own defaults.
+fn lay_over(resources: &mut Vec<(Name, Datum)>, profile: &Profile, sources: &mut Sources) {
+    let mut files = Vec::new();
+    for (path, text) in &profile.sources.files {
+        files.push(sources.add(path.as_str(), Arc::clone(text)));
+    }
+    for (name, datum) in &profile.resources {
+        let (mut name, mut datum) = (name.clone(), datum.clone());
+        name.span.file = files[usize::from(name.span.file)];
+        match &mut datum {
+            Datum::Plain(value) => value.span.file = files[usize::from(value.span.file)],
+            Datum::Text(text) => text.span.file = files[usize::from(text.span.file)],
+            Datum::List(_) | Datum::Map(_) => {}
+        }
+        resources.retain(|(own, _)| own.value != name.value);
+        resources.push((name, datum));
     }
 }
 

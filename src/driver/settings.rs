@@ -3,11 +3,13 @@
 
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::Capacity;
+use crate::lang::model::{Datum, Name};
 use crate::port::{Access, Backend, ReportSink, Store};
 use crate::sys::Fault;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use crate::port::ended::{End, Ended, FailedKind, FailureItem};
 pub use crate::port::forecast::{Action, Forecast, Planned, Reason};
@@ -51,6 +53,17 @@ pub struct Params {
     pub files: Vec<PathBuf>,
     /// `-p NAME=VALUE` and `-- --NAME VALUE`.
     pub words: Vec<ParamWord>,
+    /// Resources of the profile, in place of the pipeline's own defaults.
+    pub profile: Option<Arc<Profile>>,
+}
+
+/// What the chosen profile says about the plan.
+#[derive(Debug, Default, PartialEq)]
+pub struct Profile {
+    /// Defaults for every task, each with the file of `sources` that it stands in.
+    pub resources: Vec<(Name, Datum)>,
+    /// The settings files.
+    pub sources: Sources,
 }
 
 /// One value typed on the command line.

@@ -80,7 +80,6 @@ pub const KEYS: &[Key] = &[
     key(Table::File, "call", Named(&Table(Table::Call)), "", "Another pipeline file as a node."),
     key(Table::File, "outputs", Named(&Value), "", "What the pipeline itself returns."),
     planned(Table::File, "test", "A test of one node: inputs given, outputs expected."),
-    planned(Table::File, "profile", "Settings for one place where the pipeline runs; it stands in `flowrun.toml`."),
     //
     key(
         Table::Pipeline,

@@ -7,6 +7,7 @@ pub mod model;
 pub mod policy;
 pub mod reader;
 pub mod schema;
+pub mod settings;
 pub mod shell;
 pub mod types;
 

@@ -13,7 +13,7 @@ const SHARE: &str = "^[0-9.]+ *%$";
 pub fn schema() -> Value {
     let definitions: Map<String, Value> = Table::ALL
         .into_iter()
-        .filter(|table| *table != Table::File && available(*table).next().is_some())
+        .filter(|table| *table != Table::File && !table.of_settings() && available(*table).next().is_some())
         .map(|table| (definition(table), table_schema(table)))
         .collect();
     let mut root = json!({ "$schema": "http://json-schema.org/draft-04/schema#", "title": "flowrun pipeline" });

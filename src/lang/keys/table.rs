@@ -1,6 +1,7 @@
 //! The tables of the pipeline file, and what they are called.
 
 use super::{KEYS, Key};
+use crate::lang::settings;
 
 /// A table of the file: which keys may stand together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,11 +42,17 @@ pub enum Table {
     OnTimeout,
     /// `retry.cap = { … }`
     Cap,
+    /// The top of `flowrun.toml`.
+    Settings,
+    /// `[profile.NAME]` of `flowrun.toml`.
+    Profile,
+    /// `[caps]` of the machine's settings.
+    Caps,
 }
 
 impl Table {
     /// Every table, in the order of the reference page.
-    pub const ALL: [Table; 18] = [
+    pub const ALL: [Table; 21] = [
         Table::File,
         Table::Pipeline,
         Table::Param,
@@ -64,10 +71,17 @@ impl Table {
         Table::OnOom,
         Table::OnTimeout,
         Table::Cap,
+        Table::Settings,
+        Table::Profile,
+        Table::Caps,
     ];
+    /// Whether it stands in `flowrun.toml`, not in a pipeline file.
+    pub fn of_settings(self) -> bool {
+        matches!(self, Table::Settings | Table::Profile | Table::Caps)
+    }
     /// Its keys, planned ones too.
     pub fn keys(self) -> impl Iterator<Item = &'static Key> {
-        KEYS.iter().filter(move |key| key.table == self)
+        KEYS.iter().chain(settings::keys()).filter(move |key| key.table == self)
     }
     /// One of its keys.
     pub fn key(self, name: &str) -> Option<&'static Key> {
@@ -94,6 +108,9 @@ impl Table {
             Table::OnOom => "`on_oom`",
             Table::OnTimeout => "`on_timeout`",
             Table::Cap => "`cap`",
+            Table::Settings => "`flowrun.toml`",
+            Table::Profile => "a profile of `flowrun.toml`",
+            Table::Caps => "`[caps]`",
         }
     }
     /// How it is written.
@@ -117,6 +134,9 @@ impl Table {
             Table::OnOom => "`retry.on_oom = { … }`",
             Table::OnTimeout => "`retry.on_timeout = { … }`",
             Table::Cap => "`retry.cap = { … }`",
+            Table::Settings => "The file `flowrun.toml`",
+            Table::Profile => "`[profile.NAME]`",
+            Table::Caps => "`[caps]`",
         }
     }
     /// What it is for, in Markdown.
@@ -163,6 +183,9 @@ impl Table {
             Table::OnOom => "`retry.on_oom = { memory = \"x2\" }`; the task must say its `resources.memory`.",
             Table::OnTimeout => "`retry.on_timeout = { time = \"x2\" }`; the task must say its `resources.time`.",
             Table::Cap => "`retry.cap = { memory = \"64GiB\", time = \"2d\" }`.",
+            Table::Settings => settings::FILES,
+            Table::Profile => settings::PROFILE,
+            Table::Caps => settings::CAPS,
         }
     }
 }

@@ -162,10 +162,13 @@ impl Reader<'_> {
         // a key that is there already is not what was meant
         let free = table.keys().map(|key| key.name).filter(|key| !toml.contains_key(*key));
         let meant = suggest(text, free);
-        let elsewhere: Vec<Table> = Table::ALL
+        let mut elsewhere: Vec<Table> = Table::ALL
             .into_iter()
             .filter(|other| *other != table && other.key(text).is_some_and(|key| key.status != Status::Planned))
             .collect();
+        if elsewhere.iter().any(|other| other.of_settings() == table.of_settings()) {
+            elsewhere.retain(|other| other.of_settings() == table.of_settings());
+        }
         let help = if elsewhere.contains(&Table::Resources) && table.key("resources").is_some() {
             format!("it belongs under `resources`: `resources.{text} = …`")
         } else if let Some(meant) = meant {

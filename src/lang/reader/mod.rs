@@ -11,11 +11,14 @@ mod loops;
 mod map;
 mod params;
 mod policy;
+mod settings;
 mod strings;
 mod syntax;
 mod task;
 #[cfg(test)]
 mod tests;
+
+pub use settings::read_settings;
 
 use crate::base::text::{did_you_mean, or, quote};
 use crate::diag::{self, Diagnostic, FileId, Span, Spanned, codes};

@@ -150,7 +150,12 @@ impl Reader<'_> {
     }
 
     /// An amount that is needed before anything runs.
-    fn plain(&mut self, value: Val<'_>, name: &str, parse: fn(&str) -> Result<u64, Problem>) -> Option<(u64, Span)> {
+    pub(super) fn plain(
+        &mut self,
+        value: Val<'_>,
+        name: &str,
+        parse: fn(&str) -> Result<u64, Problem>,
+    ) -> Option<(u64, Span)> {
         let span = self.span(value.span());
         let Some(text) = self.text_of(value) else {
             let number = self.bounded(value, name, 0, i64::MAX)?.value;

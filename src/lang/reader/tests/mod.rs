@@ -26,6 +26,7 @@ fn every_code_of_this_room_is_shown_in_full() {
         include_str!("policy.rs"),
         include_str!("syntax.rs"),
         include_str!("values.rs"),
+        include_str!("../../../../tests/config_stories.rs"),
     ]
     .concat();
     let ours = crate::diag::codes::ALL.iter().filter(|(code, _)| code.starts_with("E01"));
