@@ -111,7 +111,8 @@ note: 1 core, not 8: `machine.toml:2` allows no more
     // Without the profile the pipeline's own; the store of `default` holds all the same.
     let said = project.run("run --output json --no-cache");
     assert_eq!(said.exits(0).json()["outputs"]["got"], serde_json::json!([1, 64 << 20, 1200]));
-    project.run("runs").exits(0);
+    assert_eq!(project.run("runs --output json").exits(0).json()["runs"].as_array().map(Vec::len), Some(2));
+    assert!(project.run("cache ls").exits(0).out().contains("say"));
     assert!(!project.path(".flowrun/store.db").exists());
 
     project.edit("pipeline.toml", "resources.time = \"20m\"", "resources = { time = \"20m\", memory = \"2GiB\" }");

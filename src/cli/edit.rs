@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 /// `flowrun check`
 pub fn check(args: &CheckArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::only_pipeline(&args.words, "check")?;
-    let chosen = target.chosen(std::env::var("FLOWRUN_PROFILE").ok().as_deref())?;
+    let chosen = target.chosen(None)?;
     let params = Params { profile: chosen.of_plan(), ..settings::params(&args.params)? };
     let (list, sources, right) = match driver::load(&target.pipeline, &params, false) {
         Ok(loaded) => (loaded.warnings, loaded.sources, true),

@@ -4,7 +4,7 @@ use super::args::{FreshArgs, Output, RunsArgs};
 use super::keeping_args::{AcceptArgs, CacheCommand, GcArgs, LimitArgs, LsArgs, RmArgs, ShowArgs, VerifyArgs};
 use super::screen::{Screen, print};
 use super::settings::{self, Target};
-use super::{Failed, exit, registry};
+use super::{Failed, exit};
 use crate::driver::{keeping, now};
 use crate::port::keeping::{GcAsk, Limits, RmAsk, Where};
 use crate::report::{keeping as report, runs};
@@ -22,8 +22,8 @@ pub fn cache(command: &CacheCommand, screen: Screen) -> Result<u8, Failed> {
     }
 }
 
-fn place(target: &Target, artifacts: Option<&PathBuf>) -> Where {
-    Where { pipeline: target.pipeline.clone(), named: target.named, artifacts: artifacts.cloned() }
+fn place(target: &Target, artifacts: Option<PathBuf>) -> Where {
+    Where { pipeline: target.pipeline.clone(), named: target.named, artifacts }
 }
 
 fn limits(args: &LimitArgs) -> Limits {
@@ -32,7 +32,7 @@ fn limits(args: &LimitArgs) -> Limits {
 
 fn ls(args: &LsArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::of(&args.words)?;
-    let store = registry::store(args.store.as_deref())?;
+    let store = target.store(args.store.as_deref(), None)?;
     let entries = keeping::list(&place(&target, None), &store, &target.rest, args.older)?;
     print(match args.output {
         Output::Human => report::list(&entries, &TimeZone::system(), screen.out),
@@ -58,7 +58,7 @@ fn show(args: &ShowArgs, screen: Screen) -> Result<u8, Failed> {
             ));
         }
     };
-    let store = registry::store(args.store.as_deref())?;
+    let store = target.store(args.store.as_deref(), None)?;
     let entries = keeping::show(&place(&target, None), &store, word)?;
     print(match args.output {
         Output::Human => report::show(&entries, &TimeZone::system(), screen.out),
@@ -69,8 +69,8 @@ fn show(args: &ShowArgs, screen: Screen) -> Result<u8, Failed> {
 
 fn verify(args: &VerifyArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::only_pipeline(&args.words, "cache verify")?;
-    let store = registry::store(args.store.as_deref())?;
-    let told = keeping::verify(&place(&target, args.artifacts.as_ref()), &store)?;
+    let store = target.store(args.store.as_deref(), None)?;
+    let told = keeping::verify(&place(&target, target.artifacts(args.artifacts.as_ref())?), &store)?;
     print(match args.output {
         Output::Human => report::verified(&told, screen.out),
         Output::Json => report::verified_json(&told),
@@ -81,14 +81,14 @@ fn verify(args: &VerifyArgs, screen: Screen) -> Result<u8, Failed> {
 
 fn gc(args: &GcArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::only_pipeline(&args.words, "cache gc")?;
-    let store = registry::store(args.store.as_deref())?;
+    let store = target.store(args.store.as_deref(), None)?;
     let ask = GcAsk {
         limits: limits(&args.limits),
         unreachable: args.unreachable,
         unreferenced: args.unreferenced,
         dry: args.dry_run,
     };
-    let told = keeping::gc(&place(&target, args.artifacts.as_ref()), &store, &ask)?;
+    let told = keeping::gc(&place(&target, target.artifacts(args.artifacts.as_ref())?), &store, &ask)?;
     print(match args.output {
         Output::Human => report::collected(&told, screen.out),
         Output::Json => report::collected_json(&told),
@@ -119,7 +119,7 @@ pub fn everywhere(args: &RunsArgs, screen: Screen) -> Result<u8, Failed> {
     if target.named {
         return Err(Failed::usage("`--all` is of every pipeline", Some("leave the pipeline out".to_owned())));
     }
-    let store = registry::store(args.store.as_deref())?;
+    let store = target.store(args.store.as_deref(), args.profile.as_deref())?;
     let seen = keeping::everywhere(&place(&target, None), &store, args.limit)?;
     print(match args.output {
         Output::Human => runs::everywhere(&seen, now(), &TimeZone::system(), screen.out),
@@ -147,7 +147,7 @@ pub fn rm(args: &RmArgs, screen: Screen) -> Result<u8, Failed> {
             Some("name their numbers, or give `--older-than`, `--keep-last` or `--max-size`".to_owned()),
         ));
     }
-    let store = registry::store(args.store.as_deref())?;
+    let store = target.store(args.store.as_deref(), None)?;
     let ask = RmAsk { runs, limits, logs: args.logs, dry: args.dry_run };
     let told = keeping::rm(&place(&target, None), &store, &ask)?;
     print(match args.output {

@@ -2,9 +2,9 @@
 
 use super::Failed;
 use super::args::{LogArgs, Output, RunsArgs, StatusArgs};
+use super::exit;
 use super::screen::{Screen, cannot_print, print};
 use super::settings::Target;
-use super::{exit, registry};
 use crate::driver::history;
 use crate::port::Access;
 use crate::report::{runs, status};
@@ -33,11 +33,8 @@ pub fn status(args: &StatusArgs, screen: Screen) -> Result<u8, Failed> {
 pub fn runs(args: &RunsArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::only_pipeline(&args.words, "runs")?;
     let cannot = |error: anyhow::Error| Failed::from(crate::driver::Error::Store(error));
-    let url = match &args.store {
-        Some(url) => Some(url.clone()),
-        None => target.chosen(args.profile.as_deref())?.store(),
-    };
-    let mut store = registry::store(url.as_deref())?(&target.state_dir(), Access::Read).map_err(cannot)?;
+    let open = target.store(args.store.as_deref(), args.profile.as_deref())?;
+    let mut store = open(&target.state_dir(), Access::Read).map_err(cannot)?;
     // A pipeline that was not named stands for its folder, whose state all its pipelines share.
     let name = target.pipeline.file_name().map(|name| name.to_string_lossy().into_owned());
     let rows = store.runs(name.as_deref().filter(|_| target.named), args.limit).map_err(cannot)?;

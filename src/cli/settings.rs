@@ -4,7 +4,7 @@ use super::args::{FreshArgs, ParamArgs, PlaceArgs, WatchArgs};
 use super::profile::{self, Chosen};
 use super::screen::complain;
 use super::{Failed, registry};
-use crate::driver::{ParamWord, Params, Settings};
+use crate::driver::{OpenStore, ParamWord, Params, Settings};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -84,9 +84,27 @@ impl Target {
         }
     }
 
-    /// What the settings files say for it.
+    /// What the settings files say for it, with the profile that was named, else that of the environment.
     pub fn chosen(&self, profile: Option<&str>) -> Result<Chosen, Failed> {
+        let of_environment = std::env::var("FLOWRUN_PROFILE").ok().filter(|name| !name.is_empty());
+        let profile = profile.filter(|name| !name.is_empty()).or(of_environment.as_deref());
         Chosen::read(self.pipeline.parent().unwrap_or(Path::new("")), profile)
+    }
+
+    /// The store that was named, else that of the profile.
+    pub fn store(&self, named: Option<&str>, profile: Option<&str>) -> Result<OpenStore, Failed> {
+        match named {
+            Some(url) => registry::store(Some(url)),
+            None => registry::store(self.chosen(profile)?.store().as_deref()),
+        }
+    }
+
+    /// The folder of artifacts that was named, else that of the profile.
+    pub fn artifacts(&self, named: Option<&PathBuf>) -> Result<Option<PathBuf>, Failed> {
+        match named {
+            Some(folder) => Ok(Some(folder.clone())),
+            None => Ok(self.chosen(None)?.path("artifacts")),
+        }
     }
 
     /// The pipeline as words of a command for people: empty when it need not be named.
