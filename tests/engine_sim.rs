@@ -45,6 +45,7 @@ enum Owed {
     Prepare(NodeId, Vec<(InstanceId, Vec<Value>)>),
     Record(InstanceId, NodeId, Vec<Option<Vec<Value>>>),
     Run { instance: InstanceId, attempt: u32, started: bool, job: Job, gpus: Vec<Arc<str>>, stopped: bool },
+    Lease(InstanceId, Key),
     Wake(u64),
 }
 
@@ -54,6 +55,8 @@ struct Disk {
     journal: Vec<Event>,
     lists: HashMap<flowrun::base::Digest, Arc<Items>>,
     cache: HashMap<Key, Value>,
+    /// Keys that another process of this world computes now.
+    elsewhere: BTreeSet<Key>,
 }
 
 /// One process: an engine and its world.
@@ -67,6 +70,8 @@ struct World<'a> {
     effects: Vec<Effect>,
     owed: Vec<Owed>,
     jobs: BTreeMap<InstanceId, Job>,
+    /// Leases of this process that no attempt has yet.
+    leases: HashMap<InstanceId, Key>,
     ends: HashMap<InstanceId, u32>,
     over: Option<Option<RunState>>,
     last: Vec<Input>,
@@ -126,6 +131,7 @@ impl<'a> World<'a> {
             effects: Vec::new(),
             owed: Vec::new(),
             jobs: BTreeMap::new(),
+            leases: HashMap::new(),
             ends: HashMap::new(),
             over: None,
             last: Vec::new(),
@@ -269,6 +275,7 @@ impl<'a> World<'a> {
                 let job = self.jobs.remove(&instance).expect("only a prepared job is started");
                 assert_eq!(gpus.len(), job.needs.gpus as usize);
                 assert!(!self.kept.contains(&instance), "{} runs again", self.engine.name(instance));
+                assert_eq!(self.leases.remove(&instance), job.key, "an attempt has the lease on its key");
                 if let Some(key) = job.key {
                     assert!(!self.won.contains(&key), "a key that ended well runs again");
                     let equal = self.owed.iter().any(|o| matches!(o, Owed::Run { job, .. } if job.key == Some(key)));
@@ -276,6 +283,16 @@ impl<'a> World<'a> {
                 }
                 self.count_item(instance);
                 self.owed.push(Owed::Run { instance, attempt, started: false, job, gpus, stopped: false });
+            }
+            Effect::Lease { instance, key } => {
+                assert_eq!(self.jobs[&instance].key, Some(key));
+                let twice = self.owed.iter().any(|o| matches!(o, Owed::Lease(_, k) if *k == key));
+                assert!(!twice, "one key is asked for twice at once");
+                self.owed.push(Owed::Lease(instance, key));
+            }
+            Effect::Release { key } => {
+                let held = self.leases.iter().find(|(_, held)| **held == key).map(|(instance, _)| *instance);
+                self.leases.remove(&held.expect("it was granted"));
             }
             Effect::Drop { instance } => {
                 self.jobs.remove(&instance).expect("only a prepared job is dropped");
@@ -286,7 +303,8 @@ impl<'a> World<'a> {
                 *stopped = true;
             }
             Effect::Wake(at) => {
-                assert!(self.truth.recipe.retries || self.truth.recipe.losses > 0);
+                let recipe = &self.truth.recipe;
+                assert!(recipe.retries || recipe.losses > 0 || recipe.elsewhere > 0);
                 self.owed.push(Owed::Wake(at));
             }
             Effect::Done(state) => {
@@ -325,7 +343,10 @@ impl<'a> World<'a> {
         }
         assert!(cpus <= capacity.cpus && memory <= capacity.memory && limit <= capacity.limits[0], "over budget");
         let mut kept: BTreeMap<NodeId, u32> = BTreeMap::new();
-        for instance in self.jobs.keys() {
+        let about_to_start = |id: &InstanceId| {
+            self.leases.contains_key(id) || self.owed.iter().any(|o| matches!(o, Owed::Lease(asks, _) if asks == id))
+        };
+        for instance in self.jobs.keys().filter(|id| !about_to_start(id)) {
             *kept.entry(self.engine.place(*instance).node).or_default() += 1;
         }
         // A window in line, and a window parked.
@@ -379,6 +400,7 @@ impl<'a> World<'a> {
                 self.owed.push(Owed::Run { instance, attempt, started: true, job, gpus, stopped });
                 Input::Started { instance, attempt, log: None }
             }
+            Owed::Lease(instance, key) => Input::Leased(vec![(instance, key, self.lease(instance, key, dice))]),
             Owed::Wake(at) => {
                 self.turn();
                 self.now = self.now.max(at);
@@ -429,6 +451,30 @@ impl<'a> World<'a> {
         let (mut events, mut effects) = (Vec::new(), Vec::new());
         self.engine.step(self.now, late, &mut events, &mut effects);
         assert!(events.is_empty() && effects.is_empty(), "a late report had consequences: {events:?}");
+    }
+
+    /// Another process may compute the key; when it is seen again, that one may have ended well or not.
+    fn lease(&mut self, instance: InstanceId, key: Key, dice: &mut Dice) -> Leased {
+        let elsewhere = usize::from(self.truth.recipe.elsewhere);
+        if elsewhere > 0 && dice.roll(elsewhere) == 0 && !self.disk.cache.contains_key(&key) {
+            self.disk.elsewhere.insert(key);
+        }
+        if self.disk.elsewhere.contains(&key) {
+            if dice.roll(3) > 0 {
+                return Leased::Elsewhere(format!("run {}", dice.roll(2)).into());
+            }
+            self.disk.elsewhere.remove(&key);
+            let course = self.jobs.get(&instance).map(|job| job.course.clone());
+            if let Some(value) = course.as_ref().and_then(Course::result)
+                && dice.roll(3) > 0
+            {
+                self.disk.cache.insert(key, value.clone());
+                // It is seen now, or when the instance is prepared once more.
+                return if dice.roll(2) == 0 { Leased::Known } else { Leased::Elsewhere("run 0".into()) };
+            }
+        }
+        self.leases.insert(instance, key);
+        Leased::Ours
     }
 
     fn list(&mut self, node: NodeId, values: &[Value]) -> ListAnswer {
@@ -544,6 +590,7 @@ impl<'a> World<'a> {
         if !halted {
             assert_eq!(ledger.space().instances() as usize, oracle.ends.len());
         }
+        assert!(self.leases.is_empty(), "leases are left");
         assert!(self.jobs.is_empty(), "prepared jobs are left: {:?}", self.jobs.keys());
         assert!(self.owed.iter().all(|owed| !matches!(owed, Owed::Run { .. } | Owed::Record(..))), "work is left");
         assert!(matches!(self.disk.journal.last(), Some(Event::Finished { .. })));

@@ -500,11 +500,11 @@ fn equal_keys_run_once() {
         > prepared m[0].t run, m[1].t run, m[2].t run, m[3].t run, m[4].t run
           submitted m[0].t #1
           submitted m[3].t #1
-          -> start m[0].t #1
           -> drop m[1].t
           -> drop m[2].t
-          -> start m[3].t #1
           -> drop m[4].t
+          -> start m[0].t #1
+          -> start m[3].t #1
         > m[0].t #1 ends well
           ended m[0].t #1: well
           cached m[1].t m[2].t

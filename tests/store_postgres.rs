@@ -61,7 +61,7 @@ mod needs_postgres {
             let url = server.database(&format!("d{count}"));
             Box::new(open(&url, &dir.path().join(count.to_string()), Access::Write).unwrap())
         });
-        assert_eq!(count, 14);
+        assert_eq!(count, 15);
     }
 
     #[test]
@@ -97,7 +97,7 @@ mod needs_postgres {
             assert_eq!(
                 shown(&server, &what),
                 "the store `postgres://owner@SOCKET/newer` was written by flowrun 0.4.0 and has version 9; this is \
-                 flowrun 0.1.0, which knows version 1"
+                 flowrun 0.1.0, which knows version 2"
             );
             assert_eq!(help, "use the newer flowrun, or name another store with `--store`; this one was not changed");
             let (_, what, help) = refused(&foreign, access);
@@ -123,7 +123,7 @@ mod needs_postgres {
         let tables = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'r'
                       AND relnamespace = 'flowrun'::regnamespace";
         assert_eq!(server.ask("rivers", tables), "rivers");
-        assert_eq!(server.ask("newer", tables), "cache last_run migration node origin parts place project run");
+        assert_eq!(server.ask("newer", tables), "cache last_run lease migration node origin parts place project run");
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod needs_postgres {
         let mut store = open(&url, dir.path(), Access::Read).unwrap();
         let rows = store.runs(None, 100).unwrap();
         assert_eq!(rows.iter().map(|row| row.run).collect::<Vec<_>>(), (1..=80).rev().collect::<Vec<_>>());
-        assert_eq!(server.ask("postgres", "SELECT count(*) || ' ' || max(version) FROM flowrun.migration"), "1 1");
+        assert_eq!(server.ask("postgres", "SELECT count(*) || ' ' || max(version) FROM flowrun.migration"), "2 2");
         assert_eq!(server.ask("postgres", "SELECT count(*) FROM flowrun.project"), "1");
     }
 
@@ -196,8 +196,8 @@ mod needs_postgres {
             work(&mut store);
             statements(&server) - before
         };
-        // Three rows of dictionaries, insert and select each; begin, lock, commit; five batches for two tables.
-        assert_eq!(counted(&mut |store| store.record(&entries).unwrap()), 6 + 3 + 10);
+        // Three rows of dictionaries, insert and select each; begin, lock, leases, commit; five batches for two tables.
+        assert_eq!(counted(&mut |store| store.record(&entries).unwrap()), 6 + 4 + 10);
         let found = |store: &mut Postgres| store.lookup("p", "compute", &asked).unwrap();
         assert_eq!(counted(&mut |store| assert!(found(store).iter().flatten().all(|hit| hit.newest))), 5);
         assert_eq!(counted(&mut |store| store.take("p", "compute", &asked).unwrap()), 3 + 10);

@@ -23,7 +23,7 @@ fn sqlite_passes_the_suite() {
         count += 1;
         Box::new(Sqlite::open(&dir.path().join(format!("{count}/store.db")), Access::Write).unwrap())
     });
-    assert_eq!(count, 14);
+    assert_eq!(count, 15);
 }
 
 #[test]
@@ -100,9 +100,9 @@ fn a_store_of_an_earlier_version_is_brought_up_to_date() {
     let text = |sql| raw.query_row(sql, (), |row| row.get::<_, String>(0)).unwrap();
     assert_eq!(
         text("SELECT group_concat(version || ' ' || flowrun, ', ') FROM migration"),
-        "1 0.0.9, 2 0.1.0, 3 0.1.0"
+        "1 0.0.9, 2 0.1.0, 3 0.1.0, 4 0.1.0"
     );
-    assert_eq!(raw.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).unwrap(), 3);
+    assert_eq!(raw.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).unwrap(), 4);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_store_of_a_newer_version_is_refused_and_left_alone() {
         assert_eq!(
             fault.to_string(),
             format!(
-                "the store `{}` was written by flowrun 0.4.0 and has version 9; this is flowrun 0.1.0, which knows version 3",
+                "the store `{}` was written by flowrun 0.4.0 and has version 9; this is flowrun 0.1.0, which knows version 4",
                 path.display()
             )
         );

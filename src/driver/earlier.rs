@@ -47,6 +47,8 @@ pub fn interrupted(
     if row.identity == stored_plan(loaded, asked).identity {
         return Ok(Some(row.run));
     }
+    // It will not go on, and this process has its lock.
+    let _ = store.release(row.run, None);
     let dir = RunDir::open(&place.home, row.run)?;
     if let Err(error) = salvage(&dir, store, row.run) {
         // It is there to be looked at; a new run must not fail for it.

@@ -10,7 +10,7 @@ use crate::engine::{Counts, Failed, Fold, Ledger, State};
 use crate::event::{Event, LogRange, Time};
 use crate::plan::NodeKind;
 use crate::port::ended::{FailedKind, FailureItem};
-use crate::port::status::{AtWork, Delayed, Life, LogPlace, Status};
+use crate::port::status::{AtWork, Delayed, Elsewhere, Life, LogPlace, Status};
 use crate::sys::{Fault, FaultKind, lock};
 use rustc_hash::FxHashMap;
 use std::ffi::OsStr;
@@ -34,10 +34,11 @@ pub fn status(pipeline: &Path, run: Option<u64>) -> Result<Status, Error> {
     let life = story.life();
     let mut counts = *story.fold.ledger().counts();
     let mut nodes = story.by_node();
-    let (mut running, mut delayed) = (Vec::new(), Vec::new());
+    let (mut running, mut delayed, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
     if matches!(life, Life::Live(_)) {
         running = story.at_work();
         delayed = story.delayed();
+        elsewhere = story.elsewhere();
     } else {
         // Nobody is at work in a run without a process.
         for counts in nodes.iter_mut().map(|(_, counts)| counts).chain([&mut counts]) {
@@ -54,6 +55,7 @@ pub fn status(pipeline: &Path, run: Option<u64>) -> Result<Status, Error> {
         nodes,
         running,
         delayed,
+        elsewhere,
         failures: story.failures(),
     })
 }
@@ -285,6 +287,11 @@ impl Story {
             message: Arc::clone(&failure.message),
         };
         self.fold.delayed().map(one).collect()
+    }
+
+    fn elsewhere(&self) -> Vec<Elsewhere> {
+        let one = |(id, by): (InstanceId, &Arc<str>)| Elsewhere { instance: self.name(id), by: by.clone() };
+        self.fold.elsewhere().map(one).collect()
     }
 
     fn failures(&self) -> Vec<FailureItem> {

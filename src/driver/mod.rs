@@ -10,6 +10,7 @@ pub mod history;
 mod in_order;
 pub mod journal;
 pub mod keeping;
+mod lease;
 mod list;
 mod load;
 pub mod memo;

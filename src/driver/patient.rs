@@ -39,6 +39,11 @@ impl Patient {
         }
     }
 
+    /// Whether nobody waits any more.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
     /// Nobody waits any more.
     pub fn give_up(&self) {
         self.over.store(true, Ordering::Relaxed);

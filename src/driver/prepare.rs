@@ -232,22 +232,24 @@ impl Workshop {
                 Err(failure) => answers[at] = Some(Prepared::Failed(failure)),
             }
         }
-        let hits = self.look_up(node, &found, &ids, names)?;
+        let hits = self.look_up(node, &found, names)?;
         let mut missed = Vec::new();
         for (this, hit) in found.into_iter().zip(hits) {
             match (this.key, hit) {
-                (Some(key), Some(hit)) => match self.verify(task, &this, &hit) {
-                    Ok(()) => {
-                        if self.dry.is_none() && !hit.newest {
-                            self.desk().taken.entry(node).or_default().push((key, names[this.at].clone()));
+                (Some(key), Some(hit)) => {
+                    match self.verify(task.outputs.iter().map(|output| &output.name).zip(&this.scene.outputs), &hit) {
+                        Ok(()) => {
+                            if self.dry.is_none() && !hit.newest {
+                                self.desk().taken.entry(node).or_default().push((key, names[this.at].clone()));
+                            }
+                            if self.dry == Some(Dry::Components) {
+                                self.look(facts, ids[this.at].0, &this, Vec::new());
+                            }
+                            answers[this.at] = Some(Prepared::Hit { key, results: hit.results });
                         }
-                        if self.dry == Some(Dry::Components) {
-                            self.look(facts, ids[this.at].0, &this, Vec::new());
-                        }
-                        answers[this.at] = Some(Prepared::Hit { key, results: hit.results });
+                        Err(gone) => missed.push((this, vec![gone])),
                     }
-                    Err(gone) => missed.push((this, vec![gone])),
-                },
+                }
                 (_, None) | (None, _) => missed.push((this, Vec::new())),
             }
         }
@@ -345,30 +347,20 @@ impl Workshop {
     }
 
     /// What the store has under the keys, for those that may be taken from it.
-    fn look_up(
-        &self,
-        node: NodeId,
-        found: &[Found<'_>],
-        ids: &[(InstanceId, u32)],
-        names: &[Arc<str>],
-    ) -> anyhow::Result<Vec<Option<Hit>>> {
-        let asked = |this: &&Found<'_>| ids[this.at].1 == 1 && !self.force[node.0 as usize];
+    fn look_up(&self, node: NodeId, found: &[Found<'_>], names: &[Arc<str>]) -> anyhow::Result<Vec<Option<Hit>>> {
         let keys: Vec<(Key, Arc<str>)> =
-            found.iter().filter(asked).filter_map(|this| Some((this.key?, names[this.at].clone()))).collect();
-        if keys.is_empty() {
+            found.iter().filter_map(|this| Some((this.key?, names[this.at].clone()))).collect();
+        if keys.is_empty() || self.force[node.0 as usize] {
             return Ok(found.iter().map(|_| None).collect());
         }
         let (pipeline, node) = (&self.plan.name, &self.plan.nodes[node].path);
         let mut hits = self.patient.ask(&self.store, |store| store.lookup(pipeline, node, &keys))?.into_iter();
-        Ok(found
-            .iter()
-            .map(|this| if asked(&this) && this.key.is_some() { hits.next().flatten() } else { None })
-            .collect())
+        Ok(found.iter().map(|this| this.key.and_then(|_| hits.next().flatten())).collect())
     }
 
     /// Whether the outputs of a hit are there and whole; what is missing is restored where its bytes are kept.
-    fn verify(&self, task: &Task, this: &Found<'_>, hit: &Hit) -> Result<(), Change> {
-        for ((output, path), produced) in task.outputs.iter().zip(&this.scene.outputs).zip(hit.results.iter()) {
+    fn verify<'a>(&self, outputs: impl Iterator<Item = (&'a Arc<str>, &'a Vec<u8>)>, hit: &Hit) -> Result<(), Change> {
+        for ((output, path), produced) in outputs.zip(hit.results.iter()) {
             let Produced::Artifact { digest, exec, dir, .. } = produced else { continue };
             let full = self.project.join(OsStr::from_bytes(path));
             let there = match crate::port::kept_path(path) {
@@ -399,12 +391,23 @@ impl Workshop {
                 Ok(_) => {}
             }
             return Err(Change {
-                component: format!("output {}", output.name).into(),
+                component: format!("output {output}").into(),
                 old: Some(format!("{shown} ({})", digest.short()).into()),
                 new: Some(now.into()),
             });
         }
         Ok(())
+    }
+
+    /// Whether the outputs of a hit for a prepared instance are there and whole.
+    pub fn is_whole(&self, instance: InstanceId, hit: &Hit) -> bool {
+        let outputs: Vec<(Arc<str>, Vec<u8>)> = match self.desk().ready.get(&instance) {
+            Some(ready) => {
+                ready.job.outputs.iter().map(|output| (output.name.clone(), output.path().to_vec())).collect()
+            }
+            None => return false,
+        };
+        self.verify(outputs.iter().map(|(name, path)| (name, path)), hit).is_ok()
     }
 
     /// Why each of these must run: what changed since its newest result.

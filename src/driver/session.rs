@@ -5,6 +5,7 @@ use crate::base::{Digest, InstanceId, NodeId};
 use crate::driver::early::Lists;
 use crate::driver::in_order::{InOrder, Number};
 use crate::driver::journal::Journal;
+use crate::driver::lease::{self, Asking};
 use crate::driver::patient::{PAUSE, is_away};
 use crate::driver::prepare::{Origin, Workshop};
 use crate::driver::rundir::RunDir;
@@ -56,6 +57,8 @@ enum Work {
 /// What workers answer.
 enum Answer {
     Input(Number, Input),
+    /// One thread gives them, in the order of the questions.
+    Leased(lease::Answers),
     /// Something that no instance is to blame for.
     Broken(anyhow::Error),
     Note(String),
@@ -108,6 +111,11 @@ struct Loop<'a> {
     session: Session<'a>,
     work: Sender<(Number, Work)>,
     answers: InOrder<Input>,
+    asking: Sender<Vec<Asking>>,
+    /// Whether a lease was ever asked for.
+    leased: bool,
+    /// Leases to give back.
+    let_go: Vec<Key>,
     origins: FxHashMap<InstanceId, Origin>,
     entries: Vec<Entry>,
     entries_since: Option<Time>,
@@ -137,10 +145,23 @@ impl Session<'_> {
     pub fn drive(self, by: Arc<str>, workers: usize) -> Result<Closed, Error> {
         let (work, todo) = crossbeam::channel::unbounded::<(Number, Work)>();
         let (answers, answered) = crossbeam::channel::unbounded::<Answer>();
+        let (asking, asked) = crossbeam::channel::unbounded::<Vec<Asking>>();
         let (workshop, plan) = (self.workshop.clone(), self.plan.clone());
         std::thread::scope(|scope| {
+            let (leases, workshop) = (answers.clone(), &workshop);
+            scope.spawn(move || {
+                // When the loop is gone, nobody wants an answer.
+                let answer = |answer: anyhow::Result<lease::Answers>| {
+                    let answer = answer.map_or_else(Answer::Broken, Answer::Leased);
+                    let _ = leases.send(answer);
+                };
+                let served = std::panic::catch_unwind(AssertUnwindSafe(|| lease::serve(workshop, &asked, answer)));
+                if served.is_err() {
+                    answer(Err(anyhow::anyhow!("a worker thread panicked")));
+                }
+            });
             for _ in 0..workers.max(1) {
-                let (todo, answers, workshop, plan) = (todo.clone(), answers.clone(), &workshop, &plan);
+                let (todo, answers, workshop, plan) = (todo.clone(), answers.clone(), workshop, &plan);
                 scope.spawn(move || {
                     for (number, work) in todo {
                         // A panic is told by its hook; here it must not leave the loop waiting for ever.
@@ -161,6 +182,9 @@ impl Session<'_> {
                 session: self,
                 work,
                 answers: InOrder::default(),
+                asking,
+                leased: false,
+                let_go: Vec::new(),
                 origins: FxHashMap::default(),
                 entries: Vec::new(),
                 entries_since: None,
@@ -308,6 +332,10 @@ impl Loop<'_> {
                 self.answers.answer(number, input);
                 self.take_answers()
             }
+            Answer::Leased(answers) => {
+                self.step(Input::Leased(answers));
+                Ok(())
+            }
             Answer::Broken(error) if is_away(&error) => {
                 if self.broken.is_none() {
                     self.note(&format!("{error:#}; nothing new starts, and what runs is awaited"));
@@ -355,8 +383,9 @@ impl Loop<'_> {
                     matches!(event, Event::Ended { instance: i, attempt: a, .. } if *i == instance && *a == attempt)
                 });
                 let origin = self.origins.remove(&instance);
-                if let (true, Some(results)) = (accepted, results) {
-                    self.ended_well(instance, origin, results, &stats, trusted, wall_us);
+                match results.filter(|_| accepted) {
+                    Some(results) => self.ended_well(instance, origin, results, &stats, trusted, wall_us),
+                    None => self.let_go(origin.map(|origin| origin.key)),
                 }
             }
             Report::Broken(message) => return Err(Error::Backend(anyhow::anyhow!(message))),
@@ -384,6 +413,7 @@ impl Loop<'_> {
         let name: Arc<str> = self.session.engine.name(instance).into();
         if !trusted {
             self.note(&format!("{name}: an input changed while it ran, so that its result is not kept for later runs"));
+            self.let_go(Some(origin.key));
             return;
         }
         if workshop.artifacts.is_some() && results.iter().any(|p| matches!(p, Produced::Artifact { .. })) {
@@ -402,6 +432,14 @@ impl Loop<'_> {
             results,
             made: Made { at: now(), wall_us, ..self.session.made.clone() },
         });
+    }
+
+    /// Gives a lease back, with the next writing.
+    fn let_go(&mut self, key: Option<Key>) {
+        if key.is_some() {
+            self.let_go.extend(key);
+            self.entries_since.get_or_insert_with(now);
+        }
     }
 
     /// The ladder: nothing new starts; what runs is killed; nothing more is waited for (the executor ends with us and
@@ -457,6 +495,7 @@ impl Loop<'_> {
     fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Error> {
         let mut jobs = Vec::new();
         let (mut soft, mut hard) = (Vec::new(), Vec::new());
+        let mut asking = Vec::new();
         for effect in effects {
             let work = match effect {
                 Effect::List { instance, node, values } => match self.session.lists.remove(&node) {
@@ -471,6 +510,16 @@ impl Loop<'_> {
                     let engine = &self.session.engine;
                     let names = batch.iter().map(|p| engine.name(p.instance).into()).collect();
                     Work::Prepare { node, batch, names }
+                }
+                Effect::Lease { instance, key } => {
+                    let engine = &self.session.engine;
+                    let (node, name) = (engine.place(instance).node, engine.name(instance).into());
+                    asking.push(Asking { instance, node, name, key });
+                    continue;
+                }
+                Effect::Release { key } => {
+                    self.let_go(Some(key));
+                    continue;
                 }
                 Effect::Start { instance, attempt, gpus } => {
                     let Some(mut ready) = self.session.workshop.take(instance) else {
@@ -511,6 +560,10 @@ impl Loop<'_> {
             };
             let number = self.answers.ask(Instant::now());
             self.work.send((number, work)).map_err(|_| workers_gone())?;
+        }
+        if !asking.is_empty() {
+            self.leased = true;
+            self.asking.send(asking).map_err(|_| workers_gone())?;
         }
         if !jobs.is_empty() {
             self.running += jobs.len();
@@ -566,6 +619,10 @@ impl Loop<'_> {
             store.record(&self.entries)?;
             self.entries.clear();
         }
+        if !self.let_go.is_empty() {
+            store.release(self.session.made.run, Some(&self.let_go))?;
+            self.let_go.clear();
+        }
         while let Some(node) = self.taken.keys().next().copied() {
             store.take(&self.session.plan.name, &self.session.plan.nodes[node].path, &self.taken[&node])?;
             self.taken.remove(&node);
@@ -580,6 +637,8 @@ impl Loop<'_> {
     /// The last writing. A store that is away is waited for, unless somebody stops it or it was waited for already.
     fn settle(&mut self) {
         let workshop = self.session.workshop.clone();
+        // Nobody is given a lease after all were given back.
+        workshop.patient.give_up();
         let patience = workshop.store.lock().unwrap_or_else(PoisonError::into_inner).patience();
         let begin = Instant::now();
         let mut told = self.broken.is_some();
@@ -590,13 +649,17 @@ impl Loop<'_> {
             let waits = self.store_error.as_ref().map_or(self.entries_since.is_some(), is_away);
             let stopped = self.broken.is_some() || self.session.signals.try_recv().is_ok();
             if !waits || stopped || begin.elapsed() >= patience.max(PAUSE) {
-                return;
+                break;
             }
             if self.store_error.is_some() && !told {
                 self.note(&format!("waiting up to {} s for the store", patience.as_secs()));
                 told = true;
             }
             std::thread::sleep(PAUSE);
+        }
+        if self.leased && self.store_error.is_none() {
+            // What is left ends by itself.
+            let _ = workshop.store.lock().unwrap_or_else(PoisonError::into_inner).release(workshop.run, None);
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Input {
     },
     /// The answer to [`Effect::Prepare`], in any portions.
     Prepared(Vec<(InstanceId, Prepared)>),
+    /// The answer to [`Effect::Lease`], in any portions.
+    Leased(Vec<(InstanceId, Key, Leased)>),
     /// The answer to [`Effect::Record`].
     Recorded {
         /// The map's instance.
@@ -141,6 +143,17 @@ pub enum Prepared {
     Failed(Failure),
 }
 
+/// Whether an attempt may be made, as far as other processes are concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leased {
+    /// Nobody else computes its key, and nobody will as long as this process has it.
+    Ours,
+    /// Somebody else computes it: who, in a few words.
+    Elsewhere(Arc<str>),
+    /// Somebody else has computed it since it was prepared: the cache has it now.
+    Known,
+}
+
 /// What an instance asks of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Needs {
@@ -196,6 +209,18 @@ pub enum Effect {
         node: NodeId,
         /// For each item the values of the map's `output_reads`; `None` for an item that is null (it gives null).
         rows: Vec<Option<Values>>,
+    },
+    /// Take the lease on the key of a prepared attempt that could start now, unless another process has it.
+    Lease {
+        /// Which instance.
+        instance: InstanceId,
+        /// The key.
+        key: Key,
+    },
+    /// Give back a lease that was asked for in vain.
+    Release {
+        /// The key.
+        key: Key,
     },
     /// Hand the prepared attempt to the backend.
     Start {
@@ -256,7 +281,7 @@ pub enum State {
     },
     /// Its key is being found, or its list made.
     Preparing,
-    /// It could start; resources are missing, or another instance with its key is at work.
+    /// It could start; resources are missing, or its key is at work, in this process or in another one.
     Ready,
     /// A retry is due later.
     Delayed,
@@ -343,6 +368,10 @@ pub enum Why {
     Throttle(InstanceId),
     /// This one has the same key and is at work.
     SameKey(InstanceId),
+    /// Another process computes its key: which one.
+    Elsewhere(Arc<str>),
+    /// The lease on its key is being asked for.
+    Lease,
     /// These are not free, in the names of the pipeline file: `cpus memory gpus`, or a limit's.
     Resources(Vec<Arc<str>>),
     /// It could start and is behind others.

@@ -128,7 +128,7 @@ impl Engine {
         let (mut cpus, mut memory, mut limits) = (all.cpus, all.memory, all.limits.clone());
         let mut gpus: BTreeSet<u32> = (0..all.gpus.len() as u32).collect();
         for held in self.held.values() {
-            let Held::Given { job, gpus: given, .. } = held else { continue };
+            let (Held::Given { job, gpus: given, .. } | Held::Asks { job, gpus: given }) = held else { continue };
             let needs = self.budget.needs(job.shape);
             cpus = cpus.checked_sub(needs.cpus).ok_or("cores over budget")?;
             memory = memory.checked_sub(needs.memory).ok_or("memory over budget")?;
@@ -170,6 +170,7 @@ impl Engine {
         let moves = !self.ledger.at_work.is_empty()
             || !self.recording.is_empty()
             || !self.delayed.is_empty()
+            || self.held.values().any(|held| matches!(held, Held::Asks { .. }))
             || self.all().any(|id| self.ledger.state(id) == State::Preparing);
         hold!(self.phase != Phase::Going || moves, "nothing moves, and {} are left", self.works[0].open);
         Ok(())

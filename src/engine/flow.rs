@@ -310,14 +310,19 @@ impl Engine {
                 State::Waiting { .. } | State::Preparing | State::Ready | State::Delayed => {}
                 _ => continue,
             }
-            if let Some(Held::InLine(job) | Held::Parked(Some(job))) = self.held.remove(&id) {
-                self.budget.forget(job.shape);
-                out.effect(Effect::Drop { instance: id });
+            match self.held.remove(&id) {
+                Some(Held::InLine(job) | Held::Parked(Some(job))) => {
+                    self.budget.forget(job.shape);
+                    out.effect(Effect::Drop { instance: id });
+                }
+                Some(Held::Asks { job, gpus }) => self.give_back(id, job, &gpus, out),
+                _ => {}
             }
             out.ended(id, State::Cancelled);
             self.end(id, State::Cancelled);
         }
         self.delayed.clear();
+        self.elsewhere.clear();
         self.budget.clear();
         for queue in &mut self.queues {
             queue.ripe.clear();

@@ -38,6 +38,8 @@ pub struct Fold {
     pub(super) keys: FxHashMap<InstanceId, Key>,
     /// Why and until when an instance waits for its next attempt; entries of those that do not are stale.
     delayed: BTreeMap<InstanceId, (Time, Failure)>,
+    /// Which other process computes what an instance waits for; entries of those that do not wait are stale.
+    elsewhere: BTreeMap<InstanceId, Arc<str>>,
     now: Time,
     begun: bool,
     stopping: Option<Arc<str>>,
@@ -51,6 +53,7 @@ impl Fold {
             ledger: Ledger::new(plan, wanted),
             keys: FxHashMap::default(),
             delayed: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
             now: 0,
             begun: false,
             stopping: None,
@@ -75,6 +78,7 @@ impl Fold {
             Event::Submitted { instance, attempt, key, .. } => {
                 self.task(*instance)?;
                 self.ledger.attempts[instance.index()] = *attempt;
+                self.elsewhere.remove(instance);
                 if let Some(key) = key {
                     self.keys.insert(*instance, *key);
                 }
@@ -100,6 +104,11 @@ impl Fold {
                     self.delayed.insert(*instance, (*until, failed.failure));
                 }
                 self.ledger.force(*instance, true, State::Delayed);
+            }
+            Event::Elsewhere { instance, by } => {
+                self.task(*instance)?;
+                self.ledger.force(*instance, true, State::Waiting { missing: 0 });
+                self.elsewhere.insert(*instance, Arc::clone(by));
             }
             Event::MapEnded { instance, end } => {
                 self.map(*instance)?;
@@ -156,6 +165,7 @@ impl Fold {
                 self.ledger.force(id, task, State::Waiting { missing: 0 });
             }
         }
+        self.elsewhere.clear();
         self.ledger.at_work.clear();
         self.ledger.failures.clear();
         if self.finished.is_some() {
@@ -191,6 +201,14 @@ impl Fold {
     pub fn delayed(&self) -> impl Iterator<Item = (InstanceId, Time, &Failure)> {
         let waits = |(instance, _): &(&InstanceId, _)| self.ledger.state(**instance) == State::Delayed;
         self.delayed.iter().filter(waits).map(|(instance, (until, failure))| (*instance, *until, failure))
+    }
+    /// What another process computes, and which one.
+    pub fn elsewhere(&self) -> impl Iterator<Item = (InstanceId, &Arc<str>)> {
+        let waits = |(instance, _): &(&InstanceId, _)| {
+            let state = self.ledger.state(**instance);
+            !state.is_end() && !state.is_at_work()
+        };
+        self.elsewhere.iter().filter(waits).map(|(instance, by)| (*instance, by))
     }
     /// Whether the journal has a beginning.
     pub fn begun(&self) -> bool {

@@ -41,7 +41,9 @@ pub struct Engine {
     pub(super) records: FxHashMap<InstanceId, Value>,
     /// Maps whose records are being made, and how they will end.
     pub(super) recording: FxHashMap<InstanceId, MapEnd>,
-    /// Retries, by the time when they are due.
+    /// What another process computed when it was looked at last.
+    pub(super) elsewhere: FxHashMap<InstanceId, Elsewhere>,
+    /// Retries, and looks at what is computed elsewhere, by the time when they are due.
     pub(super) delayed: BTreeSet<(Time, InstanceId)>,
     /// The time of the last `Wake`, until it has come.
     pub(super) woken: Option<Time>,
@@ -160,6 +162,10 @@ pub(super) enum Held {
     Parked(Option<Job>),
     /// Waits for the end of another one with its key.
     Follows(InstanceId),
+    /// Has what it needs, and waits for the lease on its key.
+    Asks { job: Job, gpus: Box<[u32]> },
+    /// Another process computes its key.
+    Elsewhere,
     /// A backend has it.
     Given {
         job: Job,
@@ -173,6 +179,15 @@ pub(super) enum Held {
 pub(super) struct Flight {
     pub(super) leader: InstanceId,
     pub(super) followers: Vec<InstanceId>,
+}
+
+/// A key at work in another process. Who waits for it leads a flight as if it were at work here.
+pub(super) struct Elsewhere {
+    pub(super) key: Key,
+    /// Which one.
+    pub(super) by: Arc<str>,
+    /// How often it was looked at in vain.
+    pub(super) looks: u32,
 }
 
 /// Where a step writes.
@@ -243,6 +258,7 @@ impl Engine {
             lists: FxHashMap::default(),
             records: FxHashMap::default(),
             recording: FxHashMap::default(),
+            elsewhere: FxHashMap::default(),
             delayed: BTreeSet::new(),
             woken: None,
         };
@@ -264,6 +280,11 @@ impl Engine {
             Input::Prepared(answers) => {
                 for (instance, answer) in answers {
                     self.prepared(instance, answer, out);
+                }
+            }
+            Input::Leased(answers) => {
+                for (instance, key, answer) in answers {
+                    self.leased(instance, key, answer, out);
                 }
             }
             Input::Recorded { instance, answer } => self.recorded(instance, answer, out),
@@ -344,6 +365,7 @@ impl Engine {
             return;
         }
         let node = self.ledger.space.place(instance).node;
+        self.seen_elsewhere(instance, &answer, out);
         match answer {
             Prepared::Hit { results, .. } => {
                 self.served(node);

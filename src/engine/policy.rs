@@ -185,10 +185,11 @@ impl Engine {
         Failure { cause: Cause::Prepare, message: message.into(), help: None }
     }
 
-    /// Retries that are due are prepared again.
+    /// Retries that are due are prepared again, and so is what another process may have computed by now.
     pub(super) fn take_due(&mut self, now: Time) {
         while let Some(&(until, instance)) = self.delayed.first().filter(|(until, _)| *until <= now) {
             self.delayed.remove(&(until, instance));
+            self.held.remove(&instance);
             self.prepare_again(instance);
         }
     }

@@ -52,6 +52,11 @@ impl Engine {
             _ => match self.held.get(&instance) {
                 None => Why::Queue,
                 Some(Held::Follows(leader)) => Why::SameKey(*leader),
+                Some(Held::Asks { .. }) => Why::Lease,
+                Some(Held::Elsewhere) => match self.elsewhere.get(&instance) {
+                    Some(elsewhere) => Why::Elsewhere(elsewhere.by.clone()),
+                    None => Why::Turn,
+                },
                 Some(Held::Parked(_)) => self.why_parked(instance),
                 Some(Held::InLine(job) | Held::Given { job, .. }) => {
                     let lacking = self.budget.lacking(job.shape, |i| limit_name(&self.graph.plan, i));

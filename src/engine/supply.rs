@@ -5,12 +5,16 @@ use crate::base::id::{Id, ScopeId};
 use crate::base::{InstanceId, NodeId};
 use crate::engine::api::*;
 use crate::engine::budget::{Rank, Walk};
-use crate::engine::machine::{Engine, Flight, Held, Job, Out, half};
-use crate::event::{Event, Results};
+use crate::engine::machine::{Elsewhere, Engine, Flight, Held, Job, Out, Phase, half};
+use crate::event::{Event, Results, Time};
 use std::sync::Arc;
 
 /// How many instances one `Prepare` holds at most.
 const BATCH: usize = 1000;
+
+/// When a key that another process computes is looked at again: at first, and at the longest.
+const LOOK: Time = 250;
+const LONGEST_LOOK: Time = 2_000;
 
 impl Engine {
     /// The node's queue may be served again.
@@ -80,7 +84,7 @@ impl Engine {
             self.cached(instance, results, out);
             return None;
         }
-        if let Some(flight) = self.flights.get_mut(&key) {
+        if let Some(flight) = self.flights.get_mut(&key).filter(|flight| flight.leader != instance) {
             flight.followers.push(instance);
             let leader = flight.leader;
             self.release(instance, node, &job, out);
@@ -213,10 +217,72 @@ impl Engine {
             if let Some(job) = self.unless_known(instance, node, job, out) {
                 let gpus = self.budget.take(shape, &mut walk);
                 self.served(node);
-                self.start(instance, job, gpus, out);
+                match job.key {
+                    Some(key) => self.ask(instance, key, job, gpus, out),
+                    None => self.start(instance, job, gpus, out),
+                }
             }
         }
         self.budget.end(walk);
+    }
+
+    /// What could start asks whether another process computes its key. It has its resources already, so that the answer
+    /// is all that it waits for: who holds a lease never waits for anything.
+    fn ask(&mut self, instance: InstanceId, key: Key, job: Job, gpus: Box<[u32]>, out: &mut Out) {
+        self.flights.entry(key).or_insert_with(|| Flight { leader: instance, followers: Vec::new() });
+        self.held.insert(instance, Held::Asks { job, gpus });
+        out.effect(Effect::Lease { instance, key });
+    }
+
+    /// The answer: it starts, or gives everything back and is prepared again, at once or later.
+    pub(super) fn leased(&mut self, instance: InstanceId, key: Key, answer: Leased, out: &mut Out) {
+        let waits = self.phase == Phase::Going && matches!(self.held.get(&instance), Some(Held::Asks { .. }));
+        let Some(Held::Asks { job, gpus }) = waits.then(|| self.held.remove(&instance)).flatten() else {
+            if answer == Leased::Ours {
+                out.effect(Effect::Release { key });
+            }
+            return;
+        };
+        if answer == Leased::Ours {
+            self.elsewhere.remove(&instance);
+            return self.start(instance, job, gpus, out);
+        }
+        self.give_back(instance, job, &gpus, out);
+        let before = self.elsewhere.remove(&instance);
+        let Leased::Elsewhere(by) = answer else {
+            self.land(key, instance, None, out);
+            return self.prepare_again(instance);
+        };
+        let looks = before.as_ref().map_or(0, |before| before.looks);
+        if before.is_none_or(|before| before.by != by) {
+            out.event(Event::Elsewhere { instance, by: Arc::clone(&by) });
+        }
+        self.elsewhere.insert(instance, Elsewhere { key, by, looks: looks + 1 });
+        self.held.insert(instance, Held::Elsewhere);
+        self.delayed.insert((out.now + LOOK.checked_shl(looks).unwrap_or(LONGEST_LOOK).min(LONGEST_LOOK), instance));
+    }
+
+    /// What waited for another process was prepared again: unless it asks once more, its flight is over.
+    pub(super) fn seen_elsewhere(&mut self, instance: InstanceId, answer: &Prepared, out: &mut Out) {
+        let Some(Elsewhere { key, .. }) = self.elsewhere.get(&instance) else { return };
+        let key = *key;
+        let results = match answer {
+            Prepared::Run { key: Some(again), .. } if *again == key => return,
+            Prepared::Hit { key: found, results } if *found == key => Some(Arc::clone(results)),
+            _ => None,
+        };
+        self.elsewhere.remove(&instance);
+        if let Some(results) = &results {
+            self.ledger.results[instance.index()] = Some(Arc::clone(results));
+        }
+        self.land(key, instance, results, out);
+    }
+
+    /// Takes back what an instance had that was about to start.
+    pub(super) fn give_back(&mut self, instance: InstanceId, job: Job, gpus: &[u32], out: &mut Out) {
+        self.budget.give(job.shape, gpus);
+        self.budget.forget(job.shape);
+        out.effect(Effect::Drop { instance });
     }
 
     fn start(&mut self, instance: InstanceId, job: Job, gpus: Box<[u32]>, out: &mut Out) {
@@ -224,9 +290,6 @@ impl Engine {
         self.ledger.attempts[instance.index()] = attempt;
         self.ledger.set(instance, true, State::Submitted);
         self.ledger.at_work.insert(instance, AtWork { instance, attempt, since: out.now, started: false });
-        if let Some(key) = job.key {
-            self.flights.insert(key, Flight { leader: instance, followers: Vec::new() });
-        }
         out.event(Event::Submitted { instance, attempt, key: job.key, why: job.why.clone() });
         let ids = gpus.iter().map(|gpu| Arc::clone(&self.budget.capacity.gpus[*gpu as usize])).collect();
         out.effect(Effect::Start { instance, attempt, gpus: ids });

@@ -66,6 +66,7 @@ impl Event {
             | Event::Started { instance, .. }
             | Event::Ended { instance, .. }
             | Event::Delayed { instance, .. }
+            | Event::Elsewhere { instance, .. }
             | Event::MapEnded { instance, .. }
             | Event::Refused { instance, .. }
             | Event::Ignored { instance } => Some(*instance),

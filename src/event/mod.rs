@@ -97,6 +97,13 @@ pub enum Event {
         /// When the next attempt may begin.
         until: Time,
     },
+    /// Another process computes the key of an instance that could start: it waits for that one's end.
+    Elsewhere {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which process: `run 7 on host h`.
+        by: Arc<str>,
+    },
     /// A map instance has ended, for all of its items have.
     MapEnded {
         /// The map's instance.

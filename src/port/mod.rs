@@ -64,6 +64,16 @@ pub struct JobOutput {
     pub kind: JobOutputKind,
 }
 
+impl JobOutput {
+    /// The declared path; empty for a value.
+    pub fn path(&self) -> &[u8] {
+        match &self.kind {
+            JobOutputKind::File(path) | JobOutputKind::Dir(path) => path,
+            JobOutputKind::Value(_) | JobOutputKind::Stdout(_) => &[],
+        }
+    }
+}
+
 /// What an output of a job is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum JobOutputKind {
@@ -253,6 +263,20 @@ pub enum Access {
     Read,
 }
 
+/// Whether a run may compute a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// No other run does, or will, before this one has given it back or is dead.
+    Ours,
+    /// Another one does.
+    Held {
+        /// Its number in the store.
+        run: u64,
+        /// Where it runs.
+        host: Arc<str>,
+    },
+}
+
 /// The database: the cache, the index of runs, the memory of file digests. One writer, the driver.
 ///
 /// Errors that the user can mend are a `sys::Fault` inside the `anyhow::Error`.
@@ -261,12 +285,21 @@ pub trait Store: Send {
     fn lookup(&mut self, pipeline: &str, node: &str, asked: &[(Key, Arc<str>)]) -> anyhow::Result<Vec<Option<Hit>>>;
     /// The newest entry of each of these instances of a node, in order, for explanations.
     fn latest(&mut self, pipeline: &str, node: &str, instances: &[Arc<str>]) -> anyhow::Result<Vec<Option<Entry>>>;
-    /// Writes entries, all or none. Each becomes the newest of its instance; older ones under other keys are kept.
+    /// Writes entries, all or none, and ends the leases on their keys. Each becomes the newest of its instance; older ones
+    /// under other keys are kept.
     fn record(&mut self, entries: &[Entry]) -> anyhow::Result<()>;
     /// Makes each entry the newest of the instance that took it; keys that are not there are passed over.
     fn take(&mut self, pipeline: &str, node: &str, taken: &[(Key, Arc<str>)]) -> anyhow::Result<()>;
     /// Removes the entries of these keys.
     fn forget(&mut self, keys: &[Key]) -> anyhow::Result<()>;
+    /// Takes, for a run, the leases on these keys that are free; the answers are in order. A lease ends when it is given
+    /// back, when its key is recorded, or when its holder is dead: at once where that can be seen, else a minute after it
+    /// was renewed last, by the database's clock.
+    fn lease(&mut self, run: u64, keys: &[Key]) -> anyhow::Result<Vec<Lease>>;
+    /// Prolongs all leases of a run.
+    fn renew(&mut self, run: u64) -> anyhow::Result<()>;
+    /// Gives back leases of a run: those on these keys, or all.
+    fn release(&mut self, run: u64, keys: Option<&[Key]>) -> anyhow::Result<()>;
     /// A new run's number: above every earlier one, and `row.run` at least. Its row has neither end nor state.
     fn begin_run(&mut self, row: &RunRow) -> anyhow::Result<u64>;
     /// Writes end, state and counts, and sees to it that everything written so far survives a power cut.

@@ -27,6 +27,8 @@ pub struct Status {
     pub running: Vec<AtWork>,
     /// What waits for another attempt.
     pub delayed: Vec<Delayed>,
+    /// What another run computes.
+    pub elsewhere: Vec<Elsewhere>,
     /// What failed, in order of time.
     pub failures: Vec<FailureItem>,
 }
@@ -64,6 +66,15 @@ pub struct Delayed {
     pub until: Time,
     /// How the last one failed, in one sentence.
     pub message: Arc<str>,
+}
+
+/// An instance whose key another run computes.
+#[derive(Clone, Debug)]
+pub struct Elsewhere {
+    /// Its name.
+    pub instance: Arc<str>,
+    /// Which run: `run 7 on host h`.
+    pub by: Arc<str>,
 }
 
 /// Where the log of an attempt is.

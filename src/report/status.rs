@@ -70,6 +70,15 @@ pub fn human(status: &Status, pipeline: &str, now: Time, zone: &TimeZone, paint:
             let _ = writeln!(text, "  and {} more", delayed.len() - SHOWN);
         }
     }
+    if !status.elsewhere.is_empty() {
+        let _ = writeln!(text, "\n{}", paint.bold("computed elsewhere"));
+        for one in status.elsewhere.iter().take(SHOWN) {
+            let _ = writeln!(text, "  {}  by {}", human::plain(&one.instance), human::plain(&one.by));
+        }
+        if status.elsewhere.len() > SHOWN {
+            let _ = writeln!(text, "  and {} more", status.elsewhere.len() - SHOWN);
+        }
+    }
     if !status.failures.is_empty() {
         text.push('\n');
         outcome::digest(&mut text, &status.failures, status.run, pipeline, paint);
@@ -110,7 +119,14 @@ pub fn json(status: &Status, pipeline: &str) -> String {
         running: Vec<Running<'a>>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         delayed: Vec<Again<'a>>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        elsewhere: Vec<Other<'a>>,
         failures: Vec<outcome::Failure<'a>>,
+    }
+    #[derive(Serialize)]
+    struct Other<'a> {
+        instance: &'a str,
+        by: &'a str,
     }
     #[derive(Serialize)]
     struct Node<'a> {
@@ -155,6 +171,7 @@ pub fn json(status: &Status, pipeline: &str) -> String {
             .iter()
             .map(|d| Again { instance: &d.instance, attempt: d.attempt, until: d.until, message: &d.message })
             .collect(),
+        elsewhere: status.elsewhere.iter().map(|e| Other { instance: &e.instance, by: &e.by }).collect(),
         failures: outcome::failures(&status.failures, status.run, pipeline),
     })
 }
@@ -191,6 +208,7 @@ mod tests {
                 until: 1_700_000_068_000,
                 message: "exit status 75".into(),
             }],
+            elsewhere: vec![],
             failures: vec![FailureItem {
                 instance: "samples[c].align".into(),
                 kind: FailedKind::Task,

@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/1_cache_and_runs.sql"),
     include_str!("migrations/2_files.sql"),
     include_str!("migrations/3_whose_runs.sql"),
+    include_str!("migrations/4_leases.sql"),
 ];
 
 /// In the file's header, so that a database of another program is not taken for ours: "flow".

@@ -2,7 +2,7 @@
 
 use crate::base::Digest;
 use crate::base::digest::Key;
-use crate::port::{AnyRun, Entry, Hit, Listed, RunRow, Stat, Store};
+use crate::port::{AnyRun, Entry, Hit, Lease, Listed, RunRow, Stat, Store};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,18 @@ impl Store for Overlay {
 
     fn forget(&mut self, keys: &[Key]) -> anyhow::Result<()> {
         self.own.forget(keys)
+    }
+
+    fn lease(&mut self, run: u64, keys: &[Key]) -> anyhow::Result<Vec<Lease>> {
+        self.own.lease(run, keys)
+    }
+
+    fn renew(&mut self, run: u64) -> anyhow::Result<()> {
+        self.own.renew(run)
+    }
+
+    fn release(&mut self, run: u64, keys: Option<&[Key]>) -> anyhow::Result<()> {
+        self.own.release(run, keys)
     }
 
     fn begin_run(&mut self, row: &RunRow) -> anyhow::Result<u64> {

@@ -3,13 +3,14 @@
 //! Statements are prepared once and run inside one transaction a batch: in-process, that is as fast as one large
 //! statement, and it keeps the clustered order of the rows.
 
+use super::leases::{self, Judge};
 use super::open;
 use super::rows::{self, components, components_text, signed, state_text, unsigned};
 use crate::base::Digest;
 use crate::base::digest::Key;
 use crate::engine::Counts;
 use crate::event::{Produced, Results};
-use crate::port::{Access, AnyRun, Component, Entry, Hit, Listed, Made, RunRow, Stat, Store};
+use crate::port::{Access, AnyRun, Component, Entry, Hit, Lease, Listed, Made, RunRow, Stat, Store};
 use crate::sys::{self, Fault};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use rustc_hash::FxHashMap;
@@ -24,6 +25,7 @@ pub struct Sqlite {
     project: String,
     /// Runs of other projects are in it, too.
     shared: bool,
+    judge: Judge,
 }
 
 impl Sqlite {
@@ -31,7 +33,7 @@ impl Sqlite {
     pub fn open(path: &Path, access: Access) -> Result<Self, Fault> {
         let connection = open::open(path, access)?;
         connection.set_prepared_statement_cache_capacity(32);
-        Ok(Self { connection, path: path.to_owned(), project: String::new(), shared: false })
+        Ok(Self { connection, path: path.to_owned(), project: String::new(), shared: false, judge: Judge::new() })
     }
 
     /// For the project of a state folder, `.flowrun`; `shared`: others use the store, too, whose runs are not its own.
@@ -163,7 +165,9 @@ impl Store for Sqlite {
                  ON CONFLICT DO UPDATE SET turn = excluded.turn, parts = excluded.parts, own = excluded.own,
                     results = excluded.results, origin = excluded.origin, at = excluded.at, wall_us = excluded.wall_us",
             )?;
+            let mut ended = tx.prepare_cached("DELETE FROM lease WHERE key = ?1")?;
             for entry in entries {
+                ended.execute([entry.key.0])?;
                 let node = ids.node(tx, &entry.pipeline, &entry.node)?;
                 let parts = ids.parts(tx, &entry.fixed)?;
                 let origin = ids.origin(tx, &entry.made)?;
@@ -203,6 +207,60 @@ impl Store for Sqlite {
             let mut delete = tx.prepare_cached("DELETE FROM cache WHERE key = ?1")?;
             for key in keys {
                 delete.execute([key.0])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn lease(&mut self, run: u64, keys: &[Key]) -> anyhow::Result<Vec<Lease>> {
+        let (now, run) = (milliseconds(), signed(run));
+        let until = now + 1000 * i64::from(leases::TERM_S);
+        let mut judge = std::mem::replace(&mut self.judge, Judge::new());
+        let done = self.writing(|tx| {
+            let me = judge.me()?;
+            let mut insert =
+                tx.prepare_cached("INSERT OR IGNORE INTO lease (key, run, who, until) VALUES (?1, ?2, ?3, ?4)")?;
+            let mut find = tx.prepare_cached("SELECT run, who, until FROM lease WHERE key = ?1")?;
+            let mut take = tx.prepare_cached("UPDATE lease SET run = ?2, who = ?3, until = ?4 WHERE key = ?1")?;
+            let mut answers = Vec::with_capacity(keys.len());
+            for key in keys {
+                if insert.execute(params![key.0, run, me, until])? == 1 {
+                    answers.push(Lease::Ours);
+                    continue;
+                }
+                let row = find.query_row([key.0], |row| {
+                    Ok(leases::Row { run: row.get(0)?, who: row.get(1)?, over: row.get::<_, i64>(2)? < now })
+                })?;
+                if judge.is_free(&row, run) {
+                    take.execute(params![key.0, run, me, until])?;
+                    answers.push(Lease::Ours);
+                } else {
+                    answers.push(leases::held(&row));
+                }
+            }
+            Ok(answers)
+        });
+        self.judge = judge;
+        done
+    }
+
+    fn renew(&mut self, run: u64) -> anyhow::Result<()> {
+        self.writing(|tx| {
+            let until = milliseconds() + 1000 * i64::from(leases::TERM_S);
+            tx.execute("UPDATE lease SET until = ?2 WHERE run = ?1", [signed(run), until])?;
+            Ok(())
+        })
+    }
+
+    fn release(&mut self, run: u64, keys: Option<&[Key]>) -> anyhow::Result<()> {
+        self.writing(|tx| {
+            let Some(keys) = keys else {
+                tx.execute("DELETE FROM lease WHERE run = ?1", [signed(run)])?;
+                return Ok(());
+            };
+            let mut delete = tx.prepare_cached("DELETE FROM lease WHERE key = ?1 AND run = ?2")?;
+            for key in keys {
+                delete.execute(params![key.0, signed(run)])?;
             }
             Ok(())
         })
@@ -447,6 +505,12 @@ impl Store for Sqlite {
             Ok(())
         })
     }
+}
+
+/// The clock of this machine, which is that of the file.
+fn milliseconds() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What `run_row` reads.

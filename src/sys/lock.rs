@@ -56,10 +56,14 @@ impl Who {
         }
     }
 
+    /// Whether the process can be seen from here: it is of this machine, since it was started, and of no other container.
+    pub fn is_visible(&self) -> bool {
+        self.boot == boot_id() && self.space == pid_space()
+    }
+
     /// Whether the process still lives. One that cannot be seen from here counts as living.
     pub fn is_alive(&self) -> bool {
-        let visible = self.boot == boot_id() && self.space == pid_space();
-        !visible || start_of(self.pid) == Some(self.started)
+        !self.is_visible() || start_of(self.pid) == Some(self.started)
     }
 }
 

@@ -113,6 +113,7 @@ fn line<'a>(at: Time, named: &'a Named<'a>) -> Line<'a> {
             host: outcome.host.as_deref(),
             ..base
         },
+        Event::Elsewhere { by, .. } => Line { event: "elsewhere", by: Some(by), ..base },
         Event::Delayed { until, .. } => Line { event: "delayed", until: Some(*until), ..base },
         Event::MapEnded { end, .. } => {
             let state = match end {

@@ -89,6 +89,7 @@ impl<W: Write + Send> Lines<W> {
                 }
                 self.line("started", name, &more);
             }
+            Event::Elsewhere { by, .. } => self.line("waiting", name, &format!("computed by {}", human::plain(by))),
             Event::Ended { outcome, .. } => match &outcome.result {
                 Ok(_) => {
                     self.done += 1;

@@ -140,6 +140,8 @@ struct Board {
     above: Vec<String>,
     failures: usize,
     stopping: Option<String>,
+    /// Which other run was last said to compute something: it is not told for each instance.
+    waits_for: Option<Arc<str>>,
     over: bool,
 }
 
@@ -160,6 +162,7 @@ impl Board {
             above: Vec::new(),
             failures: 0,
             stopping: None,
+            waits_for: None,
             over: false,
         }
     }
@@ -175,6 +178,11 @@ impl Board {
                 {
                     self.failed(verb(events, at), name, &words::failure(failure));
                 }
+            }
+            Event::Elsewhere { by, .. } if self.waits_for.as_ref() != Some(by) => {
+                let text = format!("{} waits: {} computes it", human::plain(name), human::plain(by));
+                self.above.push(text);
+                self.waits_for = Some(Arc::clone(by));
             }
             Event::Refused { error, .. } => self.failed(verb(events, at), name, &words::failure(error)),
             Event::Cancelled { from, count } => {

@@ -112,7 +112,11 @@ impl Project {
 
     /// Starts `flowrun` in a process group of its own, and does not wait.
     pub fn start(&self, line: &str) -> Live {
-        let mut command = self.command(line.split_whitespace());
+        self.live(self.command(line.split_whitespace()))
+    }
+
+    /// Starts a prepared command in a process group of its own, and does not wait.
+    pub fn live(&self, mut command: Command) -> Live {
         command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         Live { child: Some(command.spawn().unwrap()), dir: self.dir().to_path_buf() }
     }

@@ -17,6 +17,8 @@ pub struct Story {
     pub lists: Vec<Arc<Items>>,
     pub text: String,
     pub now: u64,
+    /// Whether questions for a lease are answered by the story; else they are granted, and not told.
+    pub leases: bool,
 }
 
 pub fn capacity(cpus: u32) -> Capacity {
@@ -68,7 +70,8 @@ impl Story {
     pub fn new(plan: Arc<Plan>, capacity: Capacity, options: Options) -> Self {
         let fold = Fold::new(Arc::clone(&plan), &options.wanted);
         let engine = Engine::new(plan, capacity, options);
-        let mut story = Self { engine, fold, journal: Vec::new(), lists: Vec::new(), text: String::new(), now: 0 };
+        let mut story =
+            Self { engine, fold, journal: Vec::new(), lists: Vec::new(), text: String::new(), now: 0, leases: false };
         story.step("begin", Input::Begin { by: "test".into() });
         story
     }
@@ -93,6 +96,12 @@ impl Story {
         self.now += 1;
         self.engine.step(self.now, input, &mut events, &mut effects);
         self.engine.check().unwrap();
+        while let Some(at) = effects.iter().position(|e| !self.leases && matches!(e, Effect::Lease { .. })) {
+            let Effect::Lease { instance, key } = effects.remove(at) else { unreachable!() };
+            let granted = Input::Leased(vec![(instance, key, Leased::Ours)]);
+            self.engine.step(self.now, granted, &mut events, &mut effects);
+            self.engine.check().unwrap();
+        }
         writeln!(self.text, "> {said}").unwrap();
         self.fold.at(self.now);
         for event in &events {
@@ -136,6 +145,7 @@ impl Story {
                 Err(failure) => format!("ended {} #{attempt}: {:?}", name(instance), failure.cause),
             },
             Event::Delayed { instance, until } => format!("delayed {} until {until}", name(instance)),
+            Event::Elsewhere { instance, by } => format!("elsewhere {}: {by}", name(instance)),
             Event::Ignored { instance } => format!("ignored {}", name(instance)),
             Event::MapEnded { instance, end } => format!("map ended {}: {end:?}", name(instance)),
             Event::Refused { instance, error } => format!("refused {}: {}", name(instance), error.message),
@@ -168,6 +178,8 @@ impl Story {
             Effect::Start { instance, attempt, gpus } => {
                 format!("start {} #{attempt} on GPU {}", name(instance), gpus.join(","))
             }
+            Effect::Lease { instance, .. } => format!("lease {}", name(instance)),
+            Effect::Release { .. } => "release".to_owned(),
             Effect::Drop { instance } => format!("drop {}", name(instance)),
             Effect::Cancel { instance, hard } => {
                 format!("{} {}", if *hard { "kill" } else { "stop" }, name(instance))
@@ -200,6 +212,17 @@ impl Story {
         let said: Vec<String> = answers.iter().map(|(name, answer)| format!("{name} {}", word(answer))).collect();
         let answers = answers.iter().map(|(name, answer)| (self.id(name), answer.clone())).collect();
         self.step(&format!("prepared {}", said.join(", ")), Input::Prepared(answers));
+    }
+
+    pub fn leased(&mut self, name: &str, key: &str, answer: Leased) {
+        let said = match &answer {
+            Leased::Ours => "is ours".to_owned(),
+            Leased::Elsewhere(by) => format!("is computed by {by}"),
+            Leased::Known => "is known by now".to_owned(),
+        };
+        let instance = self.id(name);
+        let key = Digest::of(key.as_bytes());
+        self.step(&format!("{name} {said}"), Input::Leased(vec![(instance, key, answer)]));
     }
 
     pub fn begins(&mut self, name: &str, attempt: u32) {

@@ -76,6 +76,7 @@ pub struct Recipe {
     pub retries: bool,
     pub losses: u8,
     pub policies: bool,
+    pub elsewhere: u8,
 }
 
 pub fn recipes() -> impl Strategy<Value = Recipe> {
@@ -97,7 +98,7 @@ pub fn recipes() -> impl Strategy<Value = Recipe> {
     let nodes = prop::collection::vec(node, 1..11);
     let chance = || prop_oneof![2 => Just(0u8), 1 => 3..12u8];
     let machine = (1..5u8, 1..3u8, 1..5u8);
-    let policy = (any::<bool>(), chance(), any::<bool>());
+    let policy = (any::<bool>(), chance(), any::<bool>(), chance());
     (nodes, chance(), chance(), chance(), chance(), 1..7u8, any::<bool>(), machine, chance(), policy).prop_map(
         |(nodes, fails, skips, refuses, hits, longest, keep_going, machine, wanted, policy)| Recipe {
             nodes,
@@ -114,6 +115,7 @@ pub fn recipes() -> impl Strategy<Value = Recipe> {
             retries: policy.0,
             losses: policy.1,
             policies: policy.2,
+            elsewhere: policy.3,
         },
     )
 }

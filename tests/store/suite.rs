@@ -3,7 +3,7 @@
 use flowrun::base::{Digest, Value};
 use flowrun::engine::Counts;
 use flowrun::event::{Produced, RunState};
-use flowrun::port::{Component, Entry, Hit, Made, RunRow, Stat, Store};
+use flowrun::port::{Component, Entry, Hit, Lease, Made, RunRow, Stat, Store};
 use std::sync::Arc;
 
 /// Runs every story, each on a store of its own that `make` gives, empty.
@@ -16,6 +16,7 @@ pub fn run(make: &mut dyn FnMut() -> Box<dyn Store>) {
     what_was_made_again_counts_for_all(&mut *make());
     what_is_forgotten_is_gone(&mut *make());
     thousands_at_once(&mut *make());
+    a_key_is_leased_to_one_run(&mut *make());
     runs_have_numbers_and_ends(&mut *make());
     digests_of_files_are_remembered(&mut *make());
     the_whole_cache_is_listed(&mut *make());
@@ -181,6 +182,23 @@ fn thousands_at_once(store: &mut dyn Store) {
     let names: Vec<Arc<str>> = entries.iter().map(|e| e.instance.clone()).collect();
     let latest: Vec<Entry> = store.latest("p", "compute", &names).unwrap().into_iter().flatten().collect();
     assert_eq!(latest, entries);
+}
+
+fn a_key_is_leased_to_one_run(store: &mut dyn Store) {
+    let keys = ["a", "b", "c"].map(key);
+    let held = |run| Lease::Held { run, host: flowrun::sys::lock::Who::me(0).host.into() };
+    assert_eq!(store.lease(1, &keys[..2]).unwrap(), [Lease::Ours, Lease::Ours]);
+    assert_eq!(store.lease(2, &keys).unwrap(), [held(1), held(1), Lease::Ours]);
+    assert_eq!(store.lease(1, &keys).unwrap(), [Lease::Ours, Lease::Ours, held(2)]);
+    assert_eq!(store.lease(1, &[]).unwrap(), []);
+    // What a run gives back is its own; what is recorded is nobody's any more.
+    store.release(1, Some(&[keys[0], keys[2]])).unwrap();
+    store.record(&[entry("compute[1]", "b")]).unwrap();
+    store.renew(1).unwrap();
+    store.renew(2).unwrap();
+    assert_eq!(store.lease(3, &keys).unwrap(), [Lease::Ours, Lease::Ours, held(2)]);
+    store.release(2, None).unwrap();
+    assert_eq!(store.lease(3, &[keys[2], keys[0]]).unwrap(), [Lease::Ours, Lease::Ours]);
 }
 
 fn runs_have_numbers_and_ends(store: &mut dyn Store) {

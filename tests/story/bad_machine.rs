@@ -19,7 +19,7 @@ fn a_store_written_by_a_newer_version() {
     project.run("run").shows(str![[r#"
 exit 3
 --- err
-error: the store `.flowrun/store.db` was written by flowrun 0.1.0 and has version 9999; this is flowrun 0.1.0, which knows version 3
+error: the store `.flowrun/store.db` was written by flowrun 0.1.0 and has version 9999; this is flowrun 0.1.0, which knows version 4
   help: use the newer flowrun, or name another store with `--store`; this one was not changed
 
 "#]]);

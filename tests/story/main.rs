@@ -18,3 +18,4 @@ mod readme;
 mod shared_store;
 mod shipped;
 mod signals;
+mod two_processes;

@@ -5,16 +5,18 @@
 //! Statements are sent with their types and not prepared: one round trip each, also through a pooler.
 
 mod address;
+mod lease;
 mod open;
 mod tls;
 mod whole;
 
 pub use address::Address;
 
+use super::leases::Judge;
 use super::rows::{components, components_text, results, signed, state, state_text, unsigned};
 use crate::base::Digest;
 use crate::base::digest::Key;
-use crate::port::{Access, AnyRun, Component, Entry, Hit, Listed, Made, RunRow, Stat, Store};
+use crate::port::{Access, AnyRun, Component, Entry, Hit, Lease, Listed, Made, RunRow, Stat, Store};
 use crate::sys::{self, Fault, FaultKind};
 use open::Opened;
 use postgres::error::SqlState;
@@ -40,6 +42,7 @@ pub struct Postgres {
     /// `None` after the connection broke.
     opened: Option<Opened>,
     ids: Ids,
+    judge: Judge,
     host: String,
     user: String,
 }
@@ -66,6 +69,7 @@ impl Postgres {
             access,
             opened,
             ids: Ids::default(),
+            judge: Judge::new(),
             host: sys::host(),
             user: sys::user(),
         })
@@ -244,6 +248,7 @@ impl Store for Postgres {
                 let rows = batch.iter().zip(ids).map(|(entry, (node, ..))| (*node, &*entry.instance, &entry.key));
                 write_places(&mut work, project, rows)?;
             }
+            lease::end(&mut work, entries.iter().map(|entry| &entry.key.0[..]).collect())?;
             work.commit()?;
             Ok(())
         })
@@ -283,6 +288,21 @@ impl Store for Postgres {
             session.client.execute_typed(sql, &[(&keys, Type::BYTEA_ARRAY)])?;
             Ok(())
         })
+    }
+
+    fn lease(&mut self, run: u64, keys: &[Key]) -> anyhow::Result<Vec<Lease>> {
+        let mut judge = std::mem::replace(&mut self.judge, Judge::new());
+        let done = self.writing(|session, _| session.lease(&mut judge, signed(run), keys));
+        self.judge = judge;
+        done
+    }
+
+    fn renew(&mut self, run: u64) -> anyhow::Result<()> {
+        self.writing(|session, _| session.renew(signed(run)))
+    }
+
+    fn release(&mut self, run: u64, keys: Option<&[Key]>) -> anyhow::Result<()> {
+        self.writing(|session, _| session.release(signed(run), keys))
     }
 
     fn begin_run(&mut self, row: &RunRow) -> anyhow::Result<u64> {

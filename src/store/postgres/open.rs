@@ -13,7 +13,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// In order; the version of a store is how many of them it has seen. Never change one that was released.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/1_cache_and_runs.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/1_cache_and_runs.sql"), include_str!("migrations/2_leases.sql")];
 
 /// How long another process may keep something locked, in seconds.
 const PATIENCE: u32 = 20;
