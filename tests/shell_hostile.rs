@@ -123,9 +123,10 @@ const PLACES: &[Place] = &[
     place("cat <<END_OF_IT\na{{ x }}b\nEND_OF_IT\nprintf '\\0'", "a", "b\n"),
     place("cat <<'END_OF_IT'\na{{ x }}b\nEND_OF_IT\nprintf '\\0'", "a", "b\n"),
     Place { refuses: "\n\t", ..place("cat <<-END_OF_IT\n\ta{{ x }}b\n\tEND_OF_IT\nprintf '\\0'", "a", "b\n") },
-    // ksh93 itself loses or crashes on bytes above 127 in such here-documents, in literal text as well.
+    // ksh93 itself loses or crashes on bytes above 127 in such here-documents, in literal text as well; in a long script
+    // dash loses some in the second of two.
     Place {
-        only: &["sh", "bash", "zsh"],
+        only: &["bash", "zsh"],
         ..place("cat <<END_OF_IT; cat <<\\EOT; printf '\\0'\n$((1))\nEND_OF_IT\n{{ x }}.\nEOT", "1\n", ".\n")
     },
     Place {
