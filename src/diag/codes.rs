@@ -72,6 +72,7 @@ codes! {
     NOT_AN_INT = "E0316", "something else where a whole number must stand";
     NOT_TEXT = "E0317", "a list where text must stand";
     NOT_A_PATH = "E0318", "something else where a path must stand";
+    SHOWN_SECRET = "E0330", "a secret in an expression";
 
     // 04xx: graph, paths, outputs, resources
     CYCLE = "E0401", "nodes that wait for each other in a circle";
@@ -99,6 +100,7 @@ codes! {
     BEYOND_CAPACITY = "E0601", "a resource of which there is less than a task asks for";
     BAD_LIST = "E0602", "a map's list that cannot be made";
     MISSING_INPUT = "E0603", "an input that is not there and that no task makes";
+    MISSING_SECRET = "E0610", "a secret that is not there";
 }
 
 #[cfg(test)]

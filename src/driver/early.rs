@@ -8,6 +8,7 @@ use crate::driver::list;
 use crate::engine::{Capacity, ListAnswer, Values, at_path};
 use crate::lang::expr::{Frame, Template};
 use crate::plan::{From, Input, Map, Node, NodeKind, Plan, Read, Shape, Task, is_glob};
+use crate::sys::secret;
 use rustc_hash::FxHashMap;
 use std::path::Path;
 
@@ -36,6 +37,7 @@ pub fn look(
             NodeKind::Map(_) => {}
             NodeKind::Task(task) => {
                 look.resources(node, task);
+                look.secrets(task);
                 if files {
                     look.inputs(node, task);
                 }
@@ -131,6 +133,19 @@ impl Look<'_> {
                 let asked = shown.trim().parse().ok().filter(|asked: &u64| *asked > held.into())?;
                 Some(format!("{asked} of `{limit}`, and there {}", are(held.into())))
             }
+        }
+    }
+
+    /// Secrets that are not there, or are none.
+    fn secrets(&mut self, task: &Task) {
+        for (name, from) in &task.secrets {
+            let Err(fault) = secret::value(&from.value, self.project) else { continue };
+            let message = format!("the secret `{name}` cannot be had: {fault}");
+            let d = Diagnostic::error(codes::MISSING_SECRET, from.span, message);
+            self.mistakes.push(match fault.help {
+                Some(help) => d.help(help),
+                None => d,
+            });
         }
     }
 

@@ -40,6 +40,7 @@ impl Facts {
             || !task.vars.is_empty()
             || !task.inputs.is_empty()
             || task.outputs.iter().any(|o| matches!(o.kind, OutputKind::File(_) | OutputKind::Dir(_)))
+            || task.setup.lines.iter().any(|line| line.source().value.contains("FLOWRUN_VARS"))
             || matches!(&task.run, Run::Command { template, .. } if template.source().value.contains("FLOWRUN_VARS"));
         Ok(Self { fixed, environment, writes_vars })
     }
@@ -65,6 +66,13 @@ fn fixed_walk(
         Run::Script { text, interpreter } => {
             visitor.component("script", Content::Text(text));
             visitor.component("interpreter", Content::Value(&words(interpreter)));
+        }
+    }
+    if !task.setup.lines.is_empty() {
+        let lines: Vec<Arc<str>> = task.setup.lines.iter().map(|line| line.source().value.clone()).collect();
+        visitor.component("setup", Content::Value(&words(&lines)));
+        if !matches!(task.run, Run::Command { .. }) {
+            visitor.component("shell", Content::Value(&words(&task.setup.shell)));
         }
     }
     match &task.workdir {

@@ -570,6 +570,7 @@ impl Workshop {
             name: "".into(),
             argv,
             env: scene.env.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.clone())).collect(),
+            secrets: task.secrets.iter().map(|(name, from)| (name.clone(), from.value.clone())).collect(),
             workdir: scene.workdir()?,
             project: self.project.clone(),
             script,
@@ -614,10 +615,34 @@ fn own_walk(task: &Task, this: &Found<'_>, visitor: &mut dyn Visitor) {
 type Words = (Vec<Vec<u8>>, Option<Vec<u8>>);
 
 fn command(task: &Task, scene: &Scene<'_>) -> Result<Words, Failure> {
+    let mut setup = Vec::new();
+    for line in &task.setup.lines {
+        setup.extend(line.eval_command(&scene.frame).map_err(|e| scene.failure("setup", e))?);
+        setup.push(b'\n');
+    }
+    let (argv, script) = words(task, scene, &setup)?;
+    if setup.is_empty() || matches!(task.run, Run::Command { .. }) {
+        return Ok((argv, script));
+    }
+    // The shell becomes what it has made ready: `bash -euo pipefail -c 'LINES exec "$@"' bash PROGRAM ARGUMENTS…`.
+    setup.extend_from_slice(b"exec \"$@\"");
+    if setup.len() > LONGEST_ARGUMENT {
+        return Err(refused(format!("`setup` has {} bytes, and 128 KiB is the most", setup.len()), None));
+    }
+    let mut wrapped: Vec<Vec<u8>> = task.setup.shell.iter().map(|word| word.as_bytes().to_vec()).collect();
+    let name = wrapped.first().cloned().unwrap_or_default();
+    wrapped.extend([setup, name]);
+    wrapped.extend(argv);
+    Ok((wrapped, script))
+}
+
+/// What the task runs; a command has `setup` before it.
+fn words(task: &Task, scene: &Scene<'_>, setup: &[u8]) -> Result<Words, Failure> {
     let bytes = |words: &[Arc<str>]| -> Vec<Vec<u8>> { words.iter().map(|w| w.as_bytes().to_vec()).collect() };
     match &task.run {
         Run::Command { template, shell } => {
-            let text = template.eval_command(&scene.frame).map_err(|e| scene.failure("command", e))?;
+            let command = template.eval_command(&scene.frame).map_err(|e| scene.failure("command", e))?;
+            let text = [setup, &command].concat();
             let mut argv = bytes(shell);
             if text.len() <= LONG_COMMAND {
                 argv.push(text);

@@ -150,7 +150,7 @@ pub const KEYS: &[Key] = &[
         "shell",
         Words,
         "`[\"bash\", \"-euo\", \"pipefail\", \"-c\"]`",
-        "The program that runs `command`, which comes as its last argument.",
+        "The program that runs `command` and `setup`, which come as its last argument.",
     ),
     key(
         Table::Task,
@@ -244,7 +244,14 @@ pub const KEYS: &[Key] = &[
     key(Table::Task, "chunk", Int(1, U32), "", "Hands over so many items at a time, as a list. Needs `over`."),
     key(Table::Task, "max_parallel", Int(1, U32), "no limit", "How many items may be at work at once. Needs `over`."),
     key(Table::Task, "max_failures", Allowance, "none", MAX_FAILURES),
-    planned(Table::Task, "secrets", "Values for the process's environment that are never kept."),
+    key(
+        Table::Task,
+        "secrets",
+        Named(&Table(Table::Secret)),
+        "",
+        "Variables of the process's environment whose values are kept nowhere: in no log, no event, no cache and no key. \
+         A value of `$FLOWRUN_OUTPUT` that holds one fails the task.",
+    ),
     planned(Table::Task, "backend", "Runs this task elsewhere than the rest."),
     key(
         Table::Task,
@@ -256,7 +263,14 @@ pub const KEYS: &[Key] = &[
     ),
     planned(Table::Task, "keep", "How long file outputs are kept."),
     planned(Table::Task, "container", "The image that the task runs in."),
-    planned(Table::Task, "setup", "Shell lines that go before the command."),
+    key(
+        Table::Task,
+        "setup",
+        Lines,
+        "",
+        "Lines that `shell` runs before the command, `argv` or `script`, in the same process: `module load samtools`. \
+         They count in the cache's key.",
+    ),
     key(Table::Task, "on_error", Choice(&OnError::WORDS), "that of the map around it, else `fail`", ON_ERROR),
     key(Table::Task, "require", Requirement, "the map must not have failed", REQUIRE),
     planned(Table::Task, "slurm", "Options for Slurm."),
@@ -264,6 +278,16 @@ pub const KEYS: &[Key] = &[
     //
     planned(Table::Input, "url", "Where the file is fetched from."),
     planned(Table::Input, "sha256", "The digest that the fetched file must have."),
+    //
+    key(Table::Secret, "env", Plain, "", "The variable of flowrun's own environment that holds the value."),
+    key(
+        Table::Secret,
+        "file",
+        Plain,
+        "",
+        "The file that holds the value, less its final newline. It is read when the task starts, on the machine where it \
+         runs.",
+    ),
     //
     key(Table::Output, "type", Type, "", "The type of a value."),
     key(

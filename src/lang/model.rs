@@ -4,6 +4,7 @@ use crate::base::Value;
 use crate::diag::{FileId, Span, Spanned};
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A string of the file: its text, and where each byte of the text stands in the source.
@@ -208,6 +209,10 @@ pub struct TaskDecl {
     pub env: Vec<(Name, Datum)>,
     /// `pass_env`
     pub pass_env: Vec<Spanned<Arc<str>>>,
+    /// `secrets.NAME`
+    pub secrets: Vec<(Name, Spanned<SecretFrom>)>,
+    /// `setup`: lines that go before what it runs.
+    pub setup: Vec<Text>,
     /// `resources.*`, the task's own.
     pub resources: Vec<(Name, Datum)>,
     /// `when`
@@ -224,6 +229,15 @@ pub struct TaskDecl {
     pub policy: PolicyDecl,
     /// The map of the shorthand form (`over`, `as`, `key`, …).
     pub over: Option<Box<OverDecl>>,
+}
+
+/// Where a secret's value is, never the value itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SecretFrom {
+    /// A variable of flowrun's own environment.
+    Env(Arc<str>),
+    /// A file, relative to the project; `~/` is the user's home.
+    File(Arc<str>),
 }
 
 /// What a failure means and what follows from it; the spans are those of the values.

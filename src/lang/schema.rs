@@ -44,6 +44,7 @@ fn table_schema(table: Table) -> Value {
         // names of `[limits]`
         Table::Resources => schema["patternProperties"] = json!({ NAME: kind_schema(Kind::Count(0)) }),
         Table::Task => schema["oneOf"] = one_of(&["command", "argv", "script"]),
+        Table::Secret => schema["oneOf"] = one_of(&["env", "file"]),
         Table::Output => schema["oneOf"] = one_of(&["type", "file", "dir"]),
         Table::Source => {
             schema["minProperties"] = json!(1);
@@ -87,6 +88,7 @@ fn kind_schema(kind: Kind) -> Value {
         Kind::Scalar => json!({ "type": ["string", "number", "boolean"] }),
         Kind::Names => json!({ "type": "array", "items": { "type": "string", "pattern": NAME } }),
         Kind::Words => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Lines => json!({ "type": ["string", "array"], "items": { "type": "string" } }),
         Kind::Program => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
         Kind::InputValue => {
             json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })

@@ -6,8 +6,8 @@ use crate::base::id::BodyId;
 use crate::base::{Arena, NodeId};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::lang::model::{MapDecl, Model, Name, NodeDecl, OverDecl, TaskDecl, Text};
-use rustc_hash::FxHashMap;
-use std::cell::{Cell, RefCell};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
 /// Every node and body of a model, not yet checked.
@@ -21,6 +21,8 @@ pub(super) struct World<'m> {
     pub depth: Cell<u32>,
     /// How often near names were looked for.
     pub hints: Cell<u32>,
+    /// Variables that are some task's secret, once somebody has asked.
+    pub secrets: OnceCell<FxHashSet<Arc<str>>>,
 }
 
 /// A node as declared.
@@ -74,6 +76,7 @@ impl<'m> World<'m> {
             types: RefCell::default(),
             depth: Cell::new(0),
             hints: Cell::new(0),
+            secrets: OnceCell::new(),
         };
         let root = world.bodies.push(Room { owner: None, depth: 0, nodes: Vec::new(), names: FxHashMap::default() });
         world.fill(root, &model.nodes, "", diagnostics);

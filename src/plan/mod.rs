@@ -18,6 +18,7 @@ mod paths;
 mod policy;
 mod resolve;
 mod select;
+mod surround;
 mod task;
 mod types;
 mod vary;

@@ -2,8 +2,9 @@
 
 use crate::base::id::BodyId;
 use crate::base::{Arena, NodeId, Value};
-use crate::diag::{Sources, Span};
+use crate::diag::{Sources, Span, Spanned};
 use crate::lang::expr::{Names, Template};
+use crate::lang::model::SecretFrom;
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
 use std::sync::Arc;
@@ -141,6 +142,10 @@ pub struct Task {
     pub env: Vec<(Arc<str>, Template)>,
     /// `pass_env`
     pub pass_env: Vec<Arc<str>>,
+    /// `secrets`: the variable, where its value is, and where that is written.
+    pub secrets: Vec<(Arc<str>, Spanned<SecretFrom>)>,
+    /// `setup`, and the shell that runs it before what is no command.
+    pub setup: Setup,
     /// The task's, its maps' and the file's, the innermost winning.
     pub resources: Vec<(Arc<str>, Template)>,
     /// Whether its result is kept and reused.
@@ -176,6 +181,8 @@ impl Task {
             vars: Vec::new(),
             env: Vec::new(),
             pass_env: Vec::new(),
+            secrets: Vec::new(),
+            setup: Setup::default(),
             resources: Vec::new(),
             cache: true,
             retry: None,
@@ -188,6 +195,15 @@ impl Task {
             item: None,
         }
     }
+}
+
+/// Lines that go before what a task runs.
+#[derive(Default)]
+pub struct Setup {
+    /// In order; empty: none.
+    pub lines: Vec<Template>,
+    /// The shell's argument vector; empty where there are no lines.
+    pub shell: Vec<Arc<str>>,
 }
 
 /// One of a task's own named things, by its position in the list of its kind.

@@ -3,6 +3,7 @@
 
 use super::declare::{Form, MapView, What, World};
 use super::model::{From, Local, Ty};
+use super::surround;
 use super::words::Place;
 use crate::base::NodeId;
 use crate::base::id::BodyId;
@@ -102,6 +103,9 @@ impl<'m> World<'m> {
             }
             "env" => {
                 let name = at.second("a variable", Vec::new)?;
+                if self.is_secret(task, name) {
+                    return Err(surround::shown_secret(name, at.text.span_of(at.read.range.clone())));
+                }
                 let own = task.env.iter().position(|(n, _)| &*n.value == name);
                 // a task's own `env.X` reads the driver's X
                 return found(Target::Local(own.map(|i| Local::Env(i as u32))), Ty::String, 2);
@@ -209,6 +213,9 @@ impl<'m> World<'m> {
                 Some(item) => found.help(format!("the item is named `{item}` here")),
                 None => found.help("only in the body of a map there is an `item`"),
             };
+        }
+        if name == "secrets" {
+            return found.help(surround::IN_THE_ENVIRONMENT);
         }
         if let Some(d) = self.inside_a_map(site, at) {
             return d;

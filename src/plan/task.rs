@@ -5,6 +5,7 @@ use super::gather::{Edge, Findings, Gather, Seen, Why};
 use super::model::{From, Input, Local, Output, OutputKind, Run, Task, Ty, Workdir};
 use super::policy;
 use super::resolve::Site;
+use super::surround;
 use super::words::Place;
 use crate::base::NodeId;
 use crate::base::id::BodyId;
@@ -115,7 +116,8 @@ pub(super) fn build<'m>(
         trace.outputs.resize_with(outputs.len() + 1, Seen::default);
         outputs.push(Output { name: output.name.value.clone(), kind, span: output.span });
     }
-    let (run, words) = run(&mut g, task, &mut trace, found);
+    let (run, mut words) = run(&mut g, task, &mut trace, found);
+    let setup = surround::setup(&mut g, task, &mut trace.run, &mut words, found);
     let workdir = match &task.workdir {
         None => Workdir::Project,
         Some(text) if &*text.value == "scratch" => Workdir::Scratch,
@@ -153,6 +155,8 @@ pub(super) fn build<'m>(
         vars,
         env,
         pass_env: task.pass_env.iter().map(|name| name.value.clone()).collect(),
+        secrets: task.secrets.iter().map(|(name, from)| (name.value.clone(), from.clone())).collect(),
+        setup,
         resources,
         cache: task.cache.as_ref().is_none_or(|cache| cache.value) && !outputs.is_empty(),
         outputs,
@@ -172,10 +176,7 @@ fn run(g: &mut Gather<'_, '_>, task: &TaskDecl, trace: &mut Trace, found: &mut F
     let texts = |list: &[Text]| list.iter().map(|text| text.value.clone()).collect::<Vec<_>>();
     match &task.run {
         RunDecl::Command(text) => {
-            let shell = match &task.shell {
-                Some(shell) => texts(&shell.value),
-                None => ["bash", "-euo", "pipefail", "-c"].map(Arc::from).to_vec(),
-            };
+            let shell = surround::shell(task);
             let usage = if crate::lang::shell::is_bourne(&shell) { Use::Command } else { Use::ForeignCommand };
             let (template, seen) = g.template(Place::Command, usage, text, found);
             trace.run.add(seen);

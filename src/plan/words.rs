@@ -5,6 +5,7 @@
 pub(super) enum Place {
     Command,
     Argv,
+    Setup,
     Vars,
     Env,
     Resources,
@@ -25,6 +26,7 @@ impl Place {
         match self {
             Place::Command => "command",
             Place::Argv => "argv",
+            Place::Setup => "setup",
             Place::Vars => "vars",
             Place::Env => "env",
             Place::Resources => "resources",
@@ -49,13 +51,15 @@ impl Place {
 
     /// Whether a word that only a task has may stand here.
     pub fn allows(self, word: &str) -> bool {
-        use Place::{Argv, Command, Env, Inputs, OutputPath, Resources, Vars, When, Workdir};
+        use Place::{Argv, Command, Env, Inputs, OutputPath, Resources, Setup, Vars, When, Workdir};
         match word {
-            "resources" | "attempt" | "run" | "project" => matches!(self, Command | Argv | Vars | Env | Resources),
-            "outputs" => matches!(self, Command | Argv | Vars | Env),
-            "inputs" => matches!(self, Command | Argv | Vars | Env | Inputs | OutputPath | Workdir),
+            "resources" | "attempt" | "run" | "project" => {
+                matches!(self, Command | Argv | Setup | Vars | Env | Resources)
+            }
+            "outputs" => matches!(self, Command | Argv | Setup | Vars | Env),
+            "inputs" => matches!(self, Command | Argv | Setup | Vars | Env | Inputs | OutputPath | Workdir),
             "vars" | "env" => {
-                matches!(self, Command | Argv | Vars | Env | Resources | Inputs | OutputPath | Workdir | When)
+                matches!(self, Command | Argv | Setup | Vars | Env | Resources | Inputs | OutputPath | Workdir | When)
             }
             _ => true,
         }
@@ -64,9 +68,9 @@ impl Place {
     /// Where a word may stand, for the way out.
     pub fn homes(word: &str) -> &'static str {
         match word {
-            "resources" | "attempt" | "run" | "project" => "`command`, `argv`, `resources`, `vars` and `env`",
-            "outputs" => "`command`, `argv`, `vars` and `env`",
-            "inputs" => "`command`, `argv`, `vars`, `env`, `inputs`, `workdir` and the paths of outputs",
+            "resources" | "attempt" | "run" | "project" => "`command`, `argv`, `setup`, `resources`, `vars` and `env`",
+            "outputs" => "`command`, `argv`, `setup`, `vars` and `env`",
+            "inputs" => "`command`, `argv`, `setup`, `vars`, `env`, `inputs`, `workdir` and the paths of outputs",
             _ => "the expressions of a task",
         }
     }

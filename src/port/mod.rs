@@ -12,6 +12,7 @@ use crate::base::{Digest, InstanceId};
 pub use crate::engine::key::Component;
 use crate::engine::{Capacity, Counts};
 use crate::event::{Event, LogRange, Outcome, Results, RunState, Time};
+use crate::lang::model::SecretFrom;
 use crate::lang::types::Type;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -34,6 +35,9 @@ pub struct Job {
     /// Variables on top of the environment that the executor inherited. `FLOWRUN_OUTPUT` and `FLOWRUN_VARS` are added
     /// by the executor.
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Variables whose values are kept nowhere, and where the executor finds them: no value of a secret is ever part of a
+    /// job. What the attempt writes goes through a pipe in which they are blotted out.
+    pub secrets: Vec<(Arc<str>, SecretFrom)>,
     /// The folder it starts in, absolute; `None`: a fresh scratch folder.
     #[serde(with = "paths::option")]
     pub workdir: Option<PathBuf>,

@@ -11,6 +11,7 @@ pub mod find;
 pub mod gpus;
 pub mod lock;
 pub mod process;
+pub mod secret;
 pub mod signals;
 pub mod spawn;
 pub mod who;

@@ -475,7 +475,7 @@ error[E0306]: `run` may not stand in the path of an output
 3 | outputs.f = { file = "{{ run.id }}" }
   |                          ^^^
   |
-  = help: it may stand in `command`, `argv`, `resources`, `vars` and `env`
+  = help: it may stand in `command`, `argv`, `setup`, `resources`, `vars` and `env`
 
 error[E0306]: `attempt` may not stand in `when`
  --> pipeline.toml:4:12
@@ -483,7 +483,7 @@ error[E0306]: `attempt` may not stand in `when`
 4 | when = "{{ attempt == 1 }}"
   |            ^^^^^^^
   |
-  = help: it may stand in `command`, `argv`, `resources`, `vars` and `env`
+  = help: it may stand in `command`, `argv`, `setup`, `resources`, `vars` and `env`
 
 2 mistakes in `pipeline.toml`
 

@@ -145,6 +145,7 @@ pub fn job(argv: &[&str]) -> Job {
         name: "t".into(),
         argv: argv.iter().map(|a| a.as_bytes().to_vec()).collect(),
         env: Vec::new(),
+        secrets: Vec::new(),
         workdir: Some(PathBuf::new()),
         project: PathBuf::new(),
         script: None,

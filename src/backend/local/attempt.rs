@@ -1,5 +1,6 @@
 //! One attempt, from its order to its report, on the thread of a slot.
 
+use super::blot::{self, Pipes, Secrets};
 use super::environment::{OUTPUT, VARS, Variable, c_path};
 use super::executor::World;
 use super::logs::Segment;
@@ -44,6 +45,8 @@ struct Ran {
     end: End,
     why: Option<Why>,
     oom: bool,
+    /// Whether a secret was blotted out of standard output.
+    blotted: bool,
 }
 
 impl Slot {
@@ -56,7 +59,10 @@ impl Slot {
     pub fn execute(&mut self, job: &Job, running: &Arc<Running>) -> Report {
         let mut usage = Usage { began: now_ms(), ..Usage::default() };
         let mut log = None;
-        let result = self.whole(job, running, &mut usage, &mut log);
+        let result = Secrets::of(job).and_then(|secrets| {
+            let result = self.whole(job, &secrets, running, &mut usage, &mut log);
+            result.map_err(|failure| secrets.blot(failure))
+        });
         let (result, stats) = match result {
             Ok((results, stats)) => (Ok(results), stats),
             Err(failure) => (Err(failure), Vec::new()),
@@ -75,6 +81,7 @@ impl Slot {
     fn whole(
         &mut self,
         job: &Job,
+        secrets: &Secrets,
         running: &Arc<Running>,
         usage: &mut Usage,
         log: &mut Option<LogRange>,
@@ -90,7 +97,7 @@ impl Slot {
         };
         let before = world.oom_kills.load(Ordering::Relaxed);
         let variables = files.variables(job)?;
-        let ran = run(&world, job, running, &files, &variables, segment, usage)?;
+        let ran = run(&world, job, running, (&files, secrets), &variables, segment, usage)?;
         let range = segment.take_range();
         *log = Some(range);
         let errors = || segment.tail_of_err(range.err, TAIL);
@@ -98,7 +105,7 @@ impl Slot {
         let result = match ran {
             Ran { why: Some(Why::Time), .. } => Err(explain::timeout(job.time_ms.unwrap_or_default())),
             Ran { why: Some(Why::Asked), .. } => Err(explain::stopped()),
-            Ran { end: End::Exit(0), .. } => collect(job, &files, segment, range, &staged),
+            Ran { end: End::Exit(0), blotted, .. } => collect(job, &files, (secrets, blotted), segment, range, &staged),
             Ran { .. } if oom => Err(explain::out_of_memory()),
             Ran { end, .. } => {
                 let failure = explain::ended(end, &errors(), world.environment.path(&variables));
@@ -151,7 +158,7 @@ fn run(
     world: &Arc<World>,
     job: &Job,
     running: &Arc<Running>,
-    files: &Files,
+    (files, secrets): (&Files, &Secrets),
     variables: &[Variable],
     segment: &Segment,
     usage: &mut Usage,
@@ -162,12 +169,17 @@ fn run(
     let name = OsStr::from_bytes(args.first().map_or(b"", |a| a.as_bytes()));
     let program = find::program(name, path, dir).map_err(|why| explain::no_program(name, &why, path, dir))?;
     let nul = || explain::nul("a path");
+    let no_pipe = |error: std::io::Error| explain::fault(Fault::io("make a pipe for", Path::new("the log"), &error));
+    let pipes = secrets.any().then(|| Pipes::into(segment, secrets)).transpose().map_err(no_pipe)?;
     let what = Spawn {
         program: &c_path(&program).ok_or_else(nul)?,
         args: &args,
-        env: &world.environment.with(variables),
+        env: &world.environment.with(variables.iter().chain(&secrets.variables)),
         dir: Some(&c_path(dir).ok_or_else(nul)?),
-        stdio: [world.nothing.as_fd(), segment.out.as_fd(), segment.err.as_fd()],
+        stdio: match &pipes {
+            Some(pipes) => [world.nothing.as_fd(), pipes.out.as_fd(), pipes.err.as_fd()],
+            None => [world.nothing.as_fd(), segment.out.as_fd(), segment.err.as_fd()],
+        },
         leads: Leads::Group,
         open_files: world.open_files,
     };
@@ -179,6 +191,7 @@ fn run(
     let Some(pid) = started.map_err(|e| explain::not_spawned(&e, &program, dir))? else {
         return Err(explain::stopped());
     };
+    let carried = pipes.map(Pipes::started);
     let io = process::Io::open(pid);
     if let Some(limit) = job.time_ms {
         world.serve_timer();
@@ -192,6 +205,7 @@ fn run(
     }
     usage.wall_us = micros(began.elapsed());
     let why = running.ended(&world.gate);
+    let blotted = carried.is_some_and(|carried| carried.ended()[0]);
     (usage.read_bytes, usage.written_bytes) = io.read();
     // The end of the executor learns of deaths by reaping, so nobody else may then.
     let reaped = world.gate.pass().and_then(|_open| spawn::reap(pid));
@@ -201,7 +215,7 @@ fn run(
     usage.peak_bytes = used.peak_bytes;
     // A shell says 137 when what it ran was killed.
     let oom = matches!(end, End::Signal(libc::SIGKILL) | End::Exit(137));
-    Ok(Ran { end, why, oom })
+    Ok(Ran { end, why, oom, blotted })
 }
 
 /// The words that the program gets, the script's file last.
@@ -225,6 +239,7 @@ fn arguments(job: &Job, files: &Files) -> Result<Vec<CString>, Failure> {
 fn collect(
     job: &Job,
     files: &Files,
+    (secrets, blotted): (&Secrets, bool),
     segment: &Segment,
     range: LogRange,
     staged: &Staged<'_>,
@@ -238,9 +253,13 @@ fn collect(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(explain::fault(Fault::io("read", &files.output, &error))),
     };
+    secrets.refuse_text(&text)?;
     let mut values = output::values(&job.outputs, &text)?;
     for (value, output) in values.iter_mut().zip(&job.outputs) {
         if let JobOutputKind::Stdout(ty) = &output.kind {
+            if blotted {
+                return Err(blot::kept("standard output holds a secret"));
+            }
             if range.out.1 > LONGEST_VALUES {
                 return Err(output::too_much(&output.name, range.out.1));
             }
@@ -249,6 +268,7 @@ fn collect(
         }
     }
     let mut results: Vec<Option<Produced>> = values.into_iter().map(|v| v.map(Produced::Value)).collect();
+    secrets.refuse_values(&results)?;
     let mut stats = vec![None; results.len()];
     for (output, produced, stat) in staged.accept()? {
         results[output] = Some(produced);

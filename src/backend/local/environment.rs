@@ -38,7 +38,7 @@ impl Environment {
         all
     }
     /// The whole environment with `ours` on top.
-    pub fn with<'a>(&'a self, ours: &'a [Variable]) -> Vec<&'a CStr> {
+    pub fn with<'a>(&'a self, ours: impl IntoIterator<Item = &'a Variable>) -> Vec<&'a CStr> {
         let mut all: Vec<&CStr> = self.entries.iter().map(CString::as_c_str).collect();
         for variable in ours {
             match self.places.get(&variable.name) {

@@ -12,6 +12,7 @@
 //! ends. It keeps the pipeline's lock open until then, so that a later run begins when nothing of this one is left.
 
 mod attempt;
+mod blot;
 mod environment;
 mod executor;
 mod explain;

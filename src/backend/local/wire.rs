@@ -115,6 +115,7 @@ mod tests {
             name: "align[NA12878]".into(),
             argv: vec![b"printf".to_vec(), vec![0xff, 0xfe], Vec::new(), vec![b'x'; 200_000]],
             env: vec![(b"A".to_vec(), b"\x80".to_vec())],
+            secrets: vec![("TOKEN".into(), crate::lang::model::SecretFrom::File("token.txt".into()))],
             workdir: Some(odd()),
             project: odd(),
             script: Some(b"echo".to_vec()),

@@ -44,6 +44,8 @@ pub enum Kind {
     Words,
     /// An array of templates, the first one the program.
     Program,
+    /// Lines of shell: a template, or an array of them.
+    Lines,
     /// A path, a glob, an array of them, or a table.
     InputValue,
     /// The name of a type, or a table.
@@ -92,6 +94,7 @@ impl Kind {
             Literals => "an array",
             Scalar => "a string, a number or a boolean",
             Names | Words | Program => "an array of strings",
+            Lines => "a string or an array of strings",
             InputValue => "a path, a glob or an array of them",
             OutputValue => "a type or a table",
             SourceValue => "an expression, an array or a table",
@@ -117,6 +120,7 @@ impl Kind {
             Duration => "\"1h30m\"",
             Literals => "[\"a\", \"b\"]",
             Names => "[\"name\"]",
+            Lines => "[\"module load samtools\"]",
             Words | Program => "[\"bash\", \"-c\"]",
             InputValue => "\"data/*.fq\"",
             OutputValue => "{ file = \"results/table.csv\" }",
@@ -135,9 +139,11 @@ impl Kind {
             Table(Table::OnTimeout) => "{ time = \"x2\" }",
             Table(Table::Carry) => "{ init = 0, next = \"{{ … }}\" }",
             Table(Table::Cap) => "{ memory = \"64GiB\" }",
+            Table(Table::Secret) => "{ env = \"GITHUB_TOKEN\" }",
             Table(_) => "{ … }",
             Cases => "{ CASE = { … } }",
             Named(Table(Table::Carry)) => "{ NAME = { init = 0, next = \"{{ … }}\" } }",
+            Named(Table(Table::Secret)) => "{ TOKEN = { env = \"GITHUB_TOKEN\" } }",
             Named(Table(_)) => "{ NAME = { … } }",
             Named(Int(..)) => "{ NAME = 4 }",
             Named(_) => "{ NAME = \"…\" }",
@@ -165,6 +171,7 @@ impl Kind {
             Names => "array of names".to_owned(),
             Words => "array of strings".to_owned(),
             Program => "array of templates".to_owned(),
+            Lines => "template, or array of templates".to_owned(),
             InputValue => "template, or array of templates".to_owned(),
             OutputValue => "type, or table".to_owned(),
             SourceValue => "expression, array, or table".to_owned(),

@@ -18,6 +18,8 @@ pub enum Table {
     Task,
     /// `inputs.NAME = { … }` of a task.
     Input,
+    /// `secrets.NAME = { … }` of a task.
+    Secret,
     /// `outputs.NAME = { … }` of a task.
     Output,
     /// `[map.NAME]`
@@ -52,13 +54,14 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of the reference page.
-    pub const ALL: [Table; 21] = [
+    pub const ALL: [Table; 22] = [
         Table::File,
         Table::Pipeline,
         Table::Param,
         Table::Resources,
         Table::Task,
         Table::Input,
+        Table::Secret,
         Table::Output,
         Table::Map,
         Table::Source,
@@ -96,6 +99,7 @@ impl Table {
             Table::Resources => "`resources`",
             Table::Task => "a task",
             Table::Input => "an input",
+            Table::Secret => "a secret",
             Table::Output => "an output of a task",
             Table::Map => "a map",
             Table::Source => "a source of `over`",
@@ -122,6 +126,7 @@ impl Table {
             Table::Resources => "`[resources]`",
             Table::Task => "`[task.NAME]`",
             Table::Input => "`inputs.NAME = { … }`",
+            Table::Secret => "`secrets.NAME = { … }`",
             Table::Output => "`outputs.NAME = { … }`",
             Table::Map => "`[map.NAME]`",
             Table::Source => "`over = { … }`",
@@ -151,6 +156,9 @@ impl Table {
             }
             Table::Task => "A task has exactly one of `command`, `argv` and `script`.",
             Table::Input => "The table form of an input.",
+            Table::Secret => {
+                "Where a secret comes from: exactly one of `env` and `file`. It is looked for before anything runs."
+            }
             Table::Output => {
                 "The table form of an output: exactly one of `type`, `file` and `dir`. A value can be written shorter: \
                  `outputs.count = \"int\"`."

@@ -202,6 +202,7 @@ impl Reader<'_> {
             Kind::Scalar => matches!(toml, V::String(_) | V::Integer(_) | V::Float(_) | V::Boolean(_)),
             Kind::Literals | Kind::Names | Kind::Words | Kind::Program | Kind::RangeValue => toml.is_array(),
             Kind::InputValue | Kind::SourceValue => string || toml.is_array() || toml.is_table(),
+            Kind::Lines => string || toml.is_array(),
             Kind::OutputValue => string || toml.is_table(),
             Kind::Axes | Kind::Table(_) | Kind::Cases | Kind::Named(_) => toml.is_table(),
             Kind::Choice(_) | Kind::Requirement | Kind::Factor => string,

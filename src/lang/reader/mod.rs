@@ -13,6 +13,7 @@ mod params;
 mod policy;
 mod settings;
 mod strings;
+mod surround;
 mod syntax;
 mod task;
 #[cfg(test)]

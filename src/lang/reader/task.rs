@@ -24,6 +24,8 @@ impl Reader<'_> {
             vars: self.values(&table, "vars", "a var"),
             env: self.values(&table, "env", "a variable"),
             pass_env: self.pass_env(&table),
+            secrets: self.secrets(&table),
+            setup: self.lines(&table, "setup"),
             resources: self.resources(&table, limits),
             when: self.condition(&table, "when"),
             after: self.names(&table, "after", "a node"),
@@ -55,7 +57,9 @@ impl Reader<'_> {
             let d = Diagnostic::error(codes::RUN_FORM, table.span, message);
             self.report(d.help(format!("give it one of {}", or(FORMS))));
         }
-        self.belongs(table, "shell", "command");
+        if table.get("setup").is_none() {
+            self.belongs(table, "shell", "command");
+        }
         self.belongs(table, "interpreter", "script");
         if let ([script], None) = (given.as_slice(), table.get("interpreter"))
             && script.key.name == "script"

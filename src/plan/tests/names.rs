@@ -292,7 +292,7 @@ error[E0306]: `attempt` may not stand in `when`
 6 | when = "{{ attempt > 1 }}"
   |            ^^^^^^^
   |
-  = help: it may stand in `command`, `argv`, `resources`, `vars` and `env`
+  = help: it may stand in `command`, `argv`, `setup`, `resources`, `vars` and `env`
 
 error[E0306]: `run` may not stand in `inputs`
  --> p.toml:7:16
@@ -300,7 +300,7 @@ error[E0306]: `run` may not stand in `inputs`
 7 | inputs.x = "{{ run.dir }}/x"
   |                ^^^
   |
-  = help: it may stand in `command`, `argv`, `resources`, `vars` and `env`
+  = help: it may stand in `command`, `argv`, `setup`, `resources`, `vars` and `env`
 
 error[E0306]: `project` reaches the path of the output `a` by way of `vars.here`
  --> p.toml:9:17
@@ -308,7 +308,7 @@ error[E0306]: `project` reaches the path of the output `a` by way of `vars.here`
 9 | vars.here = "{{ project }}/out"
   |                 ^^^^^^^
   |
-  = help: `project` may stand in `command`, `argv`, `resources`, `vars` and `env`
+  = help: `project` may stand in `command`, `argv`, `setup`, `resources`, `vars` and `env`
 
 error[E0306]: `env` may not stand in the outputs of the pipeline
   --> p.toml:11:9
