@@ -51,6 +51,9 @@ vars.n = [1, { a = "{{ params.rate }}", b = 2024-01-02 }]
 env.LANG = "C"
 env.N = 3
 pass_env = ["SSH_AUTH_SOCK"]
+secrets.TOKEN = { env = "GITHUB_TOKEN" }
+secrets.KEY = { file = "~/.key" }
+setup = ["module load bwa", "ulimit -n 4096"]
 resources.licences = 1
 resources.time = 90
 resources.gpus = "{{ params.names | length }}"
