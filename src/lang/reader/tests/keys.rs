@@ -138,42 +138,24 @@ fn keys_of_later_versions_are_known() {
     let text = r##"
 [task.a]
 command = "true"
-secrets.token = { env = "TOKEN" }
-inputs.genome = { url = "https://example.org/x" }
 outputs.x = { file = "x", keep = "until_consumed" }
 resources.nodes = 2
 "##;
     assert_eq!(
         mistakes(text),
         r##"
-error[E0114]: `secrets` is part of the language, but not of this version
- --> pipeline.toml:3:1
-  |
-3 | secrets.token = { env = "TOKEN" }
-  | ^^^^^^^ values for the process's environment that are never kept
-  |
-  = help: leave it out for now
-
-error[E0114]: `url` is part of the language, but not of this version
- --> pipeline.toml:4:19
-  |
-4 | inputs.genome = { url = "https://example.org/x" }
-  |                   ^^^ where the file is fetched from
-  |
-  = help: leave it out for now
-
 error[E0114]: `keep` is part of the language, but not of this version
- --> pipeline.toml:5:27
+ --> pipeline.toml:3:27
   |
-5 | outputs.x = { file = "x", keep = "until_consumed" }
+3 | outputs.x = { file = "x", keep = "until_consumed" }
   |                           ^^^^ how long the file is kept
   |
   = help: leave it out for now
 
 error[E0114]: `nodes` is part of the language, but not of this version
- --> pipeline.toml:6:11
+ --> pipeline.toml:4:11
   |
-6 | resources.nodes = 2
+4 | resources.nodes = 2
   |           ^^^^^ machines of an MPI job
   |
   = help: leave it out for now
