@@ -124,10 +124,13 @@ pub fn reference() -> String {
     let mut page = String::from(INTRODUCTION);
     for table in Table::ALL.into_iter().filter(|table| available(*table).next().is_some()) {
         let _ = write!(page, "\n## {}\n{}\n\n", table.heading(), table.doc());
-        page.push_str("| key | type | when left out | meaning |\n| --- | --- | --- | --- |\n");
+        page.push_str("| key | type | when left out | meaning | example |\n| --- | --- | --- | --- | --- |\n");
         for key in available(table) {
             let default = if key.status == Status::Required { "an error" } else { key.default };
-            let _ = writeln!(page, "| `{}` | {} | {default} | {} |", key.name, key.kind.reference(), key.doc);
+            let lines: Vec<String> =
+                key.example.lines().map(|line| format!("`{}`", line.replace('|', "\\|"))).collect();
+            let (name, kind, example) = (key.name, key.kind.reference(), lines.join("<br>"));
+            let _ = writeln!(page, "| `{name}` | {kind} | {default} | {} | {example} |", key.doc);
         }
         let planned: Vec<&str> = table.keys().filter(|key| key.status == Status::Planned).map(|key| key.name).collect();
         if !planned.is_empty() {

@@ -19,8 +19,15 @@ pub struct Setting {
     pub env: Option<&'static str>,
 }
 
-const fn key(table: Table, name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
-    Key { table, name, kind, default, doc, status: Status::Optional }
+const fn key(
+    table: Table,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    doc: &'static str,
+    example: &'static str,
+) -> Key {
+    Key { table, name, kind, default, doc, example, status: Status::Optional }
 }
 
 const fn setting(
@@ -29,8 +36,9 @@ const fn setting(
     (option, env): (Option<&'static str>, &'static str),
     default: &'static str,
     doc: &'static str,
+    example: &'static str,
 ) -> Setting {
-    Setting { key: key(Table::Profile, name, kind, default, doc), option, env: Some(env) }
+    Setting { key: key(Table::Profile, name, kind, default, doc, example), option, env: Some(env) }
 }
 
 const U32: i64 = u32::MAX as i64;
@@ -43,6 +51,7 @@ pub static SETTINGS: &[Setting] = &[
         (Some("backend"), "FLOWRUN_BACKEND"),
         "`local`",
         "What executes the tasks. (`--backend`, `FLOWRUN_BACKEND`)",
+        r#"backend = "local""#,
     ),
     setting(
         "store",
@@ -50,6 +59,7 @@ pub static SETTINGS: &[Setting] = &[
         (Some("store"), "FLOWRUN_STORE"),
         "`.flowrun/store.db`",
         "The database of runs and cache: `postgres://…`, or a file. (`--store`, `FLOWRUN_STORE`)",
+        r#"store = "postgres://db.example.org/flowrun""#,
     ),
     setting(
         "artifacts",
@@ -57,6 +67,7 @@ pub static SETTINGS: &[Setting] = &[
         (Some("artifacts"), "FLOWRUN_ARTIFACTS"),
         "none",
         "The folder that keeps artifacts by their content. (`--artifacts`, `FLOWRUN_ARTIFACTS`)",
+        r#"artifacts = "/scratch/artifacts""#,
     ),
     setting(
         "jobs",
@@ -64,6 +75,7 @@ pub static SETTINGS: &[Setting] = &[
         (Some("jobs"), "FLOWRUN_JOBS"),
         "the cores that flowrun may use",
         "Cores for tasks. (`--jobs`, `FLOWRUN_JOBS`)",
+        "jobs = 8",
     ),
     setting(
         "keep_going",
@@ -71,6 +83,7 @@ pub static SETTINGS: &[Setting] = &[
         (Some("keep-going"), "FLOWRUN_KEEP_GOING"),
         "`false`",
         "After a failure go on with everything that does not need it. (`--keep-going`, `FLOWRUN_KEEP_GOING`)",
+        "keep_going = true",
     ),
     setting(
         "no_cache",
@@ -78,6 +91,7 @@ pub static SETTINGS: &[Setting] = &[
         (Some("no-cache"), "FLOWRUN_NO_CACHE"),
         "`false`",
         "Use no cached result; new ones are still kept. (`--no-cache`, `FLOWRUN_NO_CACHE`)",
+        "no_cache = true",
     ),
     setting(
         "wait",
@@ -85,6 +99,7 @@ pub static SETTINGS: &[Setting] = &[
         (Some("wait"), "FLOWRUN_WAIT"),
         "`false`",
         "Wait while another run holds the pipeline. (`--wait`, `FLOWRUN_WAIT`)",
+        "wait = true",
     ),
     setting(
         "container_engine",
@@ -92,6 +107,7 @@ pub static SETTINGS: &[Setting] = &[
         (None, "FLOWRUN_CONTAINER_ENGINE"),
         "the first of these that is there",
         "What runs the tasks that name a `container`. (`FLOWRUN_CONTAINER_ENGINE`)",
+        r#"container_engine = "podman""#,
     ),
 ];
 
@@ -104,6 +120,7 @@ static OTHERS: &[Key] = &[
         "",
         "Settings under a name, which `--profile NAME` or `FLOWRUN_PROFILE` chooses. Those of `[profile.default]` hold \
          in any case, where the chosen one says nothing.",
+        "[profile.laptop]\njobs = 4",
     ),
     key(
         Table::Settings,
@@ -111,6 +128,7 @@ static OTHERS: &[Key] = &[
         Kind::Table(Table::Caps),
         "",
         "What nobody on this machine may exceed. Only in `/etc/flowrun/config.toml`.",
+        "[caps]\njobs = 16",
     ),
     key(
         Table::Profile,
@@ -119,6 +137,7 @@ static OTHERS: &[Key] = &[
         "those of the pipeline",
         "Defaults for every task, one by one in place of those under the pipeline's `[resources]`. What a task or map \
          says itself stays. Amounts as they stand, no expressions.",
+        r#"resources.memory = "2GiB""#,
     ),
     Key {
         table: Table::Profile,
@@ -126,11 +145,19 @@ static OTHERS: &[Key] = &[
         kind: Kind::Value,
         default: "",
         doc: "Options for Slurm.",
+        example: "",
         status: Status::Planned,
     },
-    key(Table::Caps, "jobs", Kind::Int(1, U32), "no limit", "The most cores for tasks of one run."),
-    key(Table::Caps, "memory", Kind::PlainMemory, "no limit", "The most memory for tasks of one run: `64GiB`."),
-    key(Table::Caps, "gpus", Kind::Int(0, U32), "no limit", "The most GPUs for tasks of one run."),
+    key(Table::Caps, "jobs", Kind::Int(1, U32), "no limit", "The most cores for tasks of one run.", "jobs = 16"),
+    key(
+        Table::Caps,
+        "memory",
+        Kind::PlainMemory,
+        "no limit",
+        "The most memory for tasks of one run: `64GiB`.",
+        r#"memory = "64GiB""#,
+    ),
+    key(Table::Caps, "gpus", Kind::Int(0, U32), "no limit", "The most GPUs for tasks of one run.", "gpus = 0"),
 ];
 
 pub(super) const FILES: &str = "Settings of the place where pipelines run. They stand in `flowrun.toml` beside the \

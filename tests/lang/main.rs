@@ -12,6 +12,7 @@ mod maps;
 mod nested;
 mod params;
 mod real;
+mod reference;
 mod resources;
 mod results;
 mod running;

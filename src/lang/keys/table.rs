@@ -1,6 +1,6 @@
 //! The tables of the pipeline file, and what they are called.
 
-use super::{KEYS, Key};
+use super::{Key, all};
 use crate::lang::settings;
 
 /// A table of the file: which keys may stand together.
@@ -84,7 +84,7 @@ impl Table {
     }
     /// Its keys, planned ones too.
     pub fn keys(self) -> impl Iterator<Item = &'static Key> {
-        KEYS.iter().chain(settings::keys()).filter(move |key| key.table == self)
+        all().filter(move |key| key.table == self)
     }
     /// One of its keys.
     pub fn key(self, name: &str) -> Option<&'static Key> {
