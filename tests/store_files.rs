@@ -5,6 +5,8 @@
 
 #[path = "store/artifacts.rs"]
 mod artifacts;
+#[path = "store/far_lock.rs"]
+mod far_lock;
 #[path = "store/journal.rs"]
 mod journal;
 #[path = "store/lock.rs"]

@@ -3,6 +3,7 @@
 use crate::driver::Error;
 use crate::event::RunState;
 use crate::port::ended::{End, Ended};
+use crate::sys::{Fault, FaultKind};
 
 /// All went well.
 pub const OK: u8 = 0;
@@ -45,6 +46,8 @@ pub fn of_run(ended: &Ended) -> u8 {
 pub fn of_error(error: &Error) -> u8 {
     match error {
         Error::Diagnostics { .. } | Error::Usage { .. } => USAGE,
+        Error::Fault(fault) if fault.kind == FaultKind::Held => HELD,
+        Error::Store(error) if error.downcast_ref::<Fault>().is_some_and(|f| f.kind == FaultKind::Held) => HELD,
         Error::Store(_) | Error::Backend(_) | Error::Fault(_) => MACHINE,
         Error::Held { .. } | Error::AtWork { .. } => HELD,
     }

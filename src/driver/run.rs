@@ -13,12 +13,17 @@ use crate::driver::rundir::{Home, RunDir};
 use crate::driver::session::Session;
 use crate::driver::settings::{BackendAsk, End, Ended, Error, Settings};
 use crate::engine::{Engine, Options};
-use crate::port::{Access, Made, Report, RunRow, Sink};
+use crate::port::{Access, Made, Report, RunRow, Sink, Store};
 use crate::store::artifacts::Artifacts;
-use crate::sys::lock::{Lock, NoLock, Who};
+use crate::sys::lock::{self, Lock, NoLock, Who};
+use crate::sys::{Fault, FaultKind};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often `--wait` looks at a store that another process has.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs a pipeline, or continues a run, to its end.
 ///
@@ -44,7 +49,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     if settings.wait {
         began = now();
     }
-    let mut store = (settings.open_store)(place.home.path(), Access::Write).map_err(Error::Store)?;
+    let mut store = open_store(&settings, &place, &mut sinks)?;
     let mut note = |text: &str| sinks.iter_mut().for_each(|sink| sink.note(text));
     if let Some(text) = store.note() {
         note(&text);
@@ -147,6 +152,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
         engine,
         journal,
         dir: &dir,
+        lock: &lock,
         workshop,
         backend,
         reports,
@@ -177,19 +183,43 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     }
 }
 
+/// Opens the store for writing. On a network file system one process has it at a time.
+fn open_store(settings: &Settings, place: &Place, sinks: &mut [Box<dyn Sink>]) -> Result<Box<dyn Store>, Error> {
+    let mut said = false;
+    loop {
+        match (settings.open_store)(place.home.path(), Access::Write) {
+            Err(error) if settings.wait && is_held(&error) => {
+                if !std::mem::replace(&mut said, true) {
+                    sinks.iter_mut().for_each(|sink| sink.note(&format!("waiting: {error}")));
+                }
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            opened => return opened.map_err(Error::Store),
+        }
+    }
+}
+
+fn is_held(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Fault>().is_some_and(|fault| fault.kind == FaultKind::Held)
+}
+
 /// Takes the lock of a pipeline file.
 pub fn acquire(place: &Place, wait: bool, sinks: &mut [Box<dyn Sink>]) -> Result<Lock, Error> {
     let (path, who) = (place.home.lock(Path::new(&place.file)), Who::me(now()));
-    let taken = if wait {
-        let mut said = false;
-        Lock::acquire_waiting(&path, who, &mut |held| {
-            if !std::mem::replace(&mut said, true) {
-                sinks.iter_mut().for_each(|sink| sink.note(&format!("waiting for {held}")));
-            }
-            true
-        })
-    } else {
-        Lock::acquire(&path, who)
+    let mut said = false;
+    let mut look = |held: &lock::Held| {
+        let text = match wait {
+            true => format!("waiting for {held}"),
+            false => format!("looking for up to a minute whether it still lives: {held}"),
+        };
+        if !std::mem::replace(&mut said, true) {
+            sinks.iter_mut().for_each(|sink| sink.note(&text));
+        }
+        true
+    };
+    let taken = match wait {
+        true => Lock::acquire_waiting(&path, who, &mut look),
+        false => Lock::acquire_watching(&path, who, &mut look),
     };
     taken.map_err(|error| match error {
         NoLock::Held(held) => Error::Held { by: held.to_string() },

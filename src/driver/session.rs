@@ -15,6 +15,7 @@ use crate::engine::{Effect, Engine, Input, ListAnswer, Preparing, Stop, Values};
 use crate::event::{Event, Failure, Produced, RunState, Time};
 use crate::plan::{NodeKind, Plan};
 use crate::port::{Backend, Entry, Made, Named, Report, Sink, Stat, Store};
+use crate::sys::lock::Lock;
 use crossbeam::channel::{Receiver, Sender, after, never, select};
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
@@ -74,6 +75,8 @@ pub struct Session<'a> {
     pub journal: Journal,
     /// The run's folder.
     pub dir: &'a RunDir,
+    /// What keeps others from this run.
+    pub lock: &'a Lock,
     /// What `prepare` works with.
     pub workshop: Arc<Workshop>,
     /// What executes attempts.
@@ -464,6 +467,7 @@ impl Loop<'_> {
             let events = std::mem::take(&mut self.events);
             let effects = std::mem::take(&mut self.effects);
             if !events.is_empty() {
+                self.session.lock.still_held()?;
                 let time = self.session.began.take().unwrap_or_else(now);
                 self.last = time;
                 self.session.journal.append(time, &events)?;

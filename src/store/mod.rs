@@ -6,6 +6,7 @@ pub mod postgres;
 pub mod shared;
 pub mod sqlite;
 
+mod far;
 mod leases;
 mod open;
 mod overlay;

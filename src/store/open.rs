@@ -26,33 +26,60 @@ fn current() -> i32 {
     i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
 }
 
+/// Whether other processes may be at the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alone {
+    /// They may, and SQLite's locks keep order.
+    No,
+    /// Not as long as it is open: there is a lock around it, and SQLite takes none.
+    Locked,
+    /// Nobody writes, and there is no lock that says so.
+    Still,
+}
+
 /// Opens the database at `path`.
-pub(super) fn open(path: &Path, access: Access) -> Result<Connection> {
+pub(super) fn open(path: &Path, access: Access, alone: Alone) -> Result<Connection> {
     match access {
-        Access::Write => open_writing(path),
-        Access::Read => open_reading(path),
+        Access::Write => open_writing(path, alone),
+        Access::Read => open_reading(path, alone),
     }
 }
 
-fn open_writing(path: &Path) -> Result<Connection> {
+/// Opens the file. By itself SQLite does it with locks; `unix-none` is its way of doing without.
+fn open_file(path: &Path, flags: OpenFlags, alone: Alone) -> rusqlite::Result<Connection> {
+    if alone != Alone::Locked {
+        return Connection::open_with_flags(path, flags);
+    }
+    let connection = Connection::open_with_flags_and_vfs(path, flags, "unix-none")?;
+    // Before anything else: a write-ahead log that the file brings along is then read without shared memory.
+    connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
+    Ok(connection)
+}
+
+fn open_writing(path: &Path, alone: Alone) -> Result<Connection> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         durable::make_folders(folder)?;
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| fault(path, error))?;
+    let mut connection = open_file(path, flags, alone).map_err(|error| fault(path, error))?;
     // SQLite falls back to reading when the file may not be written.
     if connection.is_readonly("main").map_err(|error| fault(path, error))? {
         return Err(Fault::new(FaultKind::Denied, format!("cannot write the store `{}`", path.display()))
             .help("see to it that you may write the file, or name another store with `--store`"));
     }
-    prepare_writing(&mut connection, path).map_err(|problem| problem.at(path))?;
+    prepare_writing(&mut connection, path, alone).map_err(|problem| problem.at(path))?;
     Ok(connection)
 }
 
-fn prepare_writing(connection: &mut Connection, path: &Path) -> std::result::Result<(), Problem> {
+fn prepare_writing(connection: &mut Connection, path: &Path, alone: Alone) -> std::result::Result<(), Problem> {
     connection.busy_timeout(PATIENCE)?;
     let version = version_of(connection, path)?;
-    let mode = write_ahead(connection)?;
+    let mode = match alone {
+        Alone::No => write_ahead(connection)?,
+        Alone::Locked | Alone::Still => {
+            connection.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |row| row.get::<_, String>(0))?
+        }
+    };
     // With a write-ahead log a power cut may take the last commits but never the database.
     let level = if mode == "wal" { "NORMAL" } else { "FULL" };
     connection.pragma_update(None, "synchronous", level)?;
@@ -78,24 +105,35 @@ fn write_ahead(connection: &Connection) -> rusqlite::Result<String> {
     }
 }
 
-fn open_reading(path: &Path) -> Result<Connection> {
+fn open_reading(path: &Path, alone: Alone) -> Result<Connection> {
     if !path.exists() {
         return empty(path);
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let how = match alone {
+        // What a writer that was killed left half-written is taken back.
+        Alone::Locked => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Alone::No | Alone::Still => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let flags = how | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let as_it_stands = || {
+        let address = format!("file:{}?immutable=1", escaped(path));
+        Connection::open_with_flags(address, flags | OpenFlags::SQLITE_OPEN_URI)
+    };
     let reading = |connection: rusqlite::Result<Connection>| -> std::result::Result<(Connection, i32), Problem> {
         let connection = connection?;
         connection.busy_timeout(PATIENCE)?;
         let version = version_of(&connection, path)?;
         Ok((connection, version))
     };
-    let opened = match reading(Connection::open_with_flags(path, flags)) {
+    if alone == Alone::Still && (has_log(path, "-wal") || has_log(path, "-journal")) {
+        let what = format!("the store `{}` was left in the middle of a change", path.display());
+        return Err(Fault::new(FaultKind::Denied, what).help("it is mended when somebody who may write it opens it"));
+    }
+    let first = if alone == Alone::Still { as_it_stands() } else { open_file(path, flags, alone) };
+    let opened = match reading(first) {
         // A write-ahead log needs a file beside the database; in a read-only folder that cannot be made. Without a log
         // nobody has written since, and the database can be read as it stands.
-        Err(Problem::Sqlite(error)) if cannot_make_files(&error) && !has_log(path) => {
-            let address = format!("file:{}?immutable=1", escaped(path));
-            reading(Connection::open_with_flags(address, flags | OpenFlags::SQLITE_OPEN_URI))
-        }
+        Err(Problem::Sqlite(error)) if cannot_make_files(&error) && !has_log(path, "-wal") => reading(as_it_stands()),
         other => other,
     };
     let (connection, version) = opened.map_err(|problem| problem.at(path))?;
@@ -240,9 +278,9 @@ fn cannot_make_files(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied))
 }
 
-fn has_log(path: &Path) -> bool {
+fn has_log(path: &Path, ending: &str) -> bool {
     let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
+    log.push(ending);
     PathBuf::from(log).metadata().is_ok_and(|meta| meta.len() > 0)
 }
 

@@ -3,15 +3,17 @@
 //! Statements are prepared once and run inside one transaction a batch: in-process, that is as fast as one large
 //! statement, and it keeps the clustered order of the rows.
 
+use super::far;
 use super::leases::{self, Judge};
-use super::open;
+use super::open::{self, Alone};
 use super::rows::{self, components, components_text, signed, state_text, unsigned};
 use crate::base::Digest;
 use crate::base::digest::Key;
 use crate::engine::Counts;
 use crate::event::{Produced, Results};
 use crate::port::{Access, AnyRun, Component, Entry, Hit, Lease, Listed, Made, RunRow, Stat, Store};
-use crate::sys::{self, Fault};
+use crate::sys::lock::Lock;
+use crate::sys::{self, Fault, mount};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
@@ -26,14 +28,20 @@ pub struct Sqlite {
     /// Runs of other projects are in it, too.
     shared: bool,
     judge: Judge,
+    /// Where the file lies on a network file system: what keeps other processes from it.
+    alone: Option<Lock>,
 }
 
 impl Sqlite {
     /// Opens the store, making it or bringing it up to date when it is opened for writing.
     pub fn open(path: &Path, access: Access) -> Result<Self, Fault> {
-        let connection = open::open(path, access)?;
+        let (connection, alone) = match mount::network(path) {
+            None => (open::open(path, access, Alone::No)?, None),
+            Some(kind) => far::open(path, access, &kind)?,
+        };
         connection.set_prepared_statement_cache_capacity(32);
-        Ok(Self { connection, path: path.to_owned(), project: String::new(), shared: false, judge: Judge::new() })
+        let path = path.to_owned();
+        Ok(Self { connection, path, project: String::new(), shared: false, judge: Judge::new(), alone })
     }
 
     /// For the project of a state folder, `.flowrun`; `shared`: others use the store, too, whose runs are not its own.
@@ -51,6 +59,9 @@ impl Sqlite {
         behavior: TransactionBehavior,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Bad>,
     ) -> anyhow::Result<T> {
+        if let Some(lock) = &self.alone {
+            lock.still_held()?;
+        }
         let path = &self.path;
         let connection = &mut self.connection;
         let done = (|| {
@@ -268,7 +279,7 @@ impl Store for Sqlite {
 
     fn begin_run(&mut self, row: &RunRow) -> anyhow::Result<u64> {
         let project = self.project.clone();
-        self.writing(|tx| {
+        let begun = self.writing(|tx| {
             let last: Option<i64> =
                 tx.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'run'", (), |row| row.get(0)).optional()?;
             let run = signed(row.run).max(last.unwrap_or(0) + 1);
@@ -288,7 +299,11 @@ impl Store for Sqlite {
                 ],
             )?;
             Ok(unsigned(run))
-        })
+        })?;
+        if let Some(lock) = &mut self.alone {
+            lock.name_run(begun)?;
+        }
+        Ok(begun)
     }
 
     fn end_run(&mut self, row: &RunRow) -> anyhow::Result<()> {

@@ -35,6 +35,8 @@ pub enum FaultKind {
     Newer,
     /// Somebody else holds it for too long.
     Busy,
+    /// Another run, or a command like it, has it for as long as it lasts.
+    Held,
     /// A server that cannot be reached; the same may work later.
     Away,
     /// Anything else.

@@ -2,10 +2,12 @@
 //!
 //! The lock belongs to the open file, not to a process: the executor inherits it and keeps it until the last task of a
 //! killed driver is dead. So a lock whose text names a dead process is about to be free, and `acquire` waits for it.
-//! On a network file system `flock` cannot be relied on; there the store holds the lock.
+//! On a network file system `flock` cannot be relied on; there it is a `FarLock`, in a folder beside the file.
 
 use super::durable;
+use super::far_lock::{FarLock, Pace};
 use super::fault::{At, Fault, FaultKind, Result};
+use super::mount;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -80,9 +82,15 @@ struct Text {
 /// A lock that is held by this process. Dropping it closes it; children that inherited it keep it.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
+    kind: Kind,
     path: PathBuf,
     who: Who,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Near(File),
+    Far(FarLock),
 }
 
 /// Somebody else has the lock.
@@ -136,6 +144,19 @@ impl Held {
 impl Lock {
     /// Takes the lock, or says who has it. A dead holder is waited for, ten seconds at most.
     pub fn acquire(path: &Path, who: Who) -> std::result::Result<Self, NoLock> {
+        Self::acquire_watching(path, who, &mut |_| true)
+    }
+
+    /// The same. On a network file system it may take a minute to see whether a holder on another host lives: `look` is
+    /// called with it a few times a second.
+    pub fn acquire_watching(
+        path: &Path,
+        who: Who,
+        look: &mut dyn FnMut(&Held) -> bool,
+    ) -> std::result::Result<Self, NoLock> {
+        if let Some(folder) = far(path) {
+            return Self::acquire_far(&folder, path, who, false, look);
+        }
         let mut file = open(path)?;
         let begin = Instant::now();
         loop {
@@ -159,6 +180,9 @@ impl Lock {
         who: Who,
         look: &mut dyn FnMut(&Held) -> bool,
     ) -> std::result::Result<Self, NoLock> {
+        if let Some(folder) = far(path) {
+            return Self::acquire_far(&folder, path, who, true, look);
+        }
         let mut file = open(path)?;
         loop {
             if let Some(lock) = attempt(&mut file, path, &who)? {
@@ -172,26 +196,52 @@ impl Lock {
         }
     }
 
+    fn acquire_far(
+        folder: &Path,
+        path: &Path,
+        who: Who,
+        patient: bool,
+        look: &mut dyn FnMut(&Held) -> bool,
+    ) -> std::result::Result<Self, NoLock> {
+        let lock = FarLock::acquire(folder, &who, Pace::USUAL, patient, look)?;
+        // Whoever lists the locks finds it by its usual name.
+        drop(open(path)?);
+        Ok(Self { kind: Kind::Far(lock), path: path.to_owned(), who })
+    }
+
     /// Writes the run's number into the lock.
     pub fn name_run(&mut self, run: u64) -> Result<()> {
         self.who.run = Some(run);
-        self.describe()
+        match &self.kind {
+            Kind::Near(file) => self.describe(file),
+            Kind::Far(lock) => lock.name_run(run),
+        }
+    }
+
+    /// That the lock is still ours: on a network file system a process that stood still for a minute may lose it.
+    pub fn still_held(&self) -> Result<()> {
+        match &self.kind {
+            Kind::Near(_) => Ok(()),
+            Kind::Far(lock) => lock.still_held(),
+        }
     }
 
     /// Gives the lock back, for every process that inherited it too. Only when all tasks have ended.
     pub fn release(self) {
-        // Both only make the next `acquire` faster: the kernel frees the lock with the last descriptor anyhow.
-        let _ = self.file.set_len(0);
-        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+        if let Kind::Near(file) = &self.kind {
+            // Both only make the next `acquire` faster: the kernel frees the lock with the last descriptor anyhow.
+            let _ = file.set_len(0);
+            let _ = rustix::fs::flock(file, FlockOperation::Unlock);
+        }
     }
 
-    fn describe(&self) -> Result<()> {
-        let file = identity(&self.file).at("look at", &self.path)?;
-        let mut text = serde_json::to_vec(&Text { who: self.who.clone(), file }).unwrap_or_default();
+    fn describe(&self, file: &File) -> Result<()> {
+        let which = identity(file).at("look at", &self.path)?;
+        let mut text = serde_json::to_vec(&Text { who: self.who.clone(), file: which }).unwrap_or_default();
         text.push(b'\n');
         // Longer first, then cut: a reader takes the first line only.
-        self.file.write_all_at(&text, 0).at("write", &self.path)?;
-        self.file.set_len(text.len() as u64).at("write", &self.path)
+        file.write_all_at(&text, 0).at("write", &self.path)?;
+        file.set_len(text.len() as u64).at("write", &self.path)
     }
 }
 
@@ -199,12 +249,26 @@ impl Lock {
 /// set it to close on `exec`, else a daemon that a task leaves behind holds the lock for ever.
 impl AsFd for Lock {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.file.as_fd()
+        match &self.kind {
+            Kind::Near(file) => file.as_fd(),
+            Kind::Far(lock) => lock.as_fd(),
+        }
     }
+}
+
+/// The folder that stands for a lock's file on a network file system: `p.lock.hosts`; `None`: it is on none.
+fn far(path: &Path) -> Option<PathBuf> {
+    mount::network(path)?;
+    let mut name = path.as_os_str().to_owned();
+    name.push(".hosts");
+    Some(PathBuf::from(name))
 }
 
 /// Who holds the lock now, without touching it: `None` when nobody alive does.
 pub fn holder(path: &Path) -> Option<Who> {
+    if let Some(folder) = far(path) {
+        return FarLock::holder(&folder);
+    }
     let file = File::open(path).ok()?;
     let text = text_in(&file)?;
     (text.file == identity(&file).ok()?).then_some(text.who).filter(Who::is_alive)
@@ -242,8 +306,9 @@ fn attempt(file: &mut File, path: &Path, who: &Who) -> std::result::Result<Optio
         *file = fresh;
         return Ok(None);
     }
-    let lock = Lock { file: file.try_clone().at("lock", path)?, path: path.to_owned(), who: who.clone() };
-    lock.describe()?;
+    let ours = file.try_clone().at("lock", path)?;
+    let lock = Lock { kind: Kind::Near(ours), path: path.to_owned(), who: who.clone() };
+    lock.describe(file)?;
     Ok(Some(lock))
 }
 
