@@ -4,11 +4,14 @@
 # A server (a database, a cluster) adds `start_NAME` and `stop_NAME`, which tests/all calls around the tests.
 
 PATH="$PATH:/usr/sbin:/sbin" # where some tools lie that need no root
-NEEDS="bio mount postgres reflink shells"
+NEEDS="bio fuse mount postgres reflink shells"
 GENOME=/usr/share/doc/bowtie2/examples/reference/lambda_virus.fa.gz
 
 have_bio() { have bwa && have samtools && have wgsim && have bcftools && have python3 && [ -r "$GENOME" ]; }
 packages_bio="bwa samtools bcftools bowtie2-examples python3"
+# A mount of a program's own, in a namespace of one's own: it stands for a network file system.
+have_fuse() { have bindfs && have_mount && [ -r /dev/fuse ] && [ -w /dev/fuse ]; }
+packages_fuse="bindfs util-linux"
 have_mount() { unshare --user --map-root-user --mount true 2>/dev/null; }
 packages_mount="util-linux"
 # The tests start their servers themselves.

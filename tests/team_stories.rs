@@ -8,6 +8,8 @@ mod server;
 
 #[path = "team/artifacts.rs"]
 mod artifacts;
+#[path = "team/far.rs"]
+mod far;
 #[path = "team/machine.rs"]
 mod machine;
 #[path = "team/moving.rs"]

@@ -120,6 +120,10 @@ began [TIME] UTC, [TIME]
 `flowrun resume` goes on where it stopped, and so does the same command
 
 "#]]);
+    // Neither has anybody in it the right to a key: one with another text begins a new run.
+    let other = copied(&project, &["cp", "-a", "FROM/.", "TO"]);
+    other.edit("pipeline.toml", "[outputs]", "# A remark.\n[outputs]").write("go", "");
+    assert_eq!(run(&other), (2, 2, 1));
     copy.write("go", "");
     // What had ended is done; what was cut off runs again; the number goes on.
     assert_eq!(run(&copy), (1, 3, 0));
