@@ -273,7 +273,7 @@ fn no_place(producer: &Producer, given: &Given) -> Option<Diagnostic> {
         )
     } else if path.split('/').next() == Some(STATE) {
         ("flowrun keeps its state in this folder", "give the output a path elsewhere")
-    } else if given.pipeline.as_deref() == Some(&*path) {
+    } else if given.pipelines.iter().any(|pipeline| **pipeline == *path) {
         ("the task would replace the pipeline file", "give the output a path of its own")
     } else {
         return None;

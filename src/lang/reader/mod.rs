@@ -5,6 +5,7 @@
 
 mod branch;
 mod call;
+mod calls;
 mod data;
 mod fields;
 mod loops;
@@ -19,6 +20,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+pub use calls::{Open, Opened, read_all};
 pub use settings::read_settings;
 
 use crate::base::text::{did_you_mean, or, quote};

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod calls;
 mod forms;
 mod keys;
 mod model;
