@@ -5,6 +5,7 @@ use crate::base::digest::Key;
 use crate::base::text::quote;
 use crate::base::{Digest, InstanceId, NodeId, Value};
 use crate::driver::facts::{Declared, Facts};
+use crate::driver::lease::TERM;
 use crate::driver::memo::FileMemo;
 use crate::driver::patient::Patient;
 use crate::driver::scene::{self, Place, Scene, refused};
@@ -20,6 +21,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// A command longer than this goes to the shell as a file, for one argument holds 128 KiB at most.
 const LONG_COMMAND: usize = 100_000;
@@ -57,6 +59,8 @@ pub struct Workshop {
     pub force: Vec<bool>,
     /// Only look: nothing is restored, and no job is rendered.
     pub dry: Option<Dry>,
+    /// How long a lease lasts that is not renewed.
+    pub lease: Duration,
     /// `cache accept`: earlier results that are to count under new keys.
     pub accepting: Option<Accepting>,
     facts: Vec<OnceLock<Result<Facts, String>>>,
@@ -162,6 +166,7 @@ impl Workshop {
             artifacts,
             force,
             dry,
+            lease: TERM,
             accepting: None,
             facts,
             declared,

@@ -276,6 +276,8 @@ pub enum Lease {
     Held {
         /// Its number in the store.
         run: u64,
+        /// Whose it is; may be empty.
+        user: Arc<str>,
         /// Where it runs.
         host: Arc<str>,
     },
@@ -297,11 +299,11 @@ pub trait Store: Send {
     /// Removes the entries of these keys.
     fn forget(&mut self, keys: &[Key]) -> anyhow::Result<()>;
     /// Takes, for a run, the leases on these keys that are free; the answers are in order. A lease ends when it is given
-    /// back, when its key is recorded, or when its holder is dead: at once where that can be seen, else a minute after it
-    /// was renewed last, by the database's clock.
-    fn lease(&mut self, run: u64, keys: &[Key]) -> anyhow::Result<Vec<Lease>>;
-    /// Prolongs all leases of a run.
-    fn renew(&mut self, run: u64) -> anyhow::Result<()>;
+    /// back, when its key is recorded, or when its holder is dead: at once where that can be seen, else a term after it
+    /// was renewed last, by the database's clock. A handful of statements, whatever the number of keys.
+    fn lease(&mut self, run: u64, keys: &[Key], term: Duration) -> anyhow::Result<Vec<Lease>>;
+    /// Prolongs all leases of a run: from now they last a term.
+    fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()>;
     /// Gives back leases of a run: those on these keys, or all.
     fn release(&mut self, run: u64, keys: Option<&[Key]>) -> anyhow::Result<()>;
     /// A new run's number: above every earlier one, and `row.run` at least. Its row has neither end nor state.
