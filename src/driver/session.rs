@@ -12,7 +12,7 @@ use crate::driver::rundir::RunDir;
 use crate::driver::settings::Error;
 use crate::driver::{list, now};
 use crate::engine::{Effect, Engine, Input, ListAnswer, Preparing, Stop, Values};
-use crate::event::{Event, Failure, Produced, RunState, Time};
+use crate::event::{Artifact, Event, Failure, Produced, RunState, Time};
 use crate::plan::{NodeKind, Plan};
 use crate::port::{Backend, Entry, Made, Named, Report, Sink, Stat, Store};
 use crate::sys::lock::Lock;
@@ -238,9 +238,9 @@ fn answer(plan: &Plan, workshop: &Workshop, number: Number, work: Work) -> Optio
 fn keep(workshop: &Workshop, results: &[Produced]) -> anyhow::Result<()> {
     let Some(artifacts) = &workshop.artifacts else { return Ok(()) };
     for produced in results {
-        if let Produced::Artifact { path, digest, dir, .. } = produced {
+        for Artifact { path, digest, dir, .. } in produced.artifacts() {
             let path = workshop.project.join(OsStr::from_bytes(path.as_bytes().unwrap_or_default()));
-            artifacts.put(&path, digest, *dir)?;
+            artifacts.put(&path, &digest, dir)?;
         }
     }
     Ok(())
@@ -413,10 +413,10 @@ impl Loop<'_> {
         wall_us: u64,
     ) {
         let workshop = &self.session.workshop;
-        for (produced, stat) in results.iter().zip(stats) {
-            if let (Produced::Artifact { path, digest, dir: false, .. }, Some(stat)) = (produced, stat) {
+        for (Artifact { path, digest, .. }, stat) in results.iter().flat_map(Produced::artifacts).zip(stats) {
+            if let Some(stat) = stat {
                 let path = workshop.project.join(OsStr::from_bytes(path.as_bytes().unwrap_or_default()));
-                workshop.memo.learn(&path, *stat, *digest);
+                workshop.memo.learn(&path, *stat, digest);
             }
         }
         let Some(origin) = origin else { return };
@@ -426,7 +426,7 @@ impl Loop<'_> {
             self.let_go(Some(origin.key));
             return;
         }
-        if workshop.artifacts.is_some() && results.iter().any(|p| matches!(p, Produced::Artifact { .. })) {
+        if workshop.artifacts.is_some() && results.iter().any(|p| p.artifacts().next().is_some()) {
             // The workers outlive the loop. Nobody waits for an answer, so that the number does not matter.
             let _ = self.work.send((0, Work::Keep(results.clone())));
         }

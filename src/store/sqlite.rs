@@ -12,7 +12,7 @@ use super::rows::{self, components, components_text, signed, state_text, unsigne
 use crate::base::Digest;
 use crate::base::digest::Key;
 use crate::engine::Counts;
-use crate::event::{Produced, Results};
+use crate::event::Results;
 use crate::port::{Access, AnyRun, Component, Entry, Hit, Lease, Listed, Made, RunRow, Stat, Store};
 use crate::sys::lock::Lock;
 use crate::sys::{self, Fault, mount};
@@ -413,9 +413,7 @@ impl Store for Sqlite {
             let mut rows = all.query(())?;
             while let Some(row) = rows.next()? {
                 for produced in results(row, 0)?.iter() {
-                    if let Produced::Artifact { digest, .. } = produced {
-                        each(*digest);
-                    }
+                    produced.artifacts().for_each(|artifact| each(artifact.digest));
                 }
             }
             Ok(())

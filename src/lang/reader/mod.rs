@@ -10,6 +10,7 @@ mod data;
 mod fields;
 mod loops;
 mod map;
+mod outputs;
 mod params;
 mod policy;
 mod settings;

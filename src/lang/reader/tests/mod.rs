@@ -4,6 +4,7 @@ mod calls;
 mod forms;
 mod keys;
 mod model;
+mod outputs;
 mod policy;
 mod syntax;
 mod values;
