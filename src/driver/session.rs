@@ -15,9 +15,10 @@ use crate::engine::{Effect, Engine, Input, ListAnswer, Preparing, Stop, Values};
 use crate::event::{Artifact, Event, Failure, Produced, RunState, Time};
 use crate::plan::{NodeKind, Plan};
 use crate::port::{Backend, Entry, Made, Named, Report, Sink, Stat, Store};
+use crate::sys::Fault;
 use crate::sys::lock::Lock;
 use crossbeam::channel::{Receiver, Sender, after, never, select};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -116,6 +117,8 @@ struct Loop<'a> {
     work: Sender<(Number, Work)>,
     answers: InOrder<Input>,
     leases: Leases,
+    /// What workers had noted so far.
+    told: FxHashSet<String>,
     origins: FxHashMap<InstanceId, Origin>,
     entries: Vec<Entry>,
     entries_since: Option<Time>,
@@ -186,6 +189,7 @@ impl Session<'_> {
                 work,
                 answers: InOrder::default(),
                 leases,
+                told: FxHashSet::default(),
                 origins: FxHashMap::default(),
                 entries: Vec::new(),
                 entries_since: None,
@@ -230,7 +234,10 @@ fn answer(plan: &Plan, workshop: &Workshop, number: Number, work: Work) -> Optio
             Ok(answers) => Answer::Input(number, Input::Prepared(answers)),
             Err(error) => Answer::Broken(error),
         }),
-        Work::Keep(results) => keep(workshop, &results).err().map(|error| Answer::Note(format!("{error:#}"))),
+        Work::Keep(results) => keep(workshop, &results).err().map(|error| {
+            let help = error.downcast_ref::<Fault>().and_then(|fault| fault.help.as_deref());
+            Answer::Note(help.map_or_else(|| format!("{error:#}"), |help| format!("{error:#}; {help}")))
+        }),
     }
 }
 
@@ -353,7 +360,10 @@ impl Loop<'_> {
             }
             Answer::Broken(error) => Err(Error::Store(error)),
             Answer::Note(text) => {
-                self.note(&text);
+                // What is so for one is so for all that follow.
+                if self.told.insert(text.clone()) {
+                    self.note(&text);
+                }
                 Ok(())
             }
         }
