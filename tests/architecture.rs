@@ -50,6 +50,7 @@ const OUTSIDE: &[&str] = &[
     "rusqlite",
     "postgres",
     "rustls",
+    "ureq",
     "signal_hook",
     "indicatif",
     "crossbeam",

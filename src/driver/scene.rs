@@ -3,14 +3,16 @@
 
 use crate::base::{Digest, Value, amount, text};
 use crate::driver::facts::Facts;
+use crate::driver::glob;
 use crate::driver::memo::FileMemo;
 use crate::driver::wrong::Wrong;
 use crate::engine::{Capacity, Needs, Raised, Values};
 use crate::event::{Cause, Failure};
 use crate::lang::expr::{EvalError, Frame, Template};
 use crate::plan::{Local, OutputKind, Plan, Read, Run, Shape, Task, Ty, Workdir, is_glob};
-use crate::port::{Stat, staged_files, staged_path};
-use crate::sys::{FaultKind, glob};
+use crate::port::{Stat, staged_path};
+use crate::store::fetched::{Fetched, Want};
+use crate::sys::FaultKind;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -28,6 +30,8 @@ pub struct Place<'a> {
     pub capacity: &'a Capacity,
     /// Digests of files.
     pub memo: &'a FileMemo,
+    /// Where files that were fetched are.
+    pub fetched: &'a Fetched,
 }
 
 /// One of `inputs`: its name, the value that commands see, and each file with its digest.
@@ -47,6 +51,8 @@ pub struct Scene<'a> {
     pub inputs: Vec<Input>,
     /// Final paths of file and folder outputs, by position among the task's outputs; empty for values.
     pub outputs: Vec<Vec<u8>>,
+    /// Inputs that come from elsewhere.
+    pub wants: Vec<Want>,
     /// Input files and their state when they were digested.
     pub watched: Vec<(PathBuf, Stat)>,
     /// What it asks for, scaled to the capacity.
@@ -91,6 +97,7 @@ impl<'a> Scene<'a> {
             env: Vec::with_capacity(task.env.len()),
             inputs: Vec::with_capacity(task.inputs.len()),
             outputs: vec![Vec::new(); task.outputs.len()],
+            wants: Vec::new(),
             watched: Vec::new(),
             needs: Needs { cpus: 1, memory: 0, gpus: 0, limits },
             time_ms: None,
@@ -127,6 +134,9 @@ impl<'a> Scene<'a> {
     fn input(&mut self, at: usize) -> Result<(), Failure> {
         let input = &self.task.inputs[at];
         let name = &input.name;
+        if input.fetched {
+            return self.fetched(name, &input.value);
+        }
         let mut paths = Vec::new();
         let many = self.paths(name, &input.value, &mut paths)?;
         let mut files = Vec::with_capacity(paths.len());
@@ -144,6 +154,34 @@ impl<'a> Scene<'a> {
         let shown = if many { Value::list(seen) } else { seen.pop().unwrap_or_default() };
         self.frame.set(&["inputs", name], shown.clone());
         self.inputs.push((name.clone(), shown, files));
+        Ok(())
+    }
+
+    /// An input that is fetched: its path, whether it is there or not, for its content is known.
+    fn fetched(&mut self, name: &Arc<str>, shape: &Shape) -> Result<(), Failure> {
+        let value = shape.eval(&self.frame).map_err(|e| self.failure(&format!("inputs.{name}"), e))?;
+        let part = |key: &str| value.field(key).cloned().unwrap_or_default();
+        let (url, sha256) = (part("url"), part("sha256"));
+        if url == Value::Null {
+            self.frame.set(&["inputs", name], Value::Null);
+            self.inputs.push((name.clone(), Value::Null, Vec::new()));
+            return Ok(());
+        }
+        let (Some(address), Some(digest)) = (url.as_str(), sha256.as_str()) else {
+            let (key, wrong) = if url.as_str().is_none() { ("url", url) } else { ("sha256", sha256) };
+            let message = format!("`inputs.{name}`: `{key}` must be text, and is {}", described(&wrong));
+            return Err(refused(message, None));
+        };
+        let want = Want::new(address, digest).map_err(|(key, what)| {
+            let given = if key == "url" { address } else { digest };
+            refused(format!("`inputs.{name}`: {} {what}", text::quote(given)), None)
+        })?;
+        let full = self.place.fetched.path(&want);
+        let path = full.strip_prefix(self.place.project).unwrap_or(&full);
+        let shown = self.seen(&Value::from_bytes(path.as_os_str().as_bytes()));
+        self.frame.set(&["inputs", name], shown.clone());
+        self.inputs.push((name.clone(), shown, vec![(Value::str(&*want.name), Some(Digest(want.sha256)))]));
+        self.wants.push(want);
         Ok(())
     }
 
@@ -198,11 +236,9 @@ impl<'a> Scene<'a> {
 
     fn output(&mut self, at: usize) -> Result<(), Failure> {
         let output = &self.task.outputs[at];
-        let Some(template) = output.kind.path() else { return Ok(()) };
+        let (OutputKind::File(template) | OutputKind::Dir(template)) = &output.kind else { return Ok(()) };
         let name = &output.name;
-        let files = matches!(output.kind, OutputKind::Files(_));
-        let path = if files { template.eval_pattern(&self.frame) } else { template.eval_text(&self.frame) };
-        let mut path = path.map_err(|e| self.failure(&format!("outputs.{name}"), e))?;
+        let mut path = template.eval_text(&self.frame).map_err(|e| self.failure(&format!("outputs.{name}"), e))?;
         let is_dir = matches!(output.kind, OutputKind::Dir(_));
         while is_dir && path.ends_with(b"/") {
             path.pop();
@@ -212,23 +248,10 @@ impl<'a> Scene<'a> {
             let shown = String::from_utf8_lossy(&path);
             return Err(refused(format!("the path of the output `{name}` names no file: `{shown}`"), None));
         }
-        if files && let Err(problem) = glob::check(&path) {
-            return Err(refused(format!("the output `{name}`: {problem}"), None));
-        }
-        self.outputs[at] = path;
-        let staged = self.staged(at);
+        let staged = self.seen(&Value::from_bytes(&staged_path(&path)));
         self.frame.set(&["outputs", name], staged);
+        self.outputs[at] = path;
         Ok(())
-    }
-
-    /// Where the command writes an output that is no value, as it sees it.
-    fn staged(&self, at: usize) -> Value {
-        let path = &self.outputs[at];
-        let staged = match self.task.outputs[at].kind {
-            OutputKind::Files(_) => staged_files(path),
-            _ => staged_path(path),
-        };
-        self.seen(&Value::from_bytes(&staged))
     }
 
     fn resource(&mut self, at: usize) -> Result<(), Failure> {
@@ -352,8 +375,10 @@ impl<'a> Scene<'a> {
         if !self.facts.writes_vars {
             return None;
         }
-        let declared = self.task.outputs.iter().enumerate().filter(|(_, output)| output.kind.path().is_some());
-        let outputs = declared.map(|(at, output)| (output.name.clone(), self.staged(at))).collect();
+        let staged = self.task.outputs.iter().zip(&self.outputs).filter(|(_, path)| !path.is_empty());
+        let outputs = staged
+            .map(|(output, path)| (output.name.clone(), self.seen(&Value::from_bytes(&staged_path(path)))))
+            .collect();
         let inputs = self.inputs.iter().map(|(name, value, _)| (name.clone(), value.clone())).collect();
         let mut entries: Vec<(Arc<str>, Value)> = vec![
             ("vars".into(), Value::map(self.vars.clone())),

@@ -44,8 +44,9 @@ fn table_schema(table: Table) -> Value {
         // names of `[limits]`
         Table::Resources => schema["patternProperties"] = json!({ NAME: kind_schema(Kind::Count(0)) }),
         Table::Task => schema["oneOf"] = one_of(&["command", "argv", "script"]),
+        Table::Input => schema["required"] = json!(["url", "sha256"]),
         Table::Secret => schema["oneOf"] = one_of(&["env", "file"]),
-        Table::Output => schema["oneOf"] = one_of(&["type", "file", "files", "dir"]),
+        Table::Output => schema["oneOf"] = one_of(&["type", "file", "dir"]),
         Table::Source => {
             schema["minProperties"] = json!(1);
             schema["maxProperties"] = json!(1);
@@ -91,7 +92,8 @@ fn kind_schema(kind: Kind) -> Value {
         Kind::Lines => json!({ "type": ["string", "array"], "items": { "type": "string" } }),
         Kind::Program => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
         Kind::InputValue => {
-            json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+            let list = json!({ "type": "array", "items": { "type": "string" } });
+            json!({ "anyOf": [{ "type": "string" }, list, pointer(Table::Input)] })
         }
         Kind::OutputValue => json!({ "anyOf": [{ "type": "string" }, pointer(Table::Output)] }),
         Kind::SourceValue => json!({ "anyOf": [{ "type": "string" }, { "type": "array" }, pointer(Table::Source)] }),

@@ -5,7 +5,6 @@ use crate::base::{Arena, NodeId, Value};
 use crate::diag::{Sources, Span, Spanned};
 use crate::lang::expr::{Names, Template};
 use crate::lang::model::SecretFrom;
-use crate::lang::outputs::Demand;
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
 use std::sync::Arc;
@@ -250,6 +249,8 @@ pub struct Input {
     pub value: Shape,
     /// Whether the file's own text holds `* ? [`: then the value is the sorted list of what matches.
     pub glob: bool,
+    /// Whether it is fetched: then the value is a record of `url` and `sha256`.
+    pub fetched: bool,
     /// Where it is written.
     pub span: Span,
 }
@@ -260,8 +261,6 @@ pub struct Output {
     pub name: Arc<str>,
     /// What it is.
     pub kind: OutputKind,
-    /// `optional` and `ensure`.
-    pub demand: Demand,
     /// Where it is written.
     pub span: Span,
 }
@@ -276,18 +275,6 @@ pub enum OutputKind {
     File(Template),
     /// A directory, staged.
     Dir(Template),
-    /// Several files by a pattern, staged in a directory.
-    Files(Template),
-}
-
-impl OutputKind {
-    /// The path or pattern of what is no value.
-    pub fn path(&self) -> Option<&Template> {
-        match self {
-            OutputKind::File(path) | OutputKind::Dir(path) | OutputKind::Files(path) => Some(path),
-            OutputKind::Value(_) | OutputKind::Stdout(_) => None,
-        }
-    }
 }
 
 /// Where a task's process starts.

@@ -94,9 +94,10 @@ pub(super) fn build<'m>(
     for (name, datum) in &task.inputs {
         let site = g.site(Place::Inputs);
         let (value, seen) = g.shape(Place::Inputs, datum, found);
-        let glob = datum.texts().iter().any(|text| super::paths::is_glob(&text.value));
+        let fetched = matches!(datum, Datum::Map(_));
+        let glob = !fetched && datum.texts().iter().any(|text| super::paths::is_glob(&text.value));
         check_input(world, &site, name, datum, found);
-        inputs.push(Input { name: name.value.clone(), value, glob, span: datum.span() });
+        inputs.push(Input { name: name.value.clone(), value, glob, fetched, span: datum.span() });
         trace.inputs.push(seen);
     }
     let mut outputs = Vec::new();
@@ -110,13 +111,11 @@ pub(super) fn build<'m>(
         let kind = match &output.kind {
             decl::OutputKind::File(text) => OutputKind::File(path(text, found)),
             decl::OutputKind::Dir(text) => OutputKind::Dir(path(text, found)),
-            decl::OutputKind::Files(text) => OutputKind::Files(path(text, found)),
             decl::OutputKind::Value(ty) => OutputKind::Value(ty.clone()),
             decl::OutputKind::Stdout(ty) => OutputKind::Stdout(ty.clone()),
         };
         trace.outputs.resize_with(outputs.len() + 1, Seen::default);
-        let (name, demand) = (output.name.value.clone(), output.demand.clone());
-        outputs.push(Output { name, kind, demand, span: output.span });
+        outputs.push(Output { name: output.name.value.clone(), kind, span: output.span });
     }
     let (run, mut words) = run(&mut g, task, &mut trace, found);
     let setup = surround::setup(&mut g, task, &mut trace.run, &mut words, found);
@@ -283,7 +282,17 @@ fn check_input(world: &World<'_>, site: &Site<'_>, name: &Name, datum: &Datum, f
         Datum::Plain(plain) => {
             found.diagnostics.push(wrong(plain.span, &crate::base::text::article(plain.value.kind())))
         }
-        Datum::Map(entries) => found.diagnostics.push(wrong(entries.span, "a table")),
+        Datum::Map(entries) => {
+            for (key, part) in &entries.value {
+                if let Ty::Bool | Ty::Int | Ty::Float | Ty::List(_) | Ty::Map(_) | Ty::Record(_) =
+                    world.datum_ty(site, part)
+                {
+                    let message = format!("`{}` of the input `{}` is no text", key.value, name.value);
+                    let d = Diagnostic::error(codes::NOT_TEXT, part.span(), message);
+                    found.diagnostics.push(d.help("it is an address or a digest"));
+                }
+            }
+        }
         Datum::List(items) => items.value.iter().for_each(|item| check_input(world, site, name, item, found)),
         Datum::Text(text) => {
             let ty = world.datum_ty(site, datum);

@@ -145,6 +145,8 @@ impl<'m> World<'m> {
                 Ty::Any => Ty::Any,
                 _ => Ty::Path,
             },
+            // fetched
+            Datum::Map(_) => Ty::Path,
             _ => list(),
         }
     }

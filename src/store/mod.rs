@@ -2,6 +2,7 @@
 //! Knows nothing of engines, backends or views.
 
 pub mod artifacts;
+pub mod fetched;
 pub mod postgres;
 pub mod shared;
 pub mod sqlite;

@@ -7,9 +7,10 @@ use crate::base::paint::Paint;
 use crate::base::{human, text};
 use crate::engine::Counts;
 use crate::event::{Cause, Event, Failure, Time};
-use crate::port::{Named, Sink};
+use crate::port::{Fetch, Named, Sink};
 use std::fmt::Write as _;
 use std::io::Write;
+use std::sync::Arc;
 
 /// Ranges are told at the latest after so many milliseconds, whatever happens meanwhile.
 const PATIENCE_MS: u64 = 1000;
@@ -22,6 +23,8 @@ pub struct Lines<W> {
     ranges_since: Time,
     done: u64,
     total: u64,
+    /// Addresses of transfers that were told.
+    fetching: Vec<Arc<str>>,
     /// The text of one turn, written at once.
     text: String,
 }
@@ -29,7 +32,16 @@ pub struct Lines<W> {
 impl<W: Write + Send> Lines<W> {
     /// Writes to `out`.
     pub fn new(out: W, paint: Paint) -> Self {
-        Self { out, paint, ranges: Ranges::default(), ranges_since: 0, done: 0, total: 0, text: String::new() }
+        Self {
+            out,
+            paint,
+            ranges: Ranges::default(),
+            ranges_since: 0,
+            done: 0,
+            total: 0,
+            fetching: Vec::new(),
+            text: String::new(),
+        }
     }
 
     fn line(&mut self, verb: &str, name: &str, more: &str) {
@@ -37,7 +49,7 @@ impl<W: Write + Send> Lines<W> {
         let painted = match verb {
             "failed" => self.paint.red(format_args!("{verb:<9}")),
             "done" => self.paint.green(format_args!("{verb:<9}")),
-            "cached" | "skipped" | "started" => self.paint.dim(format_args!("{verb:<9}")),
+            "cached" | "skipped" | "started" | "fetching" | "fetched" => self.paint.dim(format_args!("{verb:<9}")),
             _ => self.paint.yellow(format_args!("{verb:<9}")),
         };
         let gap = if more.is_empty() { "" } else { "  " };
@@ -166,6 +178,28 @@ impl<W: Write + Send> Sink for Lines<W> {
         self.tell_ranges();
         self.text.push_str(text);
         self.text.push('\n');
+        self.write();
+    }
+
+    fn fetch(&mut self, fetch: &Fetch) {
+        let size = fetch.total.map_or_else(String::new, text::size);
+        match fetch.over {
+            Some((true, took)) => {
+                let took = text::elapsed(took.as_millis() as u64);
+                self.line("fetched", &fetch.url, &format!("{} in {took}", text::size(fetch.got)));
+            }
+            // What went wrong is told with those that waited for it.
+            Some((false, _)) => {
+                self.fetching.retain(|url| *url != fetch.url);
+                return;
+            }
+            None if self.fetching.contains(&fetch.url) => return,
+            None => self.line("fetching", &fetch.url, &size),
+        }
+        match fetch.over {
+            Some(_) => self.fetching.retain(|url| *url != fetch.url),
+            None => self.fetching.push(fetch.url.clone()),
+        }
         self.write();
     }
 

@@ -4,12 +4,12 @@
 //! second cost no more drawing than one.
 
 use super::words::{self, Next};
-use crate::base::human;
 use crate::base::id::InstanceId;
 use crate::base::paint::Paint;
+use crate::base::{human, text};
 use crate::engine::Counts;
 use crate::event::{Cause, Event, Time};
-use crate::port::{Named, Sink};
+use crate::port::{Fetch, Named, Sink};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -112,6 +112,17 @@ impl Sink for Terminal {
         self.shared.board().above.push(text.to_owned());
     }
 
+    fn fetch(&mut self, fetch: &Fetch) {
+        let mut board = self.shared.board();
+        board.fetches.retain(|(_, old)| old.url != fetch.url || fetch.over.is_none());
+        if fetch.over.is_none() {
+            match board.fetches.iter_mut().find(|(_, old)| old.url == fetch.url) {
+                Some((_, old)) => *old = fetch.clone(),
+                None => board.fetches.push((Instant::now(), fetch.clone())),
+            }
+        }
+    }
+
     fn end(&mut self, _now: Time, counts: &Counts) {
         self.shared.board().counts = *counts;
         self.stop();
@@ -136,6 +147,8 @@ struct Board {
     /// Tasks at work, in no order; free places are used again with their text.
     tasks: Vec<Task>,
     free: Vec<usize>,
+    /// Transfers of inputs, and since when.
+    fetches: Vec<(Instant, Fetch)>,
     /// Lines to print above.
     above: Vec<String>,
     failures: usize,
@@ -159,6 +172,7 @@ impl Board {
             places: FxHashMap::default(),
             tasks: Vec::new(),
             free: Vec::new(),
+            fetches: Vec::new(),
             above: Vec::new(),
             failures: 0,
             stopping: None,
@@ -239,9 +253,18 @@ impl Board {
     fn frame(&self, now: Instant, width: usize, height: usize) -> Vec<String> {
         let width = width.max(20);
         let mut lines = vec![self.header(now, width)];
+        for (since, fetch) in self.fetches.iter().take(height.saturating_sub(3).min(SHOWN)) {
+            let far = match fetch.total {
+                Some(total) if total > 0 => format!("{} of {}", text::size(fetch.got), text::size(total)),
+                _ => text::size(fetch.got),
+            };
+            let clock = human::clock(now.duration_since(*since).as_millis() as u64);
+            let line = format!("  fetching {}  {far}  {clock}", human::plain(&fetch.url));
+            lines.push(self.paint.dim(console::truncate_str(&line, width, "…")));
+        }
         let mut at_work: Vec<(Instant, &str)> =
             self.tasks.iter().filter_map(|task| Some((task.since?, task.name.as_str()))).collect();
-        let shown = SHOWN.min(height.saturating_sub(3)).min(at_work.len());
+        let shown = SHOWN.min(height.saturating_sub(lines.len() + 2)).min(at_work.len());
         // Only the longest are put in order: there may be thousands.
         if shown > 0 && shown < at_work.len() {
             at_work.select_nth_unstable(shown - 1);

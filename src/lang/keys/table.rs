@@ -22,8 +22,6 @@ pub enum Table {
     Secret,
     /// `outputs.NAME = { … }` of a task.
     Output,
-    /// `ensure = { … }` of an output.
-    Ensure,
     /// `[map.NAME]`
     Map,
     /// `over = { … }`
@@ -56,7 +54,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of the reference page.
-    pub const ALL: [Table; 23] = [
+    pub const ALL: [Table; 22] = [
         Table::File,
         Table::Pipeline,
         Table::Param,
@@ -65,7 +63,6 @@ impl Table {
         Table::Input,
         Table::Secret,
         Table::Output,
-        Table::Ensure,
         Table::Map,
         Table::Source,
         Table::Branch,
@@ -104,7 +101,6 @@ impl Table {
             Table::Input => "an input",
             Table::Secret => "a secret",
             Table::Output => "an output of a task",
-            Table::Ensure => "`ensure`",
             Table::Map => "a map",
             Table::Source => "a source of `over`",
             Table::Branch => "a branch",
@@ -132,7 +128,6 @@ impl Table {
             Table::Input => "`inputs.NAME = { … }`",
             Table::Secret => "`secrets.NAME = { … }`",
             Table::Output => "`outputs.NAME = { … }`",
-            Table::Ensure => "`ensure = { … }`",
             Table::Map => "`[map.NAME]`",
             Table::Source => "`over = { … }`",
             Table::Branch => "`[branch.NAME]`",
@@ -160,15 +155,14 @@ impl Table {
                  number. In a task or map it is a table of its own: `resources.cpus = 4`."
             }
             Table::Task => "A task has exactly one of `command`, `argv` and `script`.",
-            Table::Input => "The table form of an input.",
+            Table::Input => "The table form of an input: a file that is fetched. Both keys must be given.",
             Table::Secret => {
                 "Where a secret comes from: exactly one of `env` and `file`. It is looked for before anything runs."
             }
             Table::Output => {
-                "The table form of an output: exactly one of `type`, `file`, `files` and `dir`. A value can be written \
-                 shorter: `outputs.count = \"int\"`."
+                "The table form of an output: exactly one of `type`, `file` and `dir`. A value can be written shorter: \
+                 `outputs.count = \"int\"`."
             }
-            Table::Ensure => "What must be true of a file that the command made.",
             Table::Map => "A map has a body of at least one node: `[map.NAME.task.NAME]`, `[map.NAME.map.NAME]`.",
             Table::Source => "The table form of `over`: exactly one of these keys.",
             Table::Branch => {

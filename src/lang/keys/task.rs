@@ -61,7 +61,8 @@ script = "print(6 * 7)""#,
         "inputs",
         Named(&InputValue),
         "",
-        "Files that the task reads: a path, a glob, or a list of them. Their content counts in the cache's key.",
+        "Files that the task reads: a path, a glob, a list of them, or a table with an address. Their content counts in \
+         the cache's key.",
         r#"inputs.reads = "data/*.fq""#,
     ),
     key(
@@ -264,8 +265,24 @@ vars.all = "{{ each.out }}""#,
     planned(Table::Task, "slurm", "Options for Slurm."),
     planned(Table::Task, "local", "Options for this machine."),
     //
-    planned(Table::Input, "url", "Where the file is fetched from."),
-    planned(Table::Input, "sha256", "The digest that the fetched file must have."),
+    key(
+        Table::Input,
+        "url",
+        Template,
+        "",
+        "An address, `https://…` or `http://…`, that the file is fetched from, once; the task gets the path of our copy, \
+         which ends as the address does. It is no part of the cache's key, so that a mirror is as good.",
+        r#"url = "https://example.org/genome.fa.gz""#,
+    ),
+    key(
+        Table::Input,
+        "sha256",
+        Template,
+        "",
+        "The SHA-256 digest that the fetched file must have, 64 hexadecimal digits (`sha256sum FILE`). It counts in the \
+         cache's key, so that a task whose result is cached fetches nothing.",
+        r#"sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855""#,
+    ),
     //
     key(
         Table::Secret,
@@ -311,50 +328,6 @@ from = "stdout""#,
         "The path of a directory, which is there and empty when the command starts.",
         r#"dir = "results/plots""#,
     ),
-    key(
-        Table::Output,
-        "files",
-        Template,
-        "",
-        "A pattern: the output is the list of the files that match, sorted bytewise; at least one must. The command \
-         writes them into `{{ outputs.NAME }}`, a directory in place of the folder before the first part with a `*`.",
-        r#"files = "results/part_*.csv""#,
-    ),
-    key(
-        Table::Output,
-        "optional",
-        Bool,
-        "`false`",
-        "A file that the command may leave out: the output is then null (of `files` an empty list).",
-        r#"file = "results/x.bam.bai"
-optional = true"#,
-    ),
-    key(
-        Table::Output,
-        "ensure",
-        Table(Table::Ensure),
-        "",
-        "What must be true of the file, else the attempt fails as `output invalid`, which is not tried again unless \
-         `retry.on` names it.",
-        r#"file = "results/table.csv"
-ensure.non_empty = true"#,
-    ),
     planned(Table::Output, "keep", "How long the file is kept."),
-    //
-    key(
-        Table::Ensure,
-        "non_empty",
-        Bool,
-        "`false`",
-        "A file has content, a directory an entry; of `files`, each one.",
-        "non_empty = true",
-    ),
-    key(
-        Table::Ensure,
-        "sha256",
-        Plain,
-        "",
-        "The SHA-256 of a file's content: 64 hexadecimal digits.",
-        r#"sha256 = "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b""#,
-    ),
+    planned(Table::Output, "ensure", "What must be true of the file."),
 ];

@@ -177,7 +177,9 @@ impl Reader<'_> {
             format!("it is a key of {}", list(elsewhere.iter().map(|table| table.noun())))
         } else {
             match available().count() {
-                0 => "write the path alone".to_owned(),
+                _ if table == Table::Input => {
+                    "write a path alone; a table is for what is fetched: `{ url = …, sha256 = … }`".to_owned()
+                }
                 1 => format!("the only key is {}", and(available())),
                 _ => format!("the keys are {}", and(available())),
             }

@@ -1,6 +1,7 @@
-//! What stands around a task's command: `secrets` and `setup`.
+//! What stands around a task's command: `secrets`, `setup`, and inputs that are fetched.
 
 use super::Reader;
+use super::data::has_hole;
 use super::fields::Fields;
 use crate::base::text::quote;
 use crate::diag::{Diagnostic, Spanned, codes};
@@ -87,4 +88,47 @@ impl Reader<'_> {
             None => self.texts(table, key).map_or_else(Vec::new, |texts| texts.value),
         }
     }
+
+    /// `{ url, sha256 }`: whether it is whole. What is a template is looked at when its value is known.
+    pub(super) fn fetched(&mut self, fields: &Fields<'_>, name: &Name) -> bool {
+        let before = self.diagnostics.len();
+        let (url, sha256) = (self.text(fields, "url"), self.text(fields, "sha256"));
+        if let Some(url) = url.as_ref().filter(|url| !has_hole(&url.value)) {
+            let at = ["https://", "http://"].iter().find_map(|scheme| url.value.strip_prefix(scheme));
+            if at.is_none_or(|rest| rest.is_empty() || rest.starts_with('/')) {
+                let message = format!("{} is no address that can be fetched", quote(&url.value));
+                let d = Diagnostic::error(codes::BAD_ADDRESS, url.span, message);
+                self.report(d.help("an address is `https://HOST/PATH` or `http://HOST/PATH`"));
+            }
+        }
+        if let Some(text) = sha256.as_ref().filter(|text| !has_hole(&text.value) && !is_sha256(&text.value)) {
+            let d = Diagnostic::error(codes::BAD_ADDRESS, text.span, "this is no SHA-256 digest");
+            self.report(d.help("it has 64 hexadecimal digits: `sha256sum FILE` prints it"));
+        }
+        match (&url, &sha256) {
+            _ if fields.faulty => {}
+            (None, None) => {
+                let message = format!("{} is an empty table", quote(&name.value));
+                let d = Diagnostic::error(codes::WRONG_TYPE, fields.span, message);
+                self.report(d.help(format!("write a path: `{} = \"data/reads.fq\"`", name.value)));
+            }
+            (None, Some(_)) => {
+                let message = format!("{} does not say where it is fetched from", quote(&name.value));
+                let d = Diagnostic::error(codes::MISSING_KEY, fields.span, message);
+                self.report(d.help("add `url`; the content of a file of the project counts by itself"));
+            }
+            (Some(url), None) => {
+                let message = format!("{} does not say what is fetched: it has no `sha256`", quote(&name.value));
+                let d = Diagnostic::error(codes::MISSING_KEY, fields.span, message);
+                let shown = if url.value.contains(['{', '\'']) || url.value.len() > 100 { "URL" } else { &url.value };
+                self.report(d.help(format!("`curl -L '{shown}' | sha256sum` prints it")));
+            }
+            (Some(_), Some(_)) => {}
+        }
+        self.diagnostics.len() == before && !fields.faulty
+    }
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -120,7 +120,7 @@ error[E0102]: an output of a task has no key `path`
 6 | outputs.x = { path = "x" }
   |               ^^^^ unknown key
   |
-  = help: the keys are `type`, `from`, `file`, `dir`, `files`, `optional` and `ensure`
+  = help: the keys are `type`, `from`, `file` and `dir`
 
 error[E0102]: an input has no key `path`
  --> pipeline.toml:7:14
@@ -128,7 +128,7 @@ error[E0102]: an input has no key `path`
 7 | inputs.r = { path = "x" }
   |              ^^^^ unknown key
   |
-  = help: write the path alone
+  = help: write a path alone; a table is for what is fetched: `{ url = …, sha256 = … }`
 "##
     );
 }
@@ -270,7 +270,7 @@ error[E0103]: `after` is a string, not an array of strings
   |
   = help: write an array of one: `after = ["b"]`
 
-error[E0103]: `x` is an integer, not a path, a glob or an array of them
+error[E0103]: `x` is an integer, not a path, a glob, an array of them or a table
  --> pipeline.toml:7:12
   |
 7 | inputs.x = 3

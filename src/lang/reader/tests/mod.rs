@@ -1,10 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
-mod calls;
 mod forms;
 mod keys;
 mod model;
-mod outputs;
 mod policy;
 mod syntax;
 mod values;
@@ -29,6 +27,7 @@ fn every_code_of_this_room_is_shown_in_full() {
         include_str!("syntax.rs"),
         include_str!("values.rs"),
         include_str!("../../../../tests/config_stories.rs"),
+        include_str!("../../../../tests/fetch_stories.rs"),
     ]
     .concat();
     let ours = crate::diag::codes::ALL.iter().filter(|(code, _)| code.starts_with("E01"));
