@@ -573,7 +573,7 @@ impl<'a> World<'a> {
             let cut = halted && (own == Fate::Cancelled || (own != Fate::Well && *fate != Fate::Skipped));
             assert!(same || cut, "`{name}` is {own:?}, and should be {fate:?}");
             if own == Fate::Well && ledger.is_task(id) {
-                assert_eq!(ledger.results(id).unwrap()[0].value(), value, "{name}");
+                assert_eq!(ledger.results(id).unwrap()[0].value(), std::borrow::Cow::Borrowed(value), "{name}");
             }
             let ends = self.ends.get(&id).copied().unwrap_or(0);
             let before = self.kept.contains(&id) || own == Fate::Unwanted;

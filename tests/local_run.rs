@@ -76,7 +76,8 @@ fn a_value_that_is_not_utf8_comes_back_byte_for_byte() {
     job.argv.extend(hostile.map(<[u8]>::to_vec));
     job.outputs = vec![local::value("p", Type::Path), local::stdout("s", Type::String)];
     let produced = bench.run(job).produced();
-    assert_eq!(produced.iter().map(|p| p.value().as_bytes().unwrap()).collect::<Vec<_>>(), hostile);
+    let bytes = |p: &flowrun::event::Produced| p.value().as_bytes().unwrap().to_vec();
+    assert_eq!(produced.iter().map(bytes).collect::<Vec<_>>(), hostile);
 }
 
 #[test]

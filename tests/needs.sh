@@ -4,7 +4,7 @@
 # A server (a database, a cluster) adds `start_NAME` and `stop_NAME`, which tests/all calls around the tests.
 
 PATH="$PATH:/usr/sbin:/sbin" # where some tools lie that need no root
-NEEDS="bio fuse mount postgres reflink shells"
+NEEDS="bio fuse mount postgres reflink root shells"
 GENOME=/usr/share/doc/bowtie2/examples/reference/lambda_virus.fa.gz
 
 have_bio() { have bwa && have samtools && have wgsim && have bcftools && have python3 && [ -r "$GENOME" ]; }
@@ -19,6 +19,9 @@ have_postgres() { { have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/nul
 packages_postgres="postgresql openssl procps"
 have_reflink() { [ "$(id -u)" = 0 ] && [ -e /dev/loop-control ] && have mkfs.btrfs; }
 packages_reflink="btrfs-progs"
+# Tests that become other users.
+have_root() { [ "$(id -u)" = 0 ] && have setpriv; }
+packages_root="util-linux"
 have_shells() { have bash && have ksh && have zsh; }
 packages_shells="bash ksh zsh"
 

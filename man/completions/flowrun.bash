@@ -643,7 +643,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__resume)
-            opts="-j -h --jobs --backend --store --artifacts --profile --keep-going --events --output --wait --help"
+            opts="-j -h --jobs --backend --store --artifacts --profile --keep-going --events --lease --output --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -691,6 +691,10 @@ _flowrun() {
                     fi
                     return 0
                     ;;
+                --lease)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "human json" -- "${cur}"))
                     return 0
@@ -703,7 +707,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__run)
-            opts="-p -j -h --param --params --jobs --backend --store --artifacts --profile --force --no-cache --keep-going --events --output --wait --help"
+            opts="-p -j -h --param --params --jobs --backend --store --artifacts --profile --force --no-cache --keep-going --events --lease --output --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -776,6 +780,10 @@ _flowrun() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --lease)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --output)

@@ -6,6 +6,7 @@ pub mod digest;
 pub mod human;
 pub mod id;
 pub mod paint;
+pub mod pattern;
 pub mod text;
 pub mod value;
 

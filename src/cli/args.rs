@@ -154,6 +154,9 @@ pub struct WatchArgs {
     /// Write every event as a line of JSON to this file
     #[arg(long, value_name = "FILE", env = "FLOWRUN_EVENTS", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub events: Option<PathBuf>,
+    /// After how many silent seconds other runs take over what this one computes
+    #[arg(long, value_name = "SECONDS", env = "FLOWRUN_LEASE", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub lease: Option<u64>,
     /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,

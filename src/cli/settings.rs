@@ -208,6 +208,7 @@ pub fn settings(target: &Target, params: Params, place: &PlaceArgs, fresh: &Fres
         no_cache: chosen.flag("no_cache", fresh.no_cache, "FLOWRUN_NO_CACHE"),
         wait: chosen.flag("wait", false, "FLOWRUN_WAIT"),
         artifacts: place.artifacts.clone().or_else(|| chosen.path("artifacts")),
+        lease: None,
         resume: None,
         measure: Box::new(move |jobs, limits| Ok(profile::capped(&caps, measure(jobs, limits)?))),
     })
@@ -216,7 +217,8 @@ pub fn settings(target: &Target, params: Params, place: &PlaceArgs, fresh: &Fres
 /// Adds how a run is watched and ended.
 pub fn watched(settings: Settings, watch: &WatchArgs) -> Settings {
     let (keep_going, wait) = (settings.keep_going || watch.keep_going, settings.wait || watch.wait);
-    Settings { keep_going, wait, ..settings }
+    let lease = watch.lease.map(std::time::Duration::from_secs);
+    Settings { keep_going, wait, lease, ..settings }
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ codes! {
     NO_EXPRESSION = "E0119", "plain text where an expression must stand";
     UNKNOWN_WORD = "E0120", "a word that a key does not know";
     CALLED_FILE = "E0121", "a called pipeline file that cannot be read";
+    CALL_CYCLE = "E0122", "pipeline files that call each other in a circle";
     NOT_ITS_FILE = "E0122", "a table that stands in another file than it may";
     BAD_ADDRESS = "E0140", "an address or a digest of a fetched file that cannot be read";
 

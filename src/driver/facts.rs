@@ -39,7 +39,7 @@ impl Facts {
         let writes_vars = matches!(task.run, Run::Script { .. })
             || !task.vars.is_empty()
             || !task.inputs.is_empty()
-            || task.outputs.iter().any(|o| matches!(o.kind, OutputKind::File(_) | OutputKind::Dir(_)))
+            || task.outputs.iter().any(|output| output.kind.path().is_some())
             || task.setup.lines.iter().any(|line| line.source().value.contains("FLOWRUN_VARS"))
             || matches!(&task.run, Run::Command { template, .. } if template.source().value.contains("FLOWRUN_VARS"));
         Ok(Self { fixed, environment, writes_vars })
@@ -97,8 +97,15 @@ fn fixed_walk(
             OutputKind::Stdout(ty) => format!("{ty} from stdout"),
             OutputKind::File(path) => format!("file {}", path.source().value),
             OutputKind::Dir(path) => format!("dir {}", path.source().value),
+            OutputKind::Files(path) => format!("files {}", path.source().value),
         };
         visitor.component(&format!("output {}", output.name), Content::Text(&text));
+        if output.demand.optional {
+            visitor.component(&format!("optional {}", output.name), Content::Text("true"));
+        }
+        if let Some(ensured) = output.demand.ensured() {
+            visitor.component(&format!("ensure {}", output.name), Content::Text(&ensured));
+        }
     }
     for (path, digest) in scripts {
         let name = format!("file {}", path.as_str().map_or_else(|| path.to_json(), str::to_owned));
@@ -130,8 +137,8 @@ impl Declared {
         for (_, node) in plan.nodes.iter() {
             let NodeKind::Task(task) = &node.kind else { continue };
             for output in &task.outputs {
-                let (OutputKind::File(path) | OutputKind::Dir(path)) = &output.kind else { continue };
-                match path.as_literal() {
+                let Some(path) = output.kind.path() else { continue };
+                match path.as_literal().filter(|_| !matches!(output.kind, OutputKind::Files(_))) {
                     Some(path) => {
                         literal.insert(normal(Path::new(path)));
                     }

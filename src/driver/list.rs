@@ -2,13 +2,13 @@
 //! `where`, then `group_by`, then `chunk`, then `key`.
 
 use crate::base::{Value, text};
-use crate::driver::glob;
 use crate::driver::scene::{boolean, described, refused};
 use crate::driver::wrong::Wrong;
 use crate::engine::{Items, ListAnswer, Values};
 use crate::event::Failure;
 use crate::lang::expr::{Frame, Template};
 use crate::plan::{Map, Node, Plan, Shape, Source};
+use crate::sys::glob;
 use rustc_hash::FxHashMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};

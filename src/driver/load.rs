@@ -2,11 +2,11 @@
 
 use super::rundir::StoredPlan;
 use super::{Error, Params, Profile};
-use crate::base::text::quote;
+use crate::base::text::{Problem, and, did_you_mean, quote};
 use crate::base::{Digest, Value};
 use crate::diag::{self, Diagnostic, Severity, Sources};
 use crate::lang::model::{Datum, Name};
-use crate::lang::reader;
+use crate::lang::reader::{self, Open, Opened};
 use crate::plan::{self, Given, ParamFile, Plan, Word};
 use crate::sys::{Fault, FaultKind};
 use std::ffi::OsStr;
@@ -39,8 +39,9 @@ pub fn load(pipeline: &Path, params: &Params, complete: bool) -> Result<Loaded, 
         typed: word.typed.clone(),
     };
     let words = params.words.iter().map(word).collect();
-    let given = Given { files, words, complete, project: folder_of(pipeline), pipeline: name_of(pipeline) };
-    build(&pipeline.display().to_string(), text, pipeline, &given, params.profile.as_deref())
+    let given = Given { files, words, complete, project: folder_of(pipeline), pipelines: Vec::new() };
+    let opened = Opened { name: pipeline.display().to_string(), text: text.into() };
+    build(opened, pipeline, given, params.profile.as_deref(), &mut |path| open_called(pipeline, path))
 }
 
 /// The plan that a run was begun with.
@@ -55,22 +56,36 @@ pub fn load_again(stored: &StoredPlan, profile: Option<&Profile>) -> Result<Load
     let files = vec![ParamFile { name: "plan.json".to_owned(), text: Value::map(params).to_json() }];
     let path = PathBuf::from(OsStr::from_bytes(stored.pipeline.as_bytes().unwrap_or_default()));
     // A param without a value is null then as it was before.
-    let given =
-        Given { files, words: Vec::new(), complete: false, project: folder_of(&path), pipeline: name_of(&path) };
-    build(&name, text, &path, &given, profile)
+    let given = Given { files, words: Vec::new(), complete: false, project: folder_of(&path), pipelines: Vec::new() };
+    let mut kept = |called: &str| {
+        let name = beside(&path, called).display().to_string();
+        let text = stored.files.iter().find(|(file, _)| *file == name).map(|(_, text)| text.as_str().into());
+        let text = text.ok_or_else(|| Problem::new(format!("the run did not keep the file {}", quote(&name))))?;
+        Ok(Opened { name, text })
+    };
+    build(Opened { name, text: text.into() }, &path, given, profile, &mut kept)
 }
 
-fn build(name: &str, text: String, path: &Path, given: &Given, profile: Option<&Profile>) -> Result<Loaded, Error> {
+fn build(
+    main: Opened,
+    path: &Path,
+    mut given: Given,
+    profile: Option<&Profile>,
+    open: Open<'_>,
+) -> Result<Loaded, Error> {
     let mut sources = Sources::default();
-    let text: Arc<str> = text.into();
-    let file = sources.add(name, Arc::clone(&text));
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-    let (mut model, mut list) = reader::read(&text, file, &stem);
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    given.pipelines.push((&*name).into());
+    let mut watched = |path: &str| {
+        given.pipelines.push(path.into());
+        open(path)
+    };
+    let (mut model, mut list) = reader::read_all(&name, main, &mut sources, &mut watched);
     let own = sources.clone();
     if let Some(profile) = profile {
         lay_over(&mut model.resources, profile, &mut sources);
     }
-    let (plan, more) = plan::check(&model, given);
+    let (plan, more) = plan::check(&model, &given);
     list.extend(more);
     diag::sort(&mut list);
     match plan {
@@ -121,9 +136,42 @@ fn folder_of(pipeline: &Path) -> Option<Arc<str>> {
     folder.canonicalize().ok()?.to_str().map(Arc::from)
 }
 
-/// The name of a pipeline file in its folder.
-fn name_of(pipeline: &Path) -> Option<Arc<str>> {
-    pipeline.file_name()?.to_str().map(Arc::from)
+/// Where a called file lies, by its path from the folder of the pipeline file.
+fn beside(pipeline: &Path, called: &str) -> PathBuf {
+    pipeline.parent().unwrap_or(Path::new("")).join(called)
+}
+
+fn open_called(pipeline: &Path, called: &str) -> Result<Opened, Problem> {
+    let path = beside(pipeline, called);
+    let text = text_of(&path).map_err(|error| match error {
+        Error::Usage { message, help } => {
+            let help = help.or_else(|| what_is_there(&path));
+            Problem { message, help }
+        }
+        other => Problem::new(other.to_string()),
+    })?;
+    Ok(Opened { name: path.display().to_string(), text: text.into() })
+}
+
+/// The pipeline files in the folder of a file that is not there.
+fn what_is_there(missing: &Path) -> Option<String> {
+    const MOST: usize = 8;
+    if missing.exists() {
+        return None;
+    }
+    let folder = missing.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Some(format!("there is no folder {}", quote(&folder.display().to_string())));
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".toml")).collect();
+    names.sort_unstable();
+    let wanted = missing.file_name()?.to_str()?;
+    did_you_mean(wanted, names.iter().map(String::as_str)).or_else(|| match names.len() {
+        0 => Some("there is no `.toml` file in its folder".to_owned()),
+        n if n > MOST => None,
+        _ => Some(format!("in its folder there is {}", and(names.iter().map(String::as_str)))),
+    })
 }
 
 /// That a file that the user named is not there.

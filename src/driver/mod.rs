@@ -1,12 +1,12 @@
 //! Floor 6: the shell around the engine.
 
 mod asked;
+mod claims;
 mod dry;
 mod earlier;
 mod early;
 mod facts;
 mod fetch;
-mod glob;
 pub mod history;
 mod in_order;
 pub mod journal;

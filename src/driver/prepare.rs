@@ -3,24 +3,27 @@
 
 use crate::base::digest::Key;
 use crate::base::text::quote;
-use crate::base::{Digest, InstanceId, NodeId, Value};
+use crate::base::{Digest, InstanceId, NodeId, Value, pattern};
+use crate::driver::claims::{Claim, Claims};
 use crate::driver::facts::{Declared, Facts};
+use crate::driver::lease::TERM;
 use crate::driver::memo::FileMemo;
 use crate::driver::patient::Patient;
 use crate::driver::scene::{self, Place, Scene, refused};
 use crate::engine::key::{Change, Component, Content, Visitor, changes, components};
 use crate::engine::{Capacity, Prepared, Preparing, Values};
-use crate::event::{Failure, Produced};
+use crate::event::{Artifact, Failure, Matched, Produced};
 use crate::plan::{NodeKind, OutputKind, Plan, Run, Task};
 use crate::port::{Entry, Hit, Job, JobOutput, JobOutputKind, Store};
 use crate::store::artifacts::{Artifacts, Condition};
 use crate::store::fetched::{Fetched, Want};
 use crate::sys::content::stat_path;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// A command longer than this goes to the shell as a file, for one argument holds 128 KiB at most.
 const LONG_COMMAND: usize = 100_000;
@@ -60,6 +63,8 @@ pub struct Workshop {
     pub force: Vec<bool>,
     /// Only look: nothing is restored, and no job is rendered.
     pub dry: Option<Dry>,
+    /// How long a lease lasts that is not renewed.
+    pub lease: Duration,
     /// `cache accept`: earlier results that are to count under new keys.
     pub accepting: Option<Accepting>,
     facts: Vec<OnceLock<Result<Facts, String>>>,
@@ -91,8 +96,7 @@ pub struct Accepting {
 #[derive(Default)]
 struct Desk {
     ready: FxHashMap<InstanceId, Ready>,
-    /// Which instance of this run gives a path, by the path's digest.
-    claims: FxHashMap<[u8; 8], InstanceId>,
+    claims: Claims,
     taken: FxHashMap<NodeId, Vec<(Key, Arc<str>)>>,
     looked: FxHashMap<InstanceId, Looked>,
 }
@@ -152,7 +156,7 @@ impl Workshop {
     ) -> Self {
         let facts = (0..plan.nodes.len()).map(|_| OnceLock::new()).collect();
         let declared = Declared::of(&plan);
-        let desk = Mutex::default();
+        let desk = Mutex::new(Desk { claims: Claims::of(&plan), ..Desk::default() });
         let (run, run_dir) = run;
         let patient = Patient::default();
         let folder = artifacts.as_ref().map_or_else(|| run_dir.join("artifacts"), |kept| kept.folder().to_owned());
@@ -170,6 +174,7 @@ impl Workshop {
             fetched,
             force,
             dry,
+            lease: TERM,
             accepting: None,
             facts,
             declared,
@@ -346,21 +351,8 @@ impl Workshop {
     /// Two instances that give one path are an error.
     fn claim(&self, task: &Task, instance: InstanceId, scene: &Scene<'_>) -> Result<(), Failure> {
         for (output, path) in task.outputs.iter().zip(&scene.outputs).filter(|(_, path)| !path.is_empty()) {
-            let mut short = [0; 8];
-            // `./x` and `a//x` are written in other ways, and the same.
-            let full: PathBuf = self.project.join(OsStr::from_bytes(path)).components().collect();
-            short.copy_from_slice(&Digest::of(full.as_os_str().as_bytes()).0[..8]);
-            let before = *self.desk().claims.entry(short).or_insert(instance);
-            if before != instance {
-                let shown = String::from_utf8_lossy(path);
-                return Err(refused(
-                    format!(
-                        "the output `{}` has the path `{shown}`, which another instance gives as well",
-                        output.name
-                    ),
-                    Some("name the item in the path: `{{ key }}`, `{{ index }}` or something of the item".into()),
-                ));
-            }
+            let claim = Claim { name: &output.name, kind: &output.kind, path };
+            self.desk().claims.claim(&self.project, instance, &claim)?;
         }
         Ok(())
     }
@@ -377,43 +369,85 @@ impl Workshop {
         Ok(found.iter().map(|this| this.key.and_then(|_| hits.next().flatten())).collect())
     }
 
-    /// Whether the outputs of a hit are there and whole; what is missing is restored where its bytes are kept.
+    /// Whether the outputs of a hit are there and whole; what is missing is restored where its bytes are kept, and what
+    /// would be taken for an output that was not made goes.
     fn verify<'a>(&self, outputs: impl Iterator<Item = (&'a Arc<str>, &'a Vec<u8>)>, hit: &Hit) -> Result<(), Change> {
-        for ((output, path), produced) in outputs.zip(hit.results.iter()) {
-            let Produced::Artifact { digest, exec, dir, .. } = produced else { continue };
-            let full = self.project.join(OsStr::from_bytes(path));
-            let there = match crate::port::kept_path(path) {
-                // An attempt was killed at work: what stands at the declared path is not to be trusted.
-                kept if self.project.join(OsStr::from_bytes(&kept)).symlink_metadata().is_ok() => None,
-                _ => self.memo.digest_of(&full).ok().map(|content| content.digest),
+        for ((name, path), produced) in outputs.zip(hit.results.iter()) {
+            produced.artifacts().try_for_each(|artifact| self.in_place(name, &artifact))?;
+            let stale = match produced {
+                // A value has no path.
+                Produced::Value(_) if !path.is_empty() => self.stale_file(path),
+                Produced::Files(made) => self.stale_files(path, made),
+                _ => Ok(()),
             };
-            if there == Some(*digest) {
-                continue;
-            }
-            let kept = match &self.artifacts {
-                None => Ok(Condition::Missing),
-                Some(artifacts) if self.dry.is_some() => artifacts.check(digest),
-                Some(artifacts) => artifacts.restore(digest, &full, *exec),
-            };
-            if matches!(kept, Ok(Condition::Whole)) {
-                // Its bytes have just been digested: who reads it next need not.
-                if let (None, false, Ok(stat)) = (self.dry, dir, stat_path(&full)) {
-                    self.memo.learn(&full, stat, *digest);
-                }
-                continue;
-            }
-            let shown = String::from_utf8_lossy(path);
-            let mut now = there.map_or_else(|| format!("{shown}{MISSING}"), |d| format!("{shown} ({})", d.short()));
-            match kept {
-                Ok(Condition::Damaged) => now.push_str(", and its artifact is damaged"),
-                Err(fault) => now.push_str(&format!(", and {fault}")),
-                Ok(_) => {}
-            }
-            return Err(Change {
-                component: format!("output {output}").into(),
-                old: Some(format!("{shown} ({})", digest.short()).into()),
+            let change = |now: String| Change {
+                component: format!("output {name}").into(),
+                old: Some("not made".into()),
                 new: Some(now.into()),
-            });
+            };
+            stale.map_err(change)?;
+        }
+        Ok(())
+    }
+
+    fn in_place(&self, name: &str, artifact: &Artifact<'_>) -> Result<(), Change> {
+        let Artifact { digest, dir, exec, .. } = artifact;
+        let path = artifact.path.as_bytes().unwrap_or_default();
+        let full = self.project.join(OsStr::from_bytes(path));
+        let there = match crate::port::kept_path(path) {
+            // An attempt was killed at work: what stands at the declared path is not to be trusted.
+            kept if self.project.join(OsStr::from_bytes(&kept)).symlink_metadata().is_ok() => None,
+            _ => self.memo.digest_of(&full).ok().map(|content| content.digest),
+        };
+        if there == Some(*digest) {
+            return Ok(());
+        }
+        let kept = match &self.artifacts {
+            None => Ok(Condition::Missing),
+            Some(artifacts) if self.dry.is_some() => artifacts.check(digest),
+            Some(artifacts) => artifacts.restore(digest, &full, *exec),
+        };
+        if matches!(kept, Ok(Condition::Whole)) {
+            // Its bytes have just been digested: who reads it next need not.
+            if let (None, false, Ok(stat)) = (self.dry, dir, stat_path(&full)) {
+                self.memo.learn(&full, stat, *digest);
+            }
+            return Ok(());
+        }
+        let shown = String::from_utf8_lossy(path);
+        let mut now = there.map_or_else(|| format!("{shown}{MISSING}"), |d| format!("{shown} ({})", d.short()));
+        match kept {
+            Ok(Condition::Damaged) => now.push_str(", and its artifact is damaged"),
+            Err(fault) => now.push_str(&format!(", and {fault}")),
+            Ok(_) => {}
+        }
+        Err(Change {
+            component: format!("output {name}").into(),
+            old: Some(format!("{shown} ({})", digest.short()).into()),
+            new: Some(now.into()),
+        })
+    }
+
+    /// What stands at the path of a file that was not made is of another result, and goes.
+    fn stale_file(&self, path: &[u8]) -> Result<(), String> {
+        let at = |path: &[u8]| self.project.join(OsStr::from_bytes(path));
+        let kept = at(&crate::port::kept_path(path)).symlink_metadata().is_ok();
+        if !kept && (self.dry.is_some() || remove_file(&at(path))) {
+            return Ok(());
+        }
+        Err(format!("{} is there", String::from_utf8_lossy(path)))
+    }
+
+    /// The same for what matches a pattern and is none of the files that were made.
+    fn stale_files(&self, pattern: &[u8], made: &[Matched]) -> Result<(), String> {
+        let split = pattern::split(pattern);
+        let folder = self.project.join(OsStr::from_bytes(&split.folder));
+        let made: FxHashSet<&[u8]> = made.iter().filter_map(|file| file.path.as_bytes()).collect();
+        for below in crate::sys::glob::files(&folder, &split.rest)? {
+            let path = split.beside(&below);
+            if !made.contains(path.as_slice()) {
+                self.stale_file(&path)?;
+            }
         }
         Ok(())
     }
@@ -497,7 +531,7 @@ impl Workshop {
                 rest.push((this, reasons));
                 continue;
             };
-            match self.same_but_for_words(&this, facts, &own, &entry) {
+            match self.same_but_for_words(facts, &own, &entry) {
                 Ok(()) => {
                     let changed = changes(entry.fixed.iter(), facts.fixed.components.iter());
                     answers[this.at] = Some(Prepared::Hit { key, results: entry.results.clone() });
@@ -514,13 +548,7 @@ impl Workshop {
     }
 
     /// Whether an earlier result can stand for what the task would give now, or why not.
-    fn same_but_for_words(
-        &self,
-        this: &Found<'_>,
-        facts: &Facts,
-        own: &[Component],
-        entry: &Entry,
-    ) -> Result<(), String> {
+    fn same_but_for_words(&self, facts: &Facts, own: &[Component], entry: &Entry) -> Result<(), String> {
         if entry.fixed.is_empty() {
             return Err("its earlier result is not complete".to_owned());
         }
@@ -528,17 +556,18 @@ impl Workshop {
             return Err(format!("{} changed, which is no matter of words", quote(&change.component)));
         }
         let outputs = |components: &[Component]| -> Vec<Component> {
-            components.iter().filter(|c| c.name.starts_with("output ")).cloned().collect()
+            let of_outputs = |c: &&Component| ["output ", "optional ", "ensure "].iter().any(|w| c.name.starts_with(w));
+            components.iter().filter(of_outputs).cloned().collect()
         };
         if outputs(&entry.fixed) != outputs(&facts.fixed.components) {
             return Err("it declares other outputs than before".to_owned());
         }
-        for (path, produced) in this.scene.outputs.iter().zip(entry.results.iter()) {
-            let Produced::Artifact { digest, .. } = produced else { continue };
+        for Artifact { path, digest, .. } in entry.results.iter().flat_map(Produced::artifacts) {
+            let path = path.as_bytes().unwrap_or_default();
             let full = self.project.join(OsStr::from_bytes(path));
             let kept = self.project.join(OsStr::from_bytes(&crate::port::kept_path(path)));
             let whole = kept.symlink_metadata().is_err()
-                && self.memo.digest_of(&full).is_ok_and(|content| content.digest == *digest);
+                && self.memo.digest_of(&full).is_ok_and(|content| content.digest == digest);
             if !whole {
                 let shown = quote(&String::from_utf8_lossy(path));
                 return Err(format!("{shown} is not there as it was recorded"));
@@ -581,7 +610,9 @@ impl Workshop {
                 OutputKind::Stdout(ty) => JobOutputKind::Stdout(ty.clone()),
                 OutputKind::File(_) => JobOutputKind::File(path.clone()),
                 OutputKind::Dir(_) => JobOutputKind::Dir(path.clone()),
+                OutputKind::Files(_) => JobOutputKind::Files(path.clone()),
             },
+            demand: output.demand.clone(),
         });
         let job = Job {
             instance,
@@ -699,6 +730,14 @@ fn words(task: &Task, scene: &Scene<'_>, setup: &[u8]) -> Result<Words, Failure>
             Ok((argv, None))
         }
         Run::Script { text, interpreter } => Ok((bytes(interpreter), Some(text.as_bytes().to_vec()))),
+    }
+}
+
+/// Removes a file; `false`: it is still there.
+fn remove_file(path: &Path) -> bool {
+    match std::fs::remove_file(path) {
+        Ok(()) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 

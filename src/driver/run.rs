@@ -126,7 +126,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
         Some(folder) => Artifacts::named(folder),
         None => Artifacts::by_reflink(place.home.artifacts()),
     };
-    let workshop = Arc::new(Workshop::new(
+    let mut workshop = Workshop::new(
         plan.clone(),
         place.project.clone(),
         (run, run_dir),
@@ -136,7 +136,8 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
         Some(Arc::new(artifacts)),
         force,
         None,
-    ));
+    );
+    workshop.lease = settings.lease.unwrap_or(workshop.lease);
     let me = Who::me(began);
     let by = format!("flowrun {}, process {} on {}", env!("CARGO_PKG_VERSION"), me.pid, me.host);
     let made = Made {
@@ -153,7 +154,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
         journal,
         dir: &dir,
         lock: &lock,
-        workshop,
+        workshop: Arc::new(workshop),
         backend,
         reports,
         signals,

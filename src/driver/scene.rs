@@ -3,16 +3,15 @@
 
 use crate::base::{Digest, Value, amount, text};
 use crate::driver::facts::Facts;
-use crate::driver::glob;
 use crate::driver::memo::FileMemo;
 use crate::driver::wrong::Wrong;
 use crate::engine::{Capacity, Needs, Raised, Values};
 use crate::event::{Cause, Failure};
 use crate::lang::expr::{EvalError, Frame, Template};
 use crate::plan::{Local, OutputKind, Plan, Read, Run, Shape, Task, Ty, Workdir, is_glob};
-use crate::port::{Stat, staged_path};
+use crate::port::{Stat, staged_files, staged_path};
 use crate::store::fetched::{Fetched, Want};
-use crate::sys::FaultKind;
+use crate::sys::{FaultKind, glob};
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -236,9 +235,11 @@ impl<'a> Scene<'a> {
 
     fn output(&mut self, at: usize) -> Result<(), Failure> {
         let output = &self.task.outputs[at];
-        let (OutputKind::File(template) | OutputKind::Dir(template)) = &output.kind else { return Ok(()) };
+        let Some(template) = output.kind.path() else { return Ok(()) };
         let name = &output.name;
-        let mut path = template.eval_text(&self.frame).map_err(|e| self.failure(&format!("outputs.{name}"), e))?;
+        let files = matches!(output.kind, OutputKind::Files(_));
+        let path = if files { template.eval_pattern(&self.frame) } else { template.eval_text(&self.frame) };
+        let mut path = path.map_err(|e| self.failure(&format!("outputs.{name}"), e))?;
         let is_dir = matches!(output.kind, OutputKind::Dir(_));
         while is_dir && path.ends_with(b"/") {
             path.pop();
@@ -248,10 +249,23 @@ impl<'a> Scene<'a> {
             let shown = String::from_utf8_lossy(&path);
             return Err(refused(format!("the path of the output `{name}` names no file: `{shown}`"), None));
         }
-        let staged = self.seen(&Value::from_bytes(&staged_path(&path)));
-        self.frame.set(&["outputs", name], staged);
+        if files && let Err(problem) = glob::check(&path) {
+            return Err(refused(format!("the output `{name}`: {problem}"), None));
+        }
         self.outputs[at] = path;
+        let staged = self.staged(at);
+        self.frame.set(&["outputs", name], staged);
         Ok(())
+    }
+
+    /// Where the command writes an output that is no value, as it sees it.
+    fn staged(&self, at: usize) -> Value {
+        let path = &self.outputs[at];
+        let staged = match self.task.outputs[at].kind {
+            OutputKind::Files(_) => staged_files(path),
+            _ => staged_path(path),
+        };
+        self.seen(&Value::from_bytes(&staged))
     }
 
     fn resource(&mut self, at: usize) -> Result<(), Failure> {
@@ -375,10 +389,8 @@ impl<'a> Scene<'a> {
         if !self.facts.writes_vars {
             return None;
         }
-        let staged = self.task.outputs.iter().zip(&self.outputs).filter(|(_, path)| !path.is_empty());
-        let outputs = staged
-            .map(|(output, path)| (output.name.clone(), self.seen(&Value::from_bytes(&staged_path(path)))))
-            .collect();
+        let declared = self.task.outputs.iter().enumerate().filter(|(_, output)| output.kind.path().is_some());
+        let outputs = declared.map(|(at, output)| (output.name.clone(), self.staged(at))).collect();
         let inputs = self.inputs.iter().map(|(name, value, _)| (name.clone(), value.clone())).collect();
         let mut entries: Vec<(Arc<str>, Value)> = vec![
             ("vars".into(), Value::map(self.vars.clone())),

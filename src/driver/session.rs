@@ -6,23 +6,25 @@ use crate::driver::early::Lists;
 use crate::driver::fetch::{Fetcher, Told};
 use crate::driver::in_order::{InOrder, Number};
 use crate::driver::journal::Journal;
-use crate::driver::lease::{self, Asking};
+use crate::driver::lease::{self, Asking, Leases};
 use crate::driver::patient::{PAUSE, is_away};
 use crate::driver::prepare::{Origin, Workshop};
 use crate::driver::rundir::RunDir;
 use crate::driver::settings::Error;
 use crate::driver::{list, now};
 use crate::engine::{Effect, Engine, Input, ListAnswer, Prepared, Preparing, Stop, Values};
-use crate::event::{Event, Failure, Produced, RunState, Time};
+use crate::event::{Artifact, Event, Failure, Produced, RunState, Time};
 use crate::plan::{NodeKind, Plan};
 use crate::port::{Backend, Entry, Made, Named, Report, Sink, Stat, Store};
+use crate::sys::Fault;
 use crate::sys::lock::Lock;
 use crossbeam::channel::{Receiver, Sender, after, never, select};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -118,11 +120,9 @@ struct Loop<'a> {
     fetcher: Arc<Fetcher>,
     work: Sender<(Number, Work)>,
     answers: InOrder<Input>,
-    asking: Sender<Vec<Asking>>,
-    /// Whether a lease was ever asked for.
-    leased: bool,
-    /// Leases to give back.
-    let_go: Vec<Key>,
+    leases: Leases,
+    /// What workers had noted so far.
+    told: FxHashSet<String>,
     origins: FxHashMap<InstanceId, Origin>,
     entries: Vec<Entry>,
     entries_since: Option<Time>,
@@ -160,18 +160,21 @@ impl Session<'_> {
             let _ = tell.send(Answer::Told(told));
         });
         std::thread::scope(|scope| {
-            let (leases, workshop) = (answers.clone(), &workshop);
+            let (leased, workshop) = (answers.clone(), &workshop);
             scope.spawn(move || {
                 // When the loop is gone, nobody wants an answer.
                 let answer = |answer: anyhow::Result<lease::Answers>| {
                     let answer = answer.map_or_else(Answer::Broken, Answer::Leased);
-                    let _ = leases.send(answer);
+                    let _ = leased.send(answer);
                 };
                 let served = std::panic::catch_unwind(AssertUnwindSafe(|| lease::serve(workshop, &asked, answer)));
                 if served.is_err() {
                     answer(Err(anyhow::anyhow!("a worker thread panicked")));
                 }
             });
+            let (leases, (_renewing, over)) = (Leases::new(asking), crossbeam::channel::bounded::<()>(0));
+            let any = leases.any();
+            scope.spawn(move || lease::renew(workshop, &any, &over));
             for _ in 0..workers.max(1) {
                 let (todo, answers, workshop, plan) = (todo.clone(), answers.clone(), workshop, &plan);
                 let fetcher = &fetcher;
@@ -197,9 +200,8 @@ impl Session<'_> {
                 fetcher: fetcher.clone(),
                 work,
                 answers: InOrder::default(),
-                asking,
-                leased: false,
-                let_go: Vec::new(),
+                leases,
+                told: FxHashSet::default(),
                 origins: FxHashMap::default(),
                 entries: Vec::new(),
                 entries_since: None,
@@ -244,7 +246,10 @@ fn answer(plan: &Plan, workshop: &Workshop, fetcher: &Arc<Fetcher>, number: Numb
             Ok(answers) => Answer::Input(number, Input::Prepared(fetcher.first(workshop, answers))),
             Err(error) => Answer::Broken(error),
         }),
-        Work::Keep(results) => keep(workshop, &results).err().map(|error| Answer::Note(format!("{error:#}"))),
+        Work::Keep(results) => keep(workshop, &results).err().map(|error| {
+            let help = error.downcast_ref::<Fault>().and_then(|fault| fault.help.as_deref());
+            Answer::Note(help.map_or_else(|| format!("{error:#}"), |help| format!("{error:#}; {help}")))
+        }),
     }
 }
 
@@ -252,9 +257,9 @@ fn answer(plan: &Plan, workshop: &Workshop, fetcher: &Arc<Fetcher>, number: Numb
 fn keep(workshop: &Workshop, results: &[Produced]) -> anyhow::Result<()> {
     let Some(artifacts) = &workshop.artifacts else { return Ok(()) };
     for produced in results {
-        if let Produced::Artifact { path, digest, dir, .. } = produced {
+        for Artifact { path, digest, dir, .. } in produced.artifacts() {
             let path = workshop.project.join(OsStr::from_bytes(path.as_bytes().unwrap_or_default()));
-            artifacts.put(&path, digest, *dir)?;
+            artifacts.put(&path, &digest, dir)?;
         }
     }
     Ok(())
@@ -349,7 +354,13 @@ impl Loop<'_> {
                 self.take_answers()
             }
             Answer::Leased(answers) => {
-                self.step(Input::Leased(answers));
+                let waited = self.leases.answered(answers, now());
+                if self.leases.is_due() {
+                    self.entries_since.get_or_insert_with(now);
+                }
+                if !waited.is_empty() {
+                    self.step(Input::Leased(waited));
+                }
                 Ok(())
             }
             Answer::Broken(error) if is_away(&error) => {
@@ -362,7 +373,10 @@ impl Loop<'_> {
             }
             Answer::Broken(error) => Err(Error::Store(error)),
             Answer::Note(text) => {
-                self.note(&text);
+                // What is so for one is so for all that follow.
+                if self.told.insert(text.clone()) {
+                    self.note(&text);
+                }
                 Ok(())
             }
             Answer::Told(Told::Fetch(fetch)) => {
@@ -390,6 +404,9 @@ impl Loop<'_> {
         // A map's list is kept before the journal speaks of it.
         if let Input::Listed { answer: ListAnswer::Items(items), .. } = &input {
             self.session.dir.write_list(items)?;
+        }
+        if let Input::Prepared(answers) = &input {
+            self.leases.prepared(&self.session.engine, answers);
         }
         self.step(input);
         Ok(())
@@ -429,10 +446,10 @@ impl Loop<'_> {
         wall_us: u64,
     ) {
         let workshop = &self.session.workshop;
-        for (produced, stat) in results.iter().zip(stats) {
-            if let (Produced::Artifact { path, digest, dir: false, .. }, Some(stat)) = (produced, stat) {
+        for (Artifact { path, digest, .. }, stat) in results.iter().flat_map(Produced::artifacts).zip(stats) {
+            if let Some(stat) = stat {
                 let path = workshop.project.join(OsStr::from_bytes(path.as_bytes().unwrap_or_default()));
-                workshop.memo.learn(&path, *stat, *digest);
+                workshop.memo.learn(&path, *stat, digest);
             }
         }
         let Some(origin) = origin else { return };
@@ -442,7 +459,7 @@ impl Loop<'_> {
             self.let_go(Some(origin.key));
             return;
         }
-        if workshop.artifacts.is_some() && results.iter().any(|p| matches!(p, Produced::Artifact { .. })) {
+        if workshop.artifacts.is_some() && results.iter().any(|p| p.artifacts().next().is_some()) {
             // The workers outlive the loop. Nobody waits for an answer, so that the number does not matter.
             let _ = self.work.send((0, Work::Keep(results.clone())));
         }
@@ -462,8 +479,8 @@ impl Loop<'_> {
 
     /// Gives a lease back, with the next writing.
     fn let_go(&mut self, key: Option<Key>) {
-        if key.is_some() {
-            self.let_go.extend(key);
+        if let Some(key) = key {
+            self.leases.let_go(key);
             self.entries_since.get_or_insert_with(now);
         }
     }
@@ -488,6 +505,7 @@ impl Loop<'_> {
     /// The journal first, then the views, then the effects.
     fn turn(&mut self) -> Result<(), Error> {
         while !(self.events.is_empty() && self.effects.is_empty()) {
+            self.lease()?;
             let events = std::mem::take(&mut self.events);
             let effects = std::mem::take(&mut self.effects);
             if !events.is_empty() {
@@ -500,6 +518,27 @@ impl Loop<'_> {
             self.carry_out(effects)?;
         }
         Ok(())
+    }
+
+    /// Leases that were taken ahead need no turn of their own.
+    fn lease(&mut self) -> Result<(), Error> {
+        loop {
+            let mut wanted = Vec::new();
+            self.effects.retain(|effect| match effect {
+                Effect::Lease { instance, key } => {
+                    wanted.push((*instance, *key));
+                    false
+                }
+                _ => true,
+            });
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            let ours = self.leases.need(&self.session.engine, wanted, now()).map_err(|_| workers_gone())?;
+            if !ours.is_empty() {
+                self.step(Input::Leased(ours));
+            }
+        }
     }
 
     fn show(&mut self, time: Time, events: &[Event]) {
@@ -523,7 +562,6 @@ impl Loop<'_> {
     fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Error> {
         let mut jobs = Vec::new();
         let (mut soft, mut hard) = (Vec::new(), Vec::new());
-        let mut asking = Vec::new();
         for effect in effects {
             let work = match effect {
                 Effect::List { instance, node, values } => match self.session.lists.remove(&node) {
@@ -539,12 +577,8 @@ impl Loop<'_> {
                     let names = batch.iter().map(|p| engine.name(p.instance).into()).collect();
                     Work::Prepare { node, batch, names }
                 }
-                Effect::Lease { instance, key } => {
-                    let engine = &self.session.engine;
-                    let (node, name) = (engine.place(instance).node, engine.name(instance).into());
-                    asking.push(Asking { instance, node, name, key });
-                    continue;
-                }
+                // They were taken out before.
+                Effect::Lease { .. } => continue,
                 Effect::Release { key } => {
                     self.let_go(Some(key));
                     continue;
@@ -566,6 +600,7 @@ impl Loop<'_> {
                     continue;
                 }
                 Effect::Drop { instance } => {
+                    self.leases.dropped(&self.session.engine, instance);
                     self.session.workshop.take(instance);
                     continue;
                 }
@@ -588,10 +623,6 @@ impl Loop<'_> {
             };
             let number = self.answers.ask(Instant::now());
             self.work.send((number, work)).map_err(|_| workers_gone())?;
-        }
-        if !asking.is_empty() {
-            self.leased = true;
-            self.asking.send(asking).map_err(|_| workers_gone())?;
         }
         if !jobs.is_empty() {
             self.running += jobs.len();
@@ -627,7 +658,7 @@ impl Loop<'_> {
         drop(store);
         match written {
             Ok(()) => {
-                self.entries_since = None;
+                self.entries_since = self.leases.is_due().then(now);
                 if self.store_error.take().is_some() {
                     self.note("the store is back, and has what had waited for it");
                 }
@@ -647,9 +678,10 @@ impl Loop<'_> {
             store.record(&self.entries)?;
             self.entries.clear();
         }
-        if !self.let_go.is_empty() {
-            store.release(self.session.made.run, Some(&self.let_go))?;
-            self.let_go.clear();
+        let let_go = self.leases.returning(now());
+        if !let_go.is_empty() {
+            store.release(self.session.made.run, Some(let_go))?;
+            self.leases.returned();
         }
         while let Some(node) = self.taken.keys().next().copied() {
             store.take(&self.session.plan.name, &self.session.plan.nodes[node].path, &self.taken[&node])?;
@@ -667,6 +699,7 @@ impl Loop<'_> {
         let workshop = self.session.workshop.clone();
         // Nobody is given a lease after all were given back.
         workshop.patient.give_up();
+        self.leases.end();
         let patience = workshop.store.lock().unwrap_or_else(PoisonError::into_inner).patience();
         let begin = Instant::now();
         let mut told = self.broken.is_some();
@@ -685,7 +718,7 @@ impl Loop<'_> {
             }
             std::thread::sleep(PAUSE);
         }
-        if self.leased && self.store_error.is_none() {
+        if self.leases.any().load(Ordering::Relaxed) && self.store_error.is_none() {
             // What is left ends by itself.
             let _ = workshop.store.lock().unwrap_or_else(PoisonError::into_inner).release(workshop.run, None);
         }

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use crate::port::ended::{End, Ended, FailedKind, FailureItem};
 pub use crate::port::forecast::{Action, Forecast, Planned, Reason};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub no_cache: bool,
     /// Wait for another run that holds this pipeline.
     pub wait: bool,
+    /// How long a lease of this run outlives its last renewal; `None`: a minute.
+    pub lease: Option<Duration>,
     /// The folder that keeps artifacts by their content.
     pub artifacts: Option<PathBuf>,
     /// `resume`: `Some(None)` continues the newest run, `Some(Some(n))` run `n`. `None`: a plain `run`.

@@ -5,7 +5,6 @@ use crate::base::{InstanceId, NodeId, Value};
 use crate::engine::api::*;
 use crate::engine::machine::Engine;
 use crate::engine::space::ROOT;
-use crate::event::Produced;
 use crate::plan::{From, NodeKind, Read};
 use std::sync::Arc;
 
@@ -72,7 +71,7 @@ impl Engine {
         match &self.graph.plan.nodes[node].kind {
             NodeKind::Task(task) => {
                 let Some(results) = self.ledger.results(instance) else { return Value::Null };
-                let value = |i: usize| results.get(i).map(Produced::value).cloned().unwrap_or_default();
+                let value = |i: usize| results.get(i).map(|p| p.value().into_owned()).unwrap_or_default();
                 match output {
                     Some(output) => value(output as usize),
                     None => {

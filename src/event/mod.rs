@@ -7,6 +7,7 @@ mod meaning;
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId, Value};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Milliseconds since the Unix epoch, from the driver's clock.
@@ -198,17 +199,64 @@ pub enum Produced {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         exec: bool,
     },
-    /// A value.
+    /// A value; null also stands for a file that may be missing, and is.
     Value(Value),
+    /// The files that a pattern matched, in place, sorted bytewise.
+    Files(Vec<Matched>),
+}
+
+/// One of the files that a pattern matched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Matched {
+    /// The final path as the project sees it.
+    pub path: Value,
+    /// Of the content.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// Whether its owner may execute it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exec: bool,
+}
+
+/// A file or directory of a result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Artifact<'a> {
+    /// The final path as the project sees it.
+    pub path: &'a Value,
+    /// Of the content.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// Whether it is a directory.
+    pub dir: bool,
+    /// Of a file: whether its owner may execute it.
+    pub exec: bool,
 }
 
 impl Produced {
-    /// What an expression sees: the value, or the path.
-    pub fn value(&self) -> &Value {
+    /// What an expression sees: the value, the path, or the list of paths.
+    pub fn value(&self) -> Cow<'_, Value> {
         match self {
-            Produced::Value(value) => value,
-            Produced::Artifact { path, .. } => path,
+            Produced::Value(value) => Cow::Borrowed(value),
+            Produced::Artifact { path, .. } => Cow::Borrowed(path),
+            Produced::Files(files) => Cow::Owned(Value::list(files.iter().map(|file| file.path.clone()).collect())),
         }
+    }
+
+    /// The files and directories that it is.
+    pub fn artifacts(&self) -> impl Iterator<Item = Artifact<'_>> {
+        let (one, many) = match self {
+            Produced::Artifact { path, digest, size, dir, exec } => {
+                (Some(Artifact { path, digest: *digest, size: *size, dir: *dir, exec: *exec }), [].as_slice())
+            }
+            Produced::Files(files) => (None, files.as_slice()),
+            Produced::Value(_) => (None, [].as_slice()),
+        };
+        one.into_iter().chain(many.iter().map(|file| {
+            let Matched { path, digest, size, exec } = file;
+            Artifact { path, digest: *digest, size: *size, dir: false, exec: *exec }
+        }))
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod expr;
 pub mod keys;
 pub mod model;
+pub mod outputs;
 pub mod policy;
 pub mod reader;
 pub mod schema;

@@ -2,6 +2,7 @@
 
 use crate::base::Value;
 use crate::diag::{FileId, Span, Spanned};
+use crate::lang::outputs::Demand;
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
 use serde::{Deserialize, Serialize};
@@ -273,6 +274,8 @@ pub struct OutputDecl {
     pub name: Name,
     /// What it is.
     pub kind: OutputKind,
+    /// `optional` and `ensure`.
+    pub demand: Demand,
     /// The whole right side.
     pub span: Span,
 }
@@ -288,6 +291,18 @@ pub enum OutputKind {
     File(Text),
     /// `{ dir = "path" }`
     Dir(Text),
+    /// `{ files = "pattern" }`
+    Files(Text),
+}
+
+impl OutputKind {
+    /// The path or pattern of what is no value.
+    pub fn path(&self) -> Option<&Text> {
+        match self {
+            OutputKind::File(text) | OutputKind::Dir(text) | OutputKind::Files(text) => Some(text),
+            OutputKind::Value(_) | OutputKind::Stdout(_) => None,
+        }
+    }
 }
 
 /// `[map.NAME]`

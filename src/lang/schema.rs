@@ -46,7 +46,7 @@ fn table_schema(table: Table) -> Value {
         Table::Task => schema["oneOf"] = one_of(&["command", "argv", "script"]),
         Table::Input => schema["required"] = json!(["url", "sha256"]),
         Table::Secret => schema["oneOf"] = one_of(&["env", "file"]),
-        Table::Output => schema["oneOf"] = one_of(&["type", "file", "dir"]),
+        Table::Output => schema["oneOf"] = one_of(&["type", "file", "files", "dir"]),
         Table::Source => {
             schema["minProperties"] = json!(1);
             schema["maxProperties"] = json!(1);

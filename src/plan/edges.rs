@@ -24,6 +24,17 @@ struct Producer {
     span: Span,
     pattern: Pattern,
     dir: bool,
+    /// Whether it stands for several files.
+    files: bool,
+}
+
+impl Producer {
+    /// As it is written; with `{{ … }}` in it.
+    fn text(&self, world: &World<'_>) -> String {
+        let What::Task(task) = &world.nodes[self.node].what else { return String::new() };
+        let path = task.outputs.iter().filter_map(|output| output.kind.path()).find(|text| text.span == self.span);
+        path.map_or_else(String::new, |text| text.value.trim_end_matches('/').to_owned())
+    }
 }
 
 /// A path or glob that is read.
@@ -98,10 +109,11 @@ impl<'m> Paths<'_, 'm> {
     fn of_task(&mut self, node: NodeId, body: BodyId, task: &'m TaskDecl) {
         let site = Site { body, node: Some(node), task: Some(task), place: Place::OutputPath };
         for output in &task.outputs {
-            let (OutputKind::File(text) | OutputKind::Dir(text)) = &output.kind else { continue };
-            let Some(pattern) = self.pattern(&site, text, false) else { continue };
+            let Some(text) = output.kind.path() else { continue };
+            let files = matches!(output.kind, OutputKind::Files(_));
+            let Some(pattern) = self.pattern(&site, text, files) else { continue };
             let dir = matches!(output.kind, OutputKind::Dir(_));
-            self.producers.push(Producer { node, span: text.span, pattern, dir });
+            self.producers.push(Producer { node, span: text.span, pattern, dir, files });
         }
         let site = Site { place: Place::Inputs, ..site };
         let fetched = |datum: &Datum| matches!(datum, Datum::Map(_));
@@ -237,19 +249,33 @@ fn duplicates(world: &World<'_>, producers: &[Producer], found: &mut Findings) {
             report(&producers[first], producer, "this path is declared twice".to_owned());
         }
     }
-    let mut paths: Vec<(&String, &usize)> = literal.iter().collect();
-    paths.sort_unstable_by_key(|(_, i)| **i);
-    for (path, i) in paths {
-        for (at, _) in path.match_indices('/').filter(|(at, _)| *at > 0) {
-            let Some(dir) = literal.get(&path[..at]).map(|d| &producers[*d]) else { continue };
-            let inner = &producers[*i];
-            let message = match dir.dir {
-                true => {
-                    format!("this path lies in the directory `{}`, which another output makes as a whole", &path[..at])
-                }
-                false => format!("this path needs a directory `{}`, which another output makes as a file", &path[..at]),
+    for inner in producers {
+        let body = world.nodes[inner.node].body;
+        for folder in inner.pattern.folders() {
+            let outer = match folder.literal() {
+                Some(path) => literal.get(&path),
+                None => open.get(&(body, &folder)),
             };
-            report(dir, inner, message);
+            let Some(outer) = outer.map(|at| &producers[*at]).filter(|outer| !outer.files) else { continue };
+            let path = outer.text(world);
+            let message = match outer.dir {
+                true => format!("this path lies in the directory `{path}`, which another output makes as a whole"),
+                false => format!("this path needs a directory `{path}`, which another output makes as a file"),
+            };
+            report(outer, inner, message);
+        }
+    }
+    // A pattern that meets a path for some values of theirs is found when the values are known.
+    for files in producers.iter().filter(|producer| producer.files && producer.pattern.is_known()) {
+        for other in producers.iter().filter(|other| !std::ptr::eq(*other, files)) {
+            let both = other.files && other.span > files.span;
+            if other.pattern.is_known()
+                && (both || !other.files)
+                && files.pattern.meets(&other.pattern) == Some(Match::Yes)
+            {
+                let (one, two) = if files.span < other.span { (files, other) } else { (other, files) };
+                report(one, two, "one file could be both of these outputs".to_owned());
+            }
         }
     }
 }
@@ -274,7 +300,7 @@ fn no_place(producer: &Producer, given: &Given) -> Option<Diagnostic> {
         )
     } else if path.split('/').next() == Some(STATE) {
         ("flowrun keeps its state in this folder", "give the output a path elsewhere")
-    } else if given.pipeline.as_deref() == Some(&*path) {
+    } else if given.pipelines.iter().any(|pipeline| **pipeline == *path) {
         ("the task would replace the pipeline file", "give the output a path of its own")
     } else {
         return None;

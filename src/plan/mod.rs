@@ -31,4 +31,4 @@ pub use crate::lang::policy::{Allowance, CauseWord, Factor, OnError, Require, Re
 pub use check::check;
 pub use model::*;
 pub use params::{Given, ParamFile, Word};
-pub use paths::is_glob;
+pub use paths::{is_glob, may_meet};

@@ -5,6 +5,7 @@ use crate::base::{Arena, NodeId, Value};
 use crate::diag::{Sources, Span, Spanned};
 use crate::lang::expr::{Names, Template};
 use crate::lang::model::SecretFrom;
+use crate::lang::outputs::Demand;
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
 use std::sync::Arc;
@@ -261,6 +262,8 @@ pub struct Output {
     pub name: Arc<str>,
     /// What it is.
     pub kind: OutputKind,
+    /// `optional` and `ensure`.
+    pub demand: Demand,
     /// Where it is written.
     pub span: Span,
 }
@@ -275,6 +278,18 @@ pub enum OutputKind {
     File(Template),
     /// A directory, staged.
     Dir(Template),
+    /// Several files by a pattern, staged in a directory.
+    Files(Template),
+}
+
+impl OutputKind {
+    /// The path or pattern of what is no value.
+    pub fn path(&self) -> Option<&Template> {
+        match self {
+            OutputKind::File(path) | OutputKind::Dir(path) | OutputKind::Files(path) => Some(path),
+            OutputKind::Value(_) | OutputKind::Stdout(_) => None,
+        }
+    }
 }
 
 /// Where a task's process starts.

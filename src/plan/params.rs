@@ -20,8 +20,8 @@ pub struct Given {
     pub complete: bool,
     /// The absolute folder of the pipeline file, so that absolute paths under it are known as the project's own.
     pub project: Option<Arc<str>>,
-    /// The pipeline file's name in that folder.
-    pub pipeline: Option<Arc<str>>,
+    /// The pipeline files, by their paths from that folder.
+    pub pipelines: Vec<Arc<str>>,
 }
 
 /// A TOML or JSON file with values for params.

@@ -55,6 +55,11 @@ impl Pattern {
                 }
                 b'*' => Token::Star,
                 b'?' => Token::One,
+                b'[' if rest.len() > 1 && rest[1] == b']' && rest[0] != b'!' => {
+                    let one = Token::Byte(rest[0]);
+                    rest = &rest[2..];
+                    one
+                }
                 b'[' => {
                     if let Some(end) = rest.iter().skip(1).position(|b| *b == b']') {
                         rest = &rest[end + 2..];
@@ -77,6 +82,17 @@ impl Pattern {
         inside.0.push(Token::Byte(b'/'));
         inside.0.push(Token::Deep);
         inside
+    }
+
+    /// The folders around it, the outermost first.
+    pub fn folders(&self) -> impl Iterator<Item = Pattern> {
+        let slash = |(i, token): (usize, &Token)| (i > 0 && *token == Token::Byte(b'/')).then_some(i);
+        self.0.iter().enumerate().filter_map(slash).map(|end| Pattern(self.0[..end].to_vec()))
+    }
+
+    /// Whether it holds no value that is not known.
+    pub fn is_known(&self) -> bool {
+        self.holes().next().is_none()
     }
 
     /// The text when there is no hole.
@@ -169,6 +185,21 @@ fn is_normal(tokens: &[Token]) -> bool {
         }
     }
     !matches!(dots, Some(0..=2)) || tokens.is_empty()
+}
+
+/// Whether some path fits both; of each it is said whether it is a glob pattern or the text of a path.
+pub fn may_meet(a: (&[u8], bool), b: (&[u8], bool)) -> bool {
+    let pattern = |(text, glob): (&[u8], bool)| {
+        let mut pattern = Pattern::default();
+        let text = String::from_utf8_lossy(text);
+        if glob {
+            pattern.glob(&text)
+        } else {
+            pattern.text(&text)
+        }
+        pattern
+    };
+    pattern(a).meets(&pattern(b)).is_some()
 }
 
 /// Whether a text's own characters make it a glob. Its `{{ … }}` do not count.

@@ -139,7 +139,7 @@ impl<'m> World<'m> {
             "vars" => (Local::Var(i), self.datum_ty(&Site { place: Place::Vars, ..*site }, &task.vars[position].1)),
             "inputs" => (Local::Input(i), self.input_ty(site, &task.inputs[position].1)),
             "outputs" => match &task.outputs[position].kind {
-                OutputKind::File(_) | OutputKind::Dir(_) => (Local::Output(i), Ty::String),
+                OutputKind::File(_) | OutputKind::Dir(_) | OutputKind::Files(_) => (Local::Output(i), Ty::String),
                 OutputKind::Value(_) | OutputKind::Stdout(_) => {
                     let message = format!("the output {} has no path: it is a value", quote(name));
                     let help = format!("write it as a line `{name}=…` to the file \"$FLOWRUN_OUTPUT\"");
@@ -438,6 +438,7 @@ pub(super) fn declared_ty(output: &OutputDecl) -> Ty {
     match &output.kind {
         OutputKind::Value(ty) | OutputKind::Stdout(ty) => Ty::from(ty),
         OutputKind::File(_) | OutputKind::Dir(_) => Ty::Path,
+        OutputKind::Files(_) => Ty::List(Box::new(Ty::Path)),
     }
 }
 

@@ -111,11 +111,13 @@ pub(super) fn build<'m>(
         let kind = match &output.kind {
             decl::OutputKind::File(text) => OutputKind::File(path(text, found)),
             decl::OutputKind::Dir(text) => OutputKind::Dir(path(text, found)),
+            decl::OutputKind::Files(text) => OutputKind::Files(path(text, found)),
             decl::OutputKind::Value(ty) => OutputKind::Value(ty.clone()),
             decl::OutputKind::Stdout(ty) => OutputKind::Stdout(ty.clone()),
         };
         trace.outputs.resize_with(outputs.len() + 1, Seen::default);
-        outputs.push(Output { name: output.name.value.clone(), kind, span: output.span });
+        let (name, demand) = (output.name.value.clone(), output.demand.clone());
+        outputs.push(Output { name, kind, demand, span: output.span });
     }
     let (run, mut words) = run(&mut g, task, &mut trace, found);
     let setup = surround::setup(&mut g, task, &mut trace.run, &mut words, found);

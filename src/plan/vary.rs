@@ -9,7 +9,6 @@ use super::task::Trace;
 use crate::base::id::{BodyId, Id};
 use crate::base::{Arena, NodeId};
 use crate::diag::{Diagnostic, codes};
-use crate::lang::model::OutputKind;
 
 /// A set of depths: bit `d` is the map whose body has depth `d`.
 type Depths = u64;
@@ -74,7 +73,7 @@ pub(super) fn check(
             }
         }
         for (output, seen) in task.outputs.iter().zip(&trace.outputs) {
-            let (OutputKind::File(text) | OutputKind::Dir(text)) = &output.kind else { continue };
+            let Some(text) = output.kind.path() else { continue };
             let names = vary.seen(decl.body, Some(trace), seen);
             let missing = world.outwards(decl.body).filter(|b| {
                 let depth = world.bodies[*b].depth;

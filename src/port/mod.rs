@@ -8,11 +8,12 @@ mod paths;
 pub mod status;
 
 use crate::base::digest::Key;
-use crate::base::{Digest, InstanceId};
+use crate::base::{Digest, InstanceId, pattern};
 pub use crate::engine::key::Component;
 use crate::engine::{Capacity, Counts};
 use crate::event::{Event, LogRange, Outcome, Results, RunState, Time};
 use crate::lang::model::SecretFrom;
+use crate::lang::outputs::Demand;
 use crate::lang::types::Type;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -66,13 +67,20 @@ pub struct JobOutput {
     pub name: Arc<str>,
     /// What it is.
     pub kind: JobOutputKind,
+    /// Whether it may be missing, and what must be true of it.
+    #[serde(default, skip_serializing_if = "Demand::is_plain")]
+    pub demand: Demand,
 }
 
 impl JobOutput {
-    /// The declared path; empty for a value.
+    /// One that must be there, and of which no more is demanded.
+    pub fn new(name: impl Into<Arc<str>>, kind: JobOutputKind) -> Self {
+        Self { name: name.into(), kind, demand: Demand::default() }
+    }
+    /// The declared path or pattern; empty for a value.
     pub fn path(&self) -> &[u8] {
         match &self.kind {
-            JobOutputKind::File(path) | JobOutputKind::Dir(path) => path,
+            JobOutputKind::File(path) | JobOutputKind::Dir(path) | JobOutputKind::Files(path) => path,
             JobOutputKind::Value(_) | JobOutputKind::Stdout(_) => &[],
         }
     }
@@ -90,6 +98,15 @@ pub enum JobOutputKind {
     File(Vec<u8>),
     /// A directory, likewise.
     Dir(Vec<u8>),
+    /// The files that match a pattern. They are staged in a directory, see [`staged_files`].
+    Files(Vec<u8>),
+}
+
+/// Where a command writes the files of a pattern: a directory beside what the first part with a wild card matches, in
+/// which they have the names that follow.
+pub fn staged_files(pattern: &[u8]) -> Vec<u8> {
+    let split = pattern::split(pattern);
+    split.beside(&[b".part.", split.name().as_slice()].concat())
 }
 
 /// Where a command writes a declared file or directory: `.part.NAME` in the folder of the final path. The same for
@@ -130,7 +147,8 @@ pub enum Report {
         attempt: u32,
         /// How.
         outcome: Outcome,
-        /// What the outputs' stats were right after they were put in place, in the order of `outputs`.
+        /// What the stats of the results' artifacts were right after they were put in place, in their order; `None` for
+        /// a directory.
         stats: Vec<Option<Stat>>,
         /// Whether the result may be cached (no watched input changed while it ran).
         trusted: bool,
@@ -276,6 +294,8 @@ pub enum Lease {
     Held {
         /// Its number in the store.
         run: u64,
+        /// Whose it is; may be empty.
+        user: Arc<str>,
         /// Where it runs.
         host: Arc<str>,
     },
@@ -297,11 +317,11 @@ pub trait Store: Send {
     /// Removes the entries of these keys.
     fn forget(&mut self, keys: &[Key]) -> anyhow::Result<()>;
     /// Takes, for a run, the leases on these keys that are free; the answers are in order. A lease ends when it is given
-    /// back, when its key is recorded, or when its holder is dead: at once where that can be seen, else a minute after it
-    /// was renewed last, by the database's clock.
-    fn lease(&mut self, run: u64, keys: &[Key]) -> anyhow::Result<Vec<Lease>>;
-    /// Prolongs all leases of a run.
-    fn renew(&mut self, run: u64) -> anyhow::Result<()>;
+    /// back, when its key is recorded, or when its holder is dead: at once where that can be seen, else a term after it
+    /// was renewed last, by the database's clock. A handful of statements, whatever the number of keys.
+    fn lease(&mut self, run: u64, keys: &[Key], term: Duration) -> anyhow::Result<Vec<Lease>>;
+    /// Prolongs all leases of a run: from now they last a term.
+    fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()>;
     /// Gives back leases of a run: those on these keys, or all.
     fn release(&mut self, run: u64, keys: Option<&[Key]>) -> anyhow::Result<()>;
     /// A new run's number: above every earlier one, and `row.run` at least. Its row has neither end nor state.

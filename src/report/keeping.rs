@@ -5,7 +5,7 @@ use super::json::line;
 use crate::base::paint::Paint;
 use crate::base::text::{count, elapsed, size};
 use crate::base::{Value, human};
-use crate::event::Produced;
+use crate::event::{Artifact, Matched, Produced};
 use crate::port::forecast::Reason;
 use crate::port::keeping::{Accepted, Because, Collected, RunsRemoved, Verified, Wrong};
 use crate::port::{Entry, Listed, Made};
@@ -67,10 +67,7 @@ fn made(made: &Made) -> Json {
 }
 
 fn artifacts(results: &[Produced]) -> impl Iterator<Item = (&Value, String, u64)> {
-    results.iter().filter_map(|produced| match produced {
-        Produced::Artifact { path, digest, size, .. } => Some((path, digest.short(), *size)),
-        Produced::Value(_) => None,
-    })
+    results.iter().flat_map(Produced::artifacts).map(|file| (file.path, file.digest.short(), file.size))
 }
 
 /// `cache show` for people.
@@ -101,11 +98,8 @@ pub fn show(entries: &[Entry], zone: &TimeZone, paint: Paint) -> String {
         for (name, produced) in names(entry).iter().zip(entry.results.iter()) {
             let shown = match produced {
                 Produced::Value(value) => value.to_json(),
-                Produced::Artifact { path, digest, size: bytes, dir, .. } => {
-                    let folder = if *dir { "folder, " } else { "" };
-                    let path = path.as_str().map_or_else(|| path.to_json(), str::to_owned);
-                    format!("{path} ({folder}{}, {})", size(*bytes), digest.short())
-                }
+                Produced::Files(files) if files.is_empty() => "no file".to_owned(),
+                files => files.artifacts().map(shown_file).collect::<Vec<_>>().join(", "),
             };
             let _ = writeln!(text, "    {}: {}", human::plain(name), human::plain(&shown));
         }
@@ -120,6 +114,12 @@ pub fn show(entries: &[Entry], zone: &TimeZone, paint: Paint) -> String {
         }
     }
     text
+}
+
+fn shown_file(file: Artifact<'_>) -> String {
+    let folder = if file.dir { "folder, " } else { "" };
+    let path = file.path.as_str().map_or_else(|| file.path.to_json(), str::to_owned);
+    format!("{path} ({folder}{}, {})", size(file.size), file.digest.short())
 }
 
 /// The names of the outputs, which stand in the key; a number where they are not known.
@@ -142,6 +142,10 @@ pub fn show_json(entries: &[Entry]) -> String {
                 Produced::Value(value) => json!({ "name": name, "value": value }),
                 Produced::Artifact { path, digest, size, dir, .. } => {
                     json!({ "name": name, "path": path, "digest": digest, "size": size, "dir": dir })
+                }
+                Produced::Files(files) => {
+                    let file = |file: &Matched| json!({ "path": file.path, "digest": file.digest, "size": file.size });
+                    json!({ "name": name, "files": files.iter().map(file).collect::<Vec<_>>() })
                 }
             })
             .collect();

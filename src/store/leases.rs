@@ -1,12 +1,10 @@
-//! Leases on keys, the same in every database: how long one lasts, and when one that another run holds is free.
+//! Leases on keys, the same in every database: who holds one, and when one that another run holds is free.
 
 use crate::port::Lease;
 use crate::sys::lock::Who;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
-
-/// How long a lease lasts that is not renewed, in seconds. The driver renews it every ten.
-pub(super) const TERM_S: u32 = 60;
 
 /// The tasks of a killed process die with it, but not in the same moment.
 const DYING: Duration = Duration::from_secs(1);
@@ -19,21 +17,39 @@ pub(super) struct Row {
     pub over: bool,
 }
 
+/// Who holds a lease, as the database keeps it.
+#[derive(Serialize, Deserialize)]
+struct Holder {
+    #[serde(flatten)]
+    who: Who,
+    #[serde(default)]
+    user: String,
+}
+
+/// What can be seen of a holder from here.
+#[derive(Clone, Copy)]
+enum Sight {
+    Hidden,
+    Alive,
+    Dead(Instant),
+}
+
 /// Says what becomes of leases that others hold.
+#[derive(Default)]
 pub(super) struct Judge {
-    me: Who,
-    /// Holders that are dead, and since when that is known.
-    dead: FxHashMap<String, Instant>,
+    me: String,
+    /// What was seen of holders; that they are alive is looked at again for each batch.
+    seen: FxHashMap<String, Sight>,
 }
 
 impl Judge {
-    pub(super) fn new() -> Self {
-        Self { me: Who::me(0), dead: FxHashMap::default() }
-    }
-
-    /// This process, as the database keeps it.
-    pub(super) fn me(&self) -> serde_json::Result<String> {
-        serde_json::to_string(&self.me)
+    /// Before a batch: this process, as the database keeps it.
+    pub(super) fn begin(&mut self) -> serde_json::Result<String> {
+        self.seen.retain(|_, sight| !matches!(sight, Sight::Alive));
+        if self.me.is_empty() {
+            self.me = serde_json::to_string(&Holder { who: Who::me(0), user: crate::sys::user() })?;
+        }
+        Ok(self.me.clone())
     }
 
     /// Whether `run` may take it over. A run is driven by one process at a time: what it held as an earlier process is
@@ -43,20 +59,29 @@ impl Judge {
         if row.run == run {
             return true;
         }
-        let who = serde_json::from_str::<Who>(&row.who).ok();
-        match who.filter(Who::is_visible) {
-            None => row.over,
-            Some(who) if who.is_alive() => false,
-            Some(_) => {
-                let since = *self.dead.entry(row.who.clone()).or_insert_with(Instant::now);
-                row.over || since.elapsed() >= DYING
+        let sight = match self.seen.get(&row.who) {
+            Some(sight) => *sight,
+            None => {
+                let who = serde_json::from_str::<Holder>(&row.who).ok().map(|holder| holder.who);
+                let sight = match who.filter(Who::is_visible) {
+                    None => Sight::Hidden,
+                    Some(who) if who.is_alive() => Sight::Alive,
+                    Some(_) => Sight::Dead(Instant::now()),
+                };
+                self.seen.insert(row.who.clone(), sight);
+                sight
             }
+        };
+        match sight {
+            Sight::Hidden => row.over,
+            Sight::Alive => false,
+            Sight::Dead(since) => row.over || since.elapsed() >= DYING,
         }
     }
 }
 
 /// What is said of a lease that is not free.
 pub(super) fn held(row: &Row) -> Lease {
-    let host = serde_json::from_str::<Who>(&row.who).map(|who| who.host).unwrap_or_default();
-    Lease::Held { run: super::rows::unsigned(row.run), host: host.into() }
+    let (user, host) = serde_json::from_str::<Holder>(&row.who).map(|h| (h.user, h.who.host)).unwrap_or_default();
+    Lease::Held { run: super::rows::unsigned(row.run), user: user.into(), host: host.into() }
 }

@@ -4,6 +4,8 @@ use crate::port::Access;
 use crate::sys::fault::Result;
 use crate::sys::{Fault, FaultKind, durable};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -60,6 +62,7 @@ fn open_writing(path: &Path, alone: Alone) -> Result<Connection> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         durable::make_folders(folder)?;
     }
+    share(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = open_file(path, flags, alone).map_err(|error| fault(path, error))?;
     // SQLite falls back to reading when the file may not be written.
@@ -69,6 +72,24 @@ fn open_writing(path: &Path, alone: Alone) -> Result<Connection> {
     }
     prepare_writing(&mut connection, path, alone).map_err(|problem| problem.at(path))?;
     Ok(connection)
+}
+
+/// Makes a new store in a folder of a group one that the group may write, whatever the umask; SQLite gives the files
+/// beside it the same mode.
+fn share(path: &Path) {
+    const GROUP: u32 = 0o060;
+    const STICKY: u32 = 0o1000;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mode = folder.metadata().map_or(0, |meta| meta.mode());
+    if mode & 0o020 == 0 || mode & STICKY != 0 {
+        return;
+    }
+    // One that cannot be made is SQLite's to tell, as is one that is there.
+    if let Ok(file) = File::options().write(true).create_new(true).open(path)
+        && let Ok(meta) = file.metadata()
+    {
+        let _ = file.set_permissions(Permissions::from_mode(meta.mode() & 0o777 | GROUP));
+    }
 }
 
 fn prepare_writing(connection: &mut Connection, path: &Path, alone: Alone) -> std::result::Result<(), Problem> {

@@ -51,12 +51,12 @@ impl Store for Overlay {
         self.own.forget(keys)
     }
 
-    fn lease(&mut self, run: u64, keys: &[Key]) -> anyhow::Result<Vec<Lease>> {
-        self.own.lease(run, keys)
+    fn lease(&mut self, run: u64, keys: &[Key], term: Duration) -> anyhow::Result<Vec<Lease>> {
+        self.own.lease(run, keys, term)
     }
 
-    fn renew(&mut self, run: u64) -> anyhow::Result<()> {
-        self.own.renew(run)
+    fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()> {
+        self.own.renew(run, term)
     }
 
     fn release(&mut self, run: u64, keys: Option<&[Key]>) -> anyhow::Result<()> {

@@ -3,14 +3,16 @@
 //! Statements are prepared once and run inside one transaction a batch: in-process, that is as fast as one large
 //! statement, and it keeps the clustered order of the rows.
 
+mod lease;
+
 use super::far;
-use super::leases::{self, Judge};
+use super::leases::Judge;
 use super::open::{self, Alone};
 use super::rows::{self, components, components_text, signed, state_text, unsigned};
 use crate::base::Digest;
 use crate::base::digest::Key;
 use crate::engine::Counts;
-use crate::event::{Produced, Results};
+use crate::event::Results;
 use crate::port::{Access, AnyRun, Component, Entry, Hit, Lease, Listed, Made, RunRow, Stat, Store};
 use crate::sys::lock::Lock;
 use crate::sys::{self, Fault, mount};
@@ -18,6 +20,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A store in one SQLite file.
 pub struct Sqlite {
@@ -41,7 +44,7 @@ impl Sqlite {
         };
         connection.set_prepared_statement_cache_capacity(32);
         let path = path.to_owned();
-        Ok(Self { connection, path, project: String::new(), shared: false, judge: Judge::new(), alone })
+        Ok(Self { connection, path, project: String::new(), shared: false, judge: Judge::default(), alone })
     }
 
     /// For the project of a state folder, `.flowrun`; `shared`: others use the store, too, whose runs are not its own.
@@ -223,58 +226,29 @@ impl Store for Sqlite {
         })
     }
 
-    fn lease(&mut self, run: u64, keys: &[Key]) -> anyhow::Result<Vec<Lease>> {
-        let (now, run) = (milliseconds(), signed(run));
-        let until = now + 1000 * i64::from(leases::TERM_S);
-        let mut judge = std::mem::replace(&mut self.judge, Judge::new());
-        let done = self.writing(|tx| {
-            let me = judge.me()?;
-            let mut insert =
-                tx.prepare_cached("INSERT OR IGNORE INTO lease (key, run, who, until) VALUES (?1, ?2, ?3, ?4)")?;
-            let mut find = tx.prepare_cached("SELECT run, who, until FROM lease WHERE key = ?1")?;
-            let mut take = tx.prepare_cached("UPDATE lease SET run = ?2, who = ?3, until = ?4 WHERE key = ?1")?;
-            let mut answers = Vec::with_capacity(keys.len());
-            for key in keys {
-                if insert.execute(params![key.0, run, me, until])? == 1 {
-                    answers.push(Lease::Ours);
-                    continue;
-                }
-                let row = find.query_row([key.0], |row| {
-                    Ok(leases::Row { run: row.get(0)?, who: row.get(1)?, over: row.get::<_, i64>(2)? < now })
-                })?;
-                if judge.is_free(&row, run) {
-                    take.execute(params![key.0, run, me, until])?;
-                    answers.push(Lease::Ours);
-                } else {
-                    answers.push(leases::held(&row));
-                }
-            }
-            Ok(answers)
-        });
+    fn lease(&mut self, run: u64, keys: &[Key], term: Duration) -> anyhow::Result<Vec<Lease>> {
+        if self.alone.is_some() {
+            // There, each writing is a slow one, and nobody else can want a lease.
+            return Ok(vec![Lease::Ours; keys.len()]);
+        }
+        let mut judge = std::mem::take(&mut self.judge);
+        let done = self.writing(|tx| lease::take(tx, &mut judge, signed(run), keys, term));
         self.judge = judge;
         done
     }
 
-    fn renew(&mut self, run: u64) -> anyhow::Result<()> {
-        self.writing(|tx| {
-            let until = milliseconds() + 1000 * i64::from(leases::TERM_S);
-            tx.execute("UPDATE lease SET until = ?2 WHERE run = ?1", [signed(run), until])?;
-            Ok(())
-        })
+    fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()> {
+        if self.alone.is_some() {
+            return Ok(());
+        }
+        self.writing(|tx| lease::renew(tx, signed(run), term))
     }
 
     fn release(&mut self, run: u64, keys: Option<&[Key]>) -> anyhow::Result<()> {
-        self.writing(|tx| {
-            let Some(keys) = keys else {
-                tx.execute("DELETE FROM lease WHERE run = ?1", [signed(run)])?;
-                return Ok(());
-            };
-            let mut delete = tx.prepare_cached("DELETE FROM lease WHERE key = ?1 AND run = ?2")?;
-            for key in keys {
-                delete.execute(params![key.0, signed(run)])?;
-            }
-            Ok(())
-        })
+        if self.alone.is_some() {
+            return Ok(());
+        }
+        self.writing(|tx| lease::release(tx, signed(run), keys))
     }
 
     fn begin_run(&mut self, row: &RunRow) -> anyhow::Result<u64> {
@@ -439,9 +413,7 @@ impl Store for Sqlite {
             let mut rows = all.query(())?;
             while let Some(row) = rows.next()? {
                 for produced in results(row, 0)?.iter() {
-                    if let Produced::Artifact { digest, .. } = produced {
-                        each(*digest);
-                    }
+                    produced.artifacts().for_each(|artifact| each(artifact.digest));
                 }
             }
             Ok(())
@@ -520,12 +492,6 @@ impl Store for Sqlite {
             Ok(())
         })
     }
-}
-
-/// The clock of this machine, which is that of the file.
-fn milliseconds() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What `run_row` reads.

@@ -9,6 +9,7 @@ pub mod far_lock;
 pub mod fault;
 pub mod files;
 pub mod find;
+pub mod glob;
 pub mod gpus;
 pub mod http;
 pub mod lock;

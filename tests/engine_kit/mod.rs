@@ -56,6 +56,7 @@ impl Build {
             task.outputs.push(plan::Output {
                 name: (*output).into(),
                 kind: plan::OutputKind::Value(flowrun::lang::types::Type::Json),
+                demand: Default::default(),
                 span: Span::default(),
             });
         }

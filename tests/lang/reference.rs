@@ -43,6 +43,9 @@ fn whole(key: &Key) -> String {
         Table::Input => format!("[task.t]\ncommand = 'true'\n[task.t.inputs.x]\n{example}"),
         Table::Secret => format!("[task.t]\ncommand = 'true'\n[task.t.secrets.X]\n{example}"),
         Table::Output => format!("[task.t]\ncommand = 'true'\n[task.t.outputs.x]\n{example}"),
+        Table::Ensure => {
+            format!("[task.t]\ncommand = 'true'\n[task.t.outputs.x]\nfile = 'x'\n[task.t.outputs.x.ensure]\n{example}")
+        }
         Table::Map => format!(
             "[map.samples]\n{}{example}\n[map.samples.task.measure]\ncommand = 'echo {{{{ index }}}}'\noutputs.size = 'int'",
             unless(&["over"], "over = ['a', 'b']")

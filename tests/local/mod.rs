@@ -162,19 +162,19 @@ pub fn shell(command: &str) -> Job {
 }
 
 pub fn value(name: &str, ty: Type) -> JobOutput {
-    JobOutput { name: name.into(), kind: JobOutputKind::Value(ty) }
+    JobOutput::new(name, JobOutputKind::Value(ty))
 }
 
 pub fn stdout(name: &str, ty: Type) -> JobOutput {
-    JobOutput { name: name.into(), kind: JobOutputKind::Stdout(ty) }
+    JobOutput::new(name, JobOutputKind::Stdout(ty))
 }
 
 pub fn file(name: &str, path: &str) -> JobOutput {
-    JobOutput { name: name.into(), kind: JobOutputKind::File(path.as_bytes().to_vec()) }
+    JobOutput::new(name, JobOutputKind::File(path.as_bytes().to_vec()))
 }
 
 pub fn dir(name: &str, path: &str) -> JobOutput {
-    JobOutput { name: name.into(), kind: JobOutputKind::Dir(path.as_bytes().to_vec()) }
+    JobOutput::new(name, JobOutputKind::Dir(path.as_bytes().to_vec()))
 }
 
 impl Bench {

@@ -186,19 +186,21 @@ fn thousands_at_once(store: &mut dyn Store) {
 
 fn a_key_is_leased_to_one_run(store: &mut dyn Store) {
     let keys = ["a", "b", "c"].map(key);
-    let held = |run| Lease::Held { run, host: flowrun::sys::lock::Who::me(0).host.into() };
-    assert_eq!(store.lease(1, &keys[..2]).unwrap(), [Lease::Ours, Lease::Ours]);
-    assert_eq!(store.lease(2, &keys).unwrap(), [held(1), held(1), Lease::Ours]);
-    assert_eq!(store.lease(1, &keys).unwrap(), [Lease::Ours, Lease::Ours, held(2)]);
-    assert_eq!(store.lease(1, &[]).unwrap(), []);
+    let term = std::time::Duration::from_secs(60);
+    let held =
+        |run| Lease::Held { run, user: flowrun::sys::user().into(), host: flowrun::sys::lock::Who::me(0).host.into() };
+    assert_eq!(store.lease(1, &keys[..2], term).unwrap(), [Lease::Ours, Lease::Ours]);
+    assert_eq!(store.lease(2, &keys, term).unwrap(), [held(1), held(1), Lease::Ours]);
+    assert_eq!(store.lease(1, &keys, term).unwrap(), [Lease::Ours, Lease::Ours, held(2)]);
+    assert_eq!(store.lease(1, &[], term).unwrap(), []);
     // What a run gives back is its own; what is recorded is nobody's any more.
     store.release(1, Some(&[keys[0], keys[2]])).unwrap();
     store.record(&[entry("compute[1]", "b")]).unwrap();
-    store.renew(1).unwrap();
-    store.renew(2).unwrap();
-    assert_eq!(store.lease(3, &keys).unwrap(), [Lease::Ours, Lease::Ours, held(2)]);
+    store.renew(1, term).unwrap();
+    store.renew(2, term).unwrap();
+    assert_eq!(store.lease(3, &keys, term).unwrap(), [Lease::Ours, Lease::Ours, held(2)]);
     store.release(2, None).unwrap();
-    assert_eq!(store.lease(3, &[keys[2], keys[0]]).unwrap(), [Lease::Ours, Lease::Ours]);
+    assert_eq!(store.lease(3, &[keys[2], keys[0]], term).unwrap(), [Lease::Ours, Lease::Ours]);
 }
 
 fn runs_have_numbers_and_ends(store: &mut dyn Store) {

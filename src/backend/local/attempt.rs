@@ -269,10 +269,10 @@ fn collect(
     }
     let mut results: Vec<Option<Produced>> = values.into_iter().map(|v| v.map(Produced::Value)).collect();
     secrets.refuse_values(&results)?;
-    let mut stats = vec![None; results.len()];
-    for (output, produced, stat) in staged.accept()? {
+    let mut stats = Vec::new();
+    for (output, produced, found) in staged.accept()? {
         results[output] = Some(produced);
-        stats[output] = stat;
+        stats.extend(found);
     }
     let results = results.into_iter().collect::<Option<Vec<_>>>().expect("every output is a value or a file");
     Ok((Arc::new(results), stats))

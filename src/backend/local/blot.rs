@@ -73,7 +73,7 @@ impl Secrets {
                 let bytes = value.as_bytes().is_some_and(|bytes| self.blotter.finds(bytes));
                 bytes || self.blotter.finds(value.to_json().as_bytes())
             }
-            Produced::Artifact { .. } => false,
+            Produced::Artifact { .. } | Produced::Files(_) => false,
         };
         let found = self.any() && results.iter().flatten().any(holds);
         if found { Err(kept("a value holds a secret")) } else { Ok(()) }

@@ -13,10 +13,12 @@
 
 mod attempt;
 mod blot;
+mod ensure;
 mod environment;
 mod executor;
 mod explain;
 mod logs;
+mod matched;
 mod output;
 mod running;
 mod staging;

@@ -123,8 +123,8 @@ mod tests {
         let list = Type::List(Box::new(Type::Int));
         [("n", Type::Int), ("text", Type::String), ("where", Type::Path), ("list", list)]
             .into_iter()
-            .map(|(name, ty)| JobOutput { name: name.into(), kind: JobOutputKind::Value(ty) })
-            .chain([JobOutput { name: "html".into(), kind: JobOutputKind::File(b"x.html".to_vec()) }])
+            .map(|(name, ty)| JobOutput::new(name, JobOutputKind::Value(ty)))
+            .chain([JobOutput::new("html", JobOutputKind::File(b"x.html".to_vec()))])
             .collect()
     }
 

@@ -12,10 +12,14 @@
 //!
 //! As long as `.kept` is there it is the truth, and once it is gone `NAME` is. Nothing is reported before that.
 
+use super::ensure::ensure;
+use super::matched::{Area, Group};
 use crate::base::Value;
 use crate::base::digest::Stat;
+use crate::base::pattern::Split;
 use crate::base::text::quote;
 use crate::event::{Cause, Failure, Produced};
+use crate::lang::outputs::Demand;
 use crate::port::{Job, JobOutputKind, kept_path, staged_path};
 use crate::sys::content::{Content, digest_path, is_executable, stat_of};
 use crate::sys::fault::{At, Fault, Result};
@@ -30,10 +34,11 @@ use std::path::{Path, PathBuf};
 const LONGEST_NAME: usize = 255 - 6;
 
 /// The folder in a project that is not a task's.
-const STATE: &str = ".flowrun";
+pub const STATE: &str = ".flowrun";
 
-/// Notes of what is moved aside, so that a later process can put it back: `work/kept`, paths that end with NUL. They
-/// are locked as long as the executor that writes them lives.
+/// Notes of what is moved aside, so that a later process can put it back: `work/kept`, paths that end with NUL. Of the
+/// files of a pattern it is the folder, after a `*`, and then the pattern below it. They are locked as long as the
+/// executor that writes them lives.
 pub struct Notes(File, PathBuf);
 
 impl Notes {
@@ -46,6 +51,10 @@ impl Notes {
     }
     fn add(&self, last: &Path) -> Result<()> {
         (&self.0).write_all(&[last.as_os_str().as_bytes(), b"\0"].concat()).at("write", &self.1)
+    }
+    /// Of files that match a pattern below a folder.
+    pub fn add_files(&self, folder: &Path, rest: &[u8]) -> Result<()> {
+        (&self.0).write_all(&[b"*", folder.as_os_str().as_bytes(), b"\0", rest, b"\0"].concat()).at("write", &self.1)
     }
 }
 
@@ -77,7 +86,15 @@ fn recover_run(run_dir: &Path) -> Result<()> {
     }
     let mut text = Vec::new();
     file.read_to_end(&mut text).at("read", &notes)?;
-    for path in text.split(|&b| b == 0).filter(|path| !path.is_empty()) {
+    let mut entries = text.split(|&b| b == 0).filter(|path| !path.is_empty());
+    while let Some(path) = entries.next() {
+        if let [b'*', folder @ ..] = path {
+            // A note that was cut off came before anything was moved.
+            let Some(rest) = entries.next() else { break };
+            let split = Split { folder: folder.to_vec(), rest: rest.to_vec() };
+            Area::new(Path::new("/"), &split).clear()?;
+            continue;
+        }
         let kept = kept_path(path);
         put_back(Path::new(OsStr::from_bytes(&kept)), Path::new(OsStr::from_bytes(path)))?;
     }
@@ -95,22 +112,32 @@ struct Place<'a> {
     part: PathBuf,
     kept: PathBuf,
     dir: bool,
+    demand: &'a Demand,
 }
 
 /// The declared files and directories of an attempt that is at work.
 pub struct Staged<'a> {
     places: Vec<Place<'a>>,
+    groups: Vec<Group<'a>>,
 }
+
+/// An output that is in place: its position among the outputs, what it is, and the stats of its files.
+type Accepted = (usize, Produced, Vec<Option<Stat>>);
 
 impl<'a> Staged<'a> {
     /// Makes everything ready. On an error nothing is changed but for folders that were made.
     pub fn prepare(job: &'a Job, notes: &Notes) -> std::result::Result<Self, Failure> {
-        let mut staged = Self { places: Vec::new() };
+        let mut staged = Self { places: Vec::new(), groups: Vec::new() };
+        let mut groups = Vec::new();
         for (output, declared) in job.outputs.iter().enumerate() {
             let (path, dir) = match &declared.kind {
                 JobOutputKind::File(path) => (path, false),
                 JobOutputKind::Dir(path) => (path, true),
-                _ => continue,
+                JobOutputKind::Files(pattern) => {
+                    groups.push(Group::new(&job.project, output, &declared.name, pattern, &declared.demand));
+                    continue;
+                }
+                JobOutputKind::Value(_) | JobOutputKind::Stdout(_) => continue,
             };
             let full = job.project.join(OsStr::from_bytes(path));
             let bytes = full.as_os_str().as_bytes();
@@ -123,6 +150,7 @@ impl<'a> Staged<'a> {
                 kept: at(kept_path(bytes)),
                 last: full,
                 dir,
+                demand: &declared.demand,
             });
         }
         for i in 0..staged.places.len() {
@@ -133,43 +161,43 @@ impl<'a> Staged<'a> {
                 return Err(failure);
             }
         }
+        for group in groups {
+            if let Err(failure) = group.prepare(&job.project, notes) {
+                staged.undo();
+                return Err(failure);
+            }
+            staged.groups.push(group);
+        }
         Ok(staged)
     }
 
-    /// Checks, digests and puts in place all files; the answers by position among the outputs. On an error nothing was
-    /// put in place.
-    pub fn accept(&self) -> std::result::Result<Vec<(usize, Produced, Option<Stat>)>, Failure> {
-        let missing: Vec<&Place> = self.places.iter().filter(|p| p.found() == Found::Neither).collect();
-        if let [first, rest @ ..] = missing.as_slice() {
-            let others = rest.len();
-            return Err(Failure {
-                cause: Cause::OutputMissing,
-                message: match others {
-                    0 => format!("the output `{}` was not written: {} is not there", first.name, first.shown()),
-                    _ => {
-                        let names = crate::base::text::and(missing.iter().map(|p| p.name));
-                        format!("the outputs {names} were not written: {} is not there", first.shown())
-                    }
-                }
-                .into(),
-                help: Some(format!("the command must write it to `{{{{ outputs.{} }}}}`", first.name).into()),
-            });
-        }
+    /// Checks, digests and puts in place all files. On an error nothing was put in place.
+    pub fn accept(&self) -> std::result::Result<Vec<Accepted>, Failure> {
+        self.all_there()?;
         let mut found = Vec::new();
         for place in &self.places {
-            let source = place.source()?;
+            let Some(source) = place.source()? else { continue };
             let content = place.digest(&source)?;
+            ensure(place.demand, (place.name, &place.shown()), &source, &content)?;
             found.push((place, source, content));
         }
+        let groups = self.groups.iter().map(|group| Ok((group, group.look()?)));
+        let groups = groups.collect::<std::result::Result<Vec<_>, Failure>>()?;
         for (place, source, _) in &found {
             if *source == place.part {
                 fs::rename(source, &place.last).at("put into place", &place.last).map_err(|e| place.broken(&e))?;
             }
         }
+        groups.iter().try_for_each(|(group, taken)| group.put(taken))?;
         for place in &self.places {
             place.forget_kept().map_err(|e| place.broken(&e))?;
         }
-        let mut produced = Vec::new();
+        groups.iter().try_for_each(|(group, _)| group.forget_kept())?;
+
+        let none = |place: &&Place| !found.iter().any(|(there, ..)| there.output == place.output);
+        let none = self.places.iter().filter(none);
+        let mut accepted: Vec<Accepted> =
+            none.map(|place| (place.output, Produced::Value(Value::Null), Vec::new())).collect();
         for (place, _, content) in found {
             let (stat, exec) = if place.dir {
                 (None, false)
@@ -179,9 +207,29 @@ impl<'a> Staged<'a> {
             };
             let path = Value::from_bytes(place.declared);
             let Content { digest, size, dir, .. } = content;
-            produced.push((place.output, Produced::Artifact { path, digest, size, dir, exec }, stat));
+            accepted.push((place.output, Produced::Artifact { path, digest, size, dir, exec }, vec![stat]));
         }
-        Ok(produced)
+        for (group, taken) in groups {
+            let (produced, stats) = group.produced(taken)?;
+            accepted.push((group.output, produced, stats));
+        }
+        accepted.sort_unstable_by_key(|(output, ..)| *output);
+        Ok(accepted)
+    }
+
+    /// Whether everything was written that must be.
+    fn all_there(&self) -> std::result::Result<(), Failure> {
+        let lacks = |p: &&Place| !p.demand.optional && p.found() == Found::Neither;
+        let lacking: Vec<&Place> = self.places.iter().filter(lacks).collect();
+        if let [first, rest @ ..] = lacking.as_slice() {
+            let names = crate::base::text::and(lacking.iter().map(|p| p.name));
+            let message = match rest.len() {
+                0 => format!("the output `{}` was not written: {} is not there", first.name, first.shown()),
+                _ => format!("the outputs {names} were not written: {} is not there", first.shown()),
+            };
+            return Err(missing(message, format!("the command must write it to `{{{{ outputs.{} }}}}`", first.name)));
+        }
+        self.groups.iter().find_map(Group::is_missing).map_or(Ok(()), Err)
     }
 
     /// After a failure: nothing of the attempt stays, what was there before stands again.
@@ -193,6 +241,7 @@ impl<'a> Staged<'a> {
                 let _ = remove(&place.last);
             }
         }
+        self.groups.iter().for_each(Group::undo);
     }
 }
 
@@ -285,36 +334,28 @@ impl Place<'_> {
         }
     }
 
-    /// Where the result is.
-    fn source(&self) -> std::result::Result<PathBuf, Failure> {
+    /// Where the result is; `None`: nowhere, and it need not be.
+    fn source(&self) -> std::result::Result<Option<PathBuf>, Failure> {
         let path = match self.found() {
             Found::Part => &self.part,
             Found::Last => {
                 remove(&self.part).map_err(|e| self.broken(&e))?;
                 &self.last
             }
-            Found::Both | Found::Neither => {
+            Found::Neither => return Ok(None),
+            Found::Both => {
                 let staged = quote(&String::from_utf8_lossy(&staged_path(self.declared)));
-                return Err(Failure {
-                    cause: Cause::OutputInvalid,
-                    message: format!(
-                        "the output `{}` was written twice: {} and {staged} are both there",
-                        self.name,
-                        self.shown()
-                    )
-                    .into(),
-                    help: Some(format!("write only to `{{{{ outputs.{} }}}}`", self.name).into()),
-                });
+                let (name, shown) = (self.name, self.shown());
+                return Err(invalid(
+                    format!("the output `{name}` was written twice: {shown} and {staged} are both there"),
+                    Some(format!("write only to `{{{{ outputs.{name} }}}}`")),
+                ));
             }
         };
-        let invalid = |what: &str, help: Option<String>| Failure {
-            cause: Cause::OutputInvalid,
-            message: format!("the output `{}`: {} {what}", self.name, self.shown()).into(),
-            help: help.map(Into::into),
-        };
+        let invalid = |what: &str, help| invalid(format!("the output `{}`: {} {what}", self.name, self.shown()), help);
         let name = self.name;
         match fs::metadata(path) {
-            Ok(m) if m.is_dir() == self.dir && (m.is_dir() || m.is_file()) => Ok(path.clone()),
+            Ok(m) if m.is_dir() == self.dir && (m.is_dir() || m.is_file()) => Ok(Some(path.clone())),
             Ok(m) if m.is_dir() => {
                 let help = format!("declare it as `outputs.{name} = {{ dir = … }}`");
                 Err(invalid("is a directory, not a file", Some(help)))
@@ -349,19 +390,23 @@ impl Place<'_> {
     }
 
     fn broken(&self, fault: &Fault) -> Failure {
-        Failure {
-            cause: Cause::OutputInvalid,
-            message: format!("the output `{}`: {fault}", self.name).into(),
-            help: fault.help.as_deref().map(Into::into),
-        }
+        invalid(format!("the output `{}`: {fault}", self.name), fault.help.clone())
     }
 }
 
-fn prepare_failure(message: String, help: Option<String>) -> Failure {
+pub fn missing(message: String, help: String) -> Failure {
+    Failure { cause: Cause::OutputMissing, message: message.into(), help: Some(help.into()) }
+}
+
+pub fn invalid(message: String, help: Option<String>) -> Failure {
+    Failure { cause: Cause::OutputInvalid, message: message.into(), help: help.map(Into::into) }
+}
+
+pub fn prepare_failure(message: String, help: Option<String>) -> Failure {
     Failure { cause: Cause::Prepare, message: message.into(), help: help.map(Into::into) }
 }
 
-fn is_there(path: &Path) -> bool {
+pub fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 

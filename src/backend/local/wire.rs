@@ -121,8 +121,8 @@ mod tests {
             script: Some(b"echo".to_vec()),
             vars: None,
             outputs: vec![
-                JobOutput { name: "a".into(), kind: JobOutputKind::Value(Type::List(Box::new(Type::Float))) },
-                JobOutput { name: "b".into(), kind: JobOutputKind::File(b"x/\xe9".to_vec()) },
+                JobOutput::new("a", JobOutputKind::Value(Type::List(Box::new(Type::Float)))),
+                JobOutput::new("b", JobOutputKind::File(b"x/\xe9".to_vec())),
             ],
             time_ms: Some(1),
             grace_ms: 0,

@@ -266,8 +266,5 @@ impl Leaving {
 
 /// The files and folders that an entry has as results.
 fn outputs(entry: &Listed) -> impl Iterator<Item = Digest> + '_ {
-    entry.results.iter().filter_map(|produced| match produced {
-        Produced::Artifact { digest, .. } => Some(*digest),
-        Produced::Value(_) => None,
-    })
+    entry.results.iter().flat_map(Produced::artifacts).map(|artifact| artifact.digest)
 }

@@ -4,7 +4,7 @@ use super::super::{Error, OpenStore};
 use super::{Keeper, Locks};
 use crate::base::text::quote;
 use crate::base::{Digest, human};
-use crate::event::Produced;
+use crate::event::{Artifact, Produced};
 use crate::port::keeping::{Verified, Where, Wrong};
 use crate::port::{Access, Entry, Listed, kept_path};
 use crate::store::artifacts::{Artifacts, Condition, Object};
@@ -107,11 +107,10 @@ pub fn verify(place: &Where, open: &OpenStore) -> Result<Verified, Error> {
                 return;
             }
             entries += 1;
-            for produced in entry.results.iter() {
-                let Produced::Artifact { path, digest, .. } = produced else { continue };
+            for Artifact { path, digest, .. } in entry.results.iter().flat_map(Produced::artifacts) {
                 let path = path.as_bytes().unwrap_or_default().to_vec();
                 if owners.get(&path).is_none_or(|(at, ..)| *at <= entry.made.at) {
-                    owners.insert(path, (entry.made.at, *digest, entry.made.run, entry.instance.clone()));
+                    owners.insert(path, (entry.made.at, digest, entry.made.run, entry.instance.clone()));
                 }
             }
         })

@@ -134,6 +134,7 @@ impl Kind {
             Factor => "\"x2\"",
             PlainMemory => "\"64GiB\"",
             PlainDuration => "\"10s\"",
+            Table(Table::Ensure) => "{ non_empty = true }",
             Table(Table::Retry) => "{ attempts = 3 }",
             Table(Table::OnOom) => "{ memory = \"x2\" }",
             Table(Table::OnTimeout) => "{ time = \"x2\" }",

@@ -22,6 +22,8 @@ pub enum Table {
     Secret,
     /// `outputs.NAME = { … }` of a task.
     Output,
+    /// `ensure = { … }` of an output.
+    Ensure,
     /// `[map.NAME]`
     Map,
     /// `over = { … }`
@@ -54,7 +56,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of the reference page.
-    pub const ALL: [Table; 22] = [
+    pub const ALL: [Table; 23] = [
         Table::File,
         Table::Pipeline,
         Table::Param,
@@ -63,6 +65,7 @@ impl Table {
         Table::Input,
         Table::Secret,
         Table::Output,
+        Table::Ensure,
         Table::Map,
         Table::Source,
         Table::Branch,
@@ -101,6 +104,7 @@ impl Table {
             Table::Input => "an input",
             Table::Secret => "a secret",
             Table::Output => "an output of a task",
+            Table::Ensure => "`ensure`",
             Table::Map => "a map",
             Table::Source => "a source of `over`",
             Table::Branch => "a branch",
@@ -128,6 +132,7 @@ impl Table {
             Table::Input => "`inputs.NAME = { … }`",
             Table::Secret => "`secrets.NAME = { … }`",
             Table::Output => "`outputs.NAME = { … }`",
+            Table::Ensure => "`ensure = { … }`",
             Table::Map => "`[map.NAME]`",
             Table::Source => "`over = { … }`",
             Table::Branch => "`[branch.NAME]`",
@@ -160,9 +165,10 @@ impl Table {
                 "Where a secret comes from: exactly one of `env` and `file`. It is looked for before anything runs."
             }
             Table::Output => {
-                "The table form of an output: exactly one of `type`, `file` and `dir`. A value can be written shorter: \
-                 `outputs.count = \"int\"`."
+                "The table form of an output: exactly one of `type`, `file`, `files` and `dir`. A value can be written \
+                 shorter: `outputs.count = \"int\"`."
             }
+            Table::Ensure => "What must be true of a file that the command made.",
             Table::Map => "A map has a body of at least one node: `[map.NAME.task.NAME]`, `[map.NAME.map.NAME]`.",
             Table::Source => "The table form of `over`: exactly one of these keys.",
             Table::Branch => {

@@ -328,6 +328,50 @@ from = "stdout""#,
         "The path of a directory, which is there and empty when the command starts.",
         r#"dir = "results/plots""#,
     ),
+    key(
+        Table::Output,
+        "files",
+        Template,
+        "",
+        "A pattern: the output is the list of the files that match, sorted bytewise; at least one must. The command \
+         writes them into `{{ outputs.NAME }}`, a directory in place of the folder before the first part with a `*`.",
+        r#"files = "results/part_*.csv""#,
+    ),
+    key(
+        Table::Output,
+        "optional",
+        Bool,
+        "`false`",
+        "A file that the command may leave out: the output is then null (of `files` an empty list).",
+        r#"file = "results/x.bam.bai"
+optional = true"#,
+    ),
+    key(
+        Table::Output,
+        "ensure",
+        Table(Table::Ensure),
+        "",
+        "What must be true of the file, else the attempt fails as `output invalid`, which is not tried again unless \
+         `retry.on` names it.",
+        r#"file = "results/table.csv"
+ensure.non_empty = true"#,
+    ),
     planned(Table::Output, "keep", "How long the file is kept."),
-    planned(Table::Output, "ensure", "What must be true of the file."),
+    //
+    key(
+        Table::Ensure,
+        "non_empty",
+        Bool,
+        "`false`",
+        "A file has content, a directory an entry; of `files`, each one.",
+        "non_empty = true",
+    ),
+    key(
+        Table::Ensure,
+        "sha256",
+        Plain,
+        "",
+        "The SHA-256 of a file's content: 64 hexadecimal digits.",
+        r#"sha256 = "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b""#,
+    ),
 ];

@@ -5,10 +5,12 @@
 
 mod branch;
 mod call;
+mod calls;
 mod data;
 mod fields;
 mod loops;
 mod map;
+mod outputs;
 mod params;
 mod policy;
 mod settings;
@@ -19,6 +21,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+pub use calls::{Open, Opened, read_all};
 pub use settings::read_settings;
 
 use crate::base::text::{did_you_mean, or, quote};

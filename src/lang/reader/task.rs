@@ -1,11 +1,11 @@
 //! `[task.NAME]`: what it runs, reads and gives.
 
 use super::fields::Fields;
-use super::{Limits, Reader, Val, data};
+use super::{Limits, Reader, Val};
 use crate::base::text::{or, quote};
 use crate::diag::{Diagnostic, Spanned, codes};
 use crate::lang::keys::Table;
-use crate::lang::model::{Datum, Name, OutputDecl, OutputKind, RunDecl, TaskDecl, Text};
+use crate::lang::model::{Datum, Name, RunDecl, TaskDecl, Text};
 use toml::de::DeValue;
 
 impl Reader<'_> {
@@ -138,85 +138,6 @@ impl Reader<'_> {
             }
         }
         out
-    }
-
-    fn outputs(&mut self, table: &Fields<'_>) -> Vec<OutputDecl> {
-        let mut out = Vec::new();
-        for (name, value) in self.entries(table, "outputs", "an output") {
-            let kind = match (self.text_of(value), value.get_ref()) {
-                (Some(text), _) => self.output_type(&text, &name).map(OutputKind::Value),
-                (None, DeValue::Table(toml)) => {
-                    let fields = self.fields(Table::Output, self.span(value.span()), toml);
-                    self.output_table(&fields, &name)
-                }
-                (None, _) => None,
-            };
-            if let Some(kind) = kind {
-                out.push(OutputDecl { name, kind, span: self.span(value.span()) });
-            }
-        }
-        out
-    }
-
-    fn output_type(&mut self, text: &Text, name: &Name) -> Option<crate::lang::types::Type> {
-        let path = text.value.contains(['/', '.', '*']) && !text.value.contains('<') || data::has_hole(&text.value);
-        if path {
-            let message = format!("{} is not a type", quote(&text.value));
-            let shown = if text.value.len() <= 60 { &*text.value } else { "…" };
-            let help = format!("a file is declared in a table: `outputs.{} = {{ file = \"{shown}\" }}`", name.value);
-            self.report(Diagnostic::error(codes::BAD_TYPE, text.span, message).help(help));
-            return None;
-        }
-        self.type_of(text).map(|ty| ty.value)
-    }
-
-    fn output_table(&mut self, table: &Fields<'_>, name: &Name) -> Option<OutputKind> {
-        const FORMS: [&str; 3] = ["type", "file", "dir"];
-        let mut given = table.given(&FORMS);
-        given.sort_by_key(|field| field.name.span);
-        if let [first, second, ..] = given.as_slice() {
-            let message = format!("an output has one of {}, not several", or(FORMS));
-            let d = Diagnostic::error(codes::BAD_OUTPUT, second.name.span, message).label("one too many");
-            self.report(d.also(first.name.span, "the first one").help("declare an output for each"));
-            return None;
-        }
-        let from = self.text(table, "from");
-        if let (Some(text), Some(field)) = (&from, table.get("from")) {
-            if !matches!(&*text.value, "stdout") {
-                let d = Diagnostic::error(
-                    codes::BAD_OUTPUT,
-                    text.span,
-                    format!("{} is no place to read a value from", quote(&text.value)),
-                );
-                self.report(d.help("write `from = \"stdout\"`, or leave `from` out: then it is `$FLOWRUN_OUTPUT`"));
-                return None;
-            }
-            if given.first().is_none_or(|form| form.key.name != "type") && !table.faulty {
-                let d = Diagnostic::error(codes::BAD_OUTPUT, field.name.span, "`from` has no meaning without `type`");
-                self.report(d.help("add the value's type: `{ type = \"string\", from = \"stdout\" }`"));
-                return None;
-            }
-        }
-        match given.first().map(|field| field.key.name) {
-            Some("file") => self.text(table, "file").map(OutputKind::File),
-            Some("dir") => self.text(table, "dir").map(OutputKind::Dir),
-            Some(_) => {
-                let text = self.text(table, "type")?;
-                let ty = self.type_of(&text)?.value;
-                Some(if from.is_some() { OutputKind::Stdout(ty) } else { OutputKind::Value(ty) })
-            }
-            None => {
-                if !table.faulty {
-                    let d = Diagnostic::error(
-                        codes::BAD_OUTPUT,
-                        table.span,
-                        format!("the output {} does not say what it is", quote(&name.value)),
-                    );
-                    self.report(d.help("write `{ file = \"…\" }`, `{ dir = \"…\" }`, or a type"));
-                }
-                None
-            }
-        }
     }
 
     /// The map of the shorthand form.

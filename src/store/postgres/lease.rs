@@ -1,22 +1,33 @@
-//! Leases on keys. Every statement locks rows in the order of their keys, so that nobody waits in a circle.
+//! Leases on keys. Every statement is a transaction of its own and locks rows in the order of their keys, so that nobody
+//! waits in a circle, or for longer than another's statement takes.
 
 use super::{Bad, Session, digest};
 use crate::base::digest::Key;
 use crate::port::Lease;
-use crate::store::leases::{self, Judge, Row};
+use crate::store::leases::{Judge, Row, held};
 use postgres::types::Type;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::time::Duration;
 
 impl Session<'_> {
     /// Takes what is free of these keys.
-    pub(super) fn lease(&mut self, judge: &mut Judge, run: i64, keys: &[Key]) -> Result<Vec<Lease>, Bad> {
-        let (me, term) = (judge.me()?, f64::from(leases::TERM_S));
+    pub(super) fn lease(
+        &mut self,
+        judge: &mut Judge,
+        run: i64,
+        keys: &[Key],
+        term: Duration,
+    ) -> Result<Vec<Lease>, Bad> {
+        let (me, term) = (judge.begin()?, term.as_secs_f64());
         let mut ours: FxHashSet<Key> = FxHashSet::default();
-        let mut held: FxHashMap<Key, Lease> = FxHashMap::default();
+        let mut others: FxHashMap<Key, Lease> = FxHashMap::default();
         // What is given back between two statements is asked for once more.
         for _ in 0..3 {
-            let open: Vec<Key> =
-                keys.iter().filter(|key| !ours.contains(*key) && !held.contains_key(*key)).copied().collect();
+            let open: Vec<&[u8]> = keys
+                .iter()
+                .filter(|key| !ours.contains(*key) && !others.contains_key(*key))
+                .map(|key| &key.0[..])
+                .collect();
             if open.is_empty() {
                 break;
             }
@@ -24,69 +35,77 @@ impl Session<'_> {
                        SELECT key, $1, $2, clock_timestamp() + make_interval(secs => $3)
                        FROM (SELECT DISTINCT key FROM unnest($4) AS asked (key) ORDER BY key) AS asked
                        ON CONFLICT DO NOTHING RETURNING key";
-            let columns = bytes(&open);
             let new = self.client.query_typed(
                 sql,
-                &[(&run, Type::INT8), (&me, Type::TEXT), (&term, Type::FLOAT8), (&columns, Type::BYTEA_ARRAY)],
+                &[(&run, Type::INT8), (&me, Type::TEXT), (&term, Type::FLOAT8), (&open, Type::BYTEA_ARRAY)],
             )?;
+            let all = new.len() == open.len();
             for row in &new {
                 ours.insert(digest(row, 0)?);
             }
-            if ours.len() == keys.len() {
+            if all {
                 break;
             }
-            let taken: Vec<Key> = open.iter().filter(|key| !ours.contains(*key)).copied().collect();
             // After a start of the server nobody could renew anything before it.
             let sql = "SELECT key, run, who, until::text,
                            greatest(until, pg_postmaster_start_time() + make_interval(secs => $1)) < clock_timestamp()
-                       FROM flowrun.lease WHERE key = ANY($2)";
-            let columns = bytes(&taken);
-            let found = self.client.query_typed(sql, &[(&term, Type::FLOAT8), (&columns, Type::BYTEA_ARRAY)])?;
-            let mut free: Vec<(Key, i64, String, String)> = Vec::new();
-            for row in &found {
-                let key = digest(row, 0)?;
-                let lease = Row { run: row.get(1), who: row.get(2), over: row.get(4) };
-                if judge.is_free(&lease, run) {
-                    free.push((key, lease.run, lease.who, row.get(3)));
+                       FROM flowrun.lease WHERE key = ANY($2) AND NOT key = ANY($3)";
+            let new: Vec<&[u8]> = ours.iter().map(|key| &key.0[..]).collect();
+            let found = self
+                .client
+                .query_typed(sql, &[(&term, Type::FLOAT8), (&open, Type::BYTEA_ARRAY), (&new, Type::BYTEA_ARRAY)])?;
+            let mut free: (Vec<&[u8]>, Vec<&str>, Vec<&str>) = Default::default();
+            for found in &found {
+                let row = Row { run: found.get(1), who: found.get(2), over: found.get(4) };
+                if judge.is_free(&row, run) {
+                    free.0.push(found.get(0));
+                    free.1.push(found.get(2));
+                    free.2.push(found.get(3));
                 } else {
-                    held.insert(key, leases::held(&lease));
+                    others.insert(digest(found, 0)?, held(&row));
                 }
             }
-            for (key, old, who, until) in free {
-                let sql = "UPDATE flowrun.lease
-                           SET run = $1, who = $2, until = clock_timestamp() + make_interval(secs => $3)
-                           WHERE key = $4 AND run = $5 AND who = $6 AND until::text = $7";
-                let bytes = &key.0[..];
-                let count = self.client.execute_typed(
-                    sql,
-                    &[
-                        (&run, Type::INT8),
-                        (&me, Type::TEXT),
-                        (&term, Type::FLOAT8),
-                        (&bytes, Type::BYTEA),
-                        (&old, Type::INT8),
-                        (&who, Type::TEXT),
-                        (&until, Type::TEXT),
-                    ],
-                )?;
-                if count == 1 {
-                    ours.insert(key);
-                }
+            if free.0.is_empty() {
+                continue;
+            }
+            // Unless it was renewed or taken since it was looked at.
+            let sql = "UPDATE flowrun.lease
+                       SET run = $1, who = $2, until = clock_timestamp() + make_interval(secs => $3)
+                       WHERE key IN (
+                           SELECT lease.key
+                           FROM flowrun.lease JOIN unnest($4, $5, $6) AS free (key, who, until)
+                               ON lease.key = free.key AND lease.who = free.who AND lease.until::text = free.until
+                           ORDER BY lease.key FOR UPDATE OF lease)
+                       RETURNING key";
+            let taken = self.client.query_typed(
+                sql,
+                &[
+                    (&run, Type::INT8),
+                    (&me, Type::TEXT),
+                    (&term, Type::FLOAT8),
+                    (&free.0, Type::BYTEA_ARRAY),
+                    (&free.1, Type::TEXT_ARRAY),
+                    (&free.2, Type::TEXT_ARRAY),
+                ],
+            )?;
+            for row in &taken {
+                ours.insert(digest(row, 0)?);
             }
         }
-        let one = |key: &Key| match (ours.contains(key), held.get(key)) {
+        let one = |key: &Key| match (ours.contains(key), others.get(key)) {
             (true, _) => Lease::Ours,
             (false, Some(held)) => held.clone(),
-            (false, None) => Lease::Held { run: 0, host: "".into() },
+            // Others were faster each time.
+            (false, None) => Lease::Held { run: 0, user: "".into(), host: "".into() },
         };
         Ok(keys.iter().map(one).collect())
     }
 
     /// Prolongs what a run holds.
-    pub(super) fn renew(&mut self, run: i64) -> Result<(), Bad> {
+    pub(super) fn renew(&mut self, run: i64, term: Duration) -> Result<(), Bad> {
         let sql = "UPDATE flowrun.lease SET until = clock_timestamp() + make_interval(secs => $2)
                    WHERE key IN (SELECT key FROM flowrun.lease WHERE run = $1 ORDER BY key FOR UPDATE)";
-        self.client.execute_typed(sql, &[(&run, Type::INT8), (&f64::from(leases::TERM_S), Type::FLOAT8)])?;
+        self.client.execute_typed(sql, &[(&run, Type::INT8), (&term.as_secs_f64(), Type::FLOAT8)])?;
         Ok(())
     }
 

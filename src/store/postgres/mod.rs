@@ -69,7 +69,7 @@ impl Postgres {
             access,
             opened,
             ids: Ids::default(),
-            judge: Judge::new(),
+            judge: Judge::default(),
             host: sys::host(),
             user: sys::user(),
         })
@@ -290,15 +290,15 @@ impl Store for Postgres {
         })
     }
 
-    fn lease(&mut self, run: u64, keys: &[Key]) -> anyhow::Result<Vec<Lease>> {
-        let mut judge = std::mem::replace(&mut self.judge, Judge::new());
-        let done = self.writing(|session, _| session.lease(&mut judge, signed(run), keys));
+    fn lease(&mut self, run: u64, keys: &[Key], term: Duration) -> anyhow::Result<Vec<Lease>> {
+        let mut judge = std::mem::take(&mut self.judge);
+        let done = self.writing(|session, _| session.lease(&mut judge, signed(run), keys, term));
         self.judge = judge;
         done
     }
 
-    fn renew(&mut self, run: u64) -> anyhow::Result<()> {
-        self.writing(|session, _| session.renew(signed(run)))
+    fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()> {
+        self.writing(|session, _| session.renew(signed(run), term))
     }
 
     fn release(&mut self, run: u64, keys: Option<&[Key]>) -> anyhow::Result<()> {

@@ -2,7 +2,6 @@
 
 use super::{Bad, Session, digest, plain, run_row, unplain};
 use crate::base::Digest;
-use crate::event::Produced;
 use crate::port::{AnyRun, Entry, Listed, Made};
 use crate::store::rows::{components, results, signed, unsigned};
 use postgres::Row;
@@ -101,12 +100,10 @@ pub(super) fn digests(session: &mut Session<'_>) -> Result<Vec<Digest>, Bad> {
     if session.absent {
         return Ok(all);
     }
-    let sql = "SELECT results FROM flowrun.cache WHERE position('\"artifact\"' IN results) > 0";
+    let sql = "SELECT results FROM flowrun.cache WHERE position('\"digest\"' IN results) > 0";
     for row in session.client.query_typed(sql, &[])? {
         for produced in results(row.get(0))?.iter() {
-            if let Produced::Artifact { digest, .. } = produced {
-                all.push(*digest);
-            }
+            all.extend(produced.artifacts().map(|artifact| artifact.digest));
         }
     }
     Ok(all)

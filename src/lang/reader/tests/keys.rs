@@ -120,7 +120,7 @@ error[E0102]: an output of a task has no key `path`
 6 | outputs.x = { path = "x" }
   |               ^^^^ unknown key
   |
-  = help: the keys are `type`, `from`, `file` and `dir`
+  = help: the keys are `type`, `from`, `file`, `dir`, `files`, `optional` and `ensure`
 
 error[E0102]: an input has no key `path`
  --> pipeline.toml:7:14

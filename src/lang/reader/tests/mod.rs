@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
+mod calls;
 mod forms;
 mod keys;
 mod model;
+mod outputs;
 mod policy;
 mod syntax;
 mod values;

@@ -44,7 +44,7 @@ description = "never mind the name"
 argv = ["bwa", "index", "{{ inputs.genome }}", "{{ params.names }}"]
 inputs.genome = "{{ params.genome }}"
 inputs.more = ["data/*.fa", "x"]
-outputs.dir = { dir = "index" }
+outputs.dir = { dir = "index", ensure = { non_empty = true } }
 outputs.log = { type = "string", from = "stdout" }
 outputs.count = "int"
 vars.n = [1, { a = "{{ params.rate }}", b = 2024-01-02 }]
@@ -97,7 +97,8 @@ cat \
 shell = ["sh", "-c"]
 over = ["a", "b"]
 as = "x"
-outputs.out = { file = "out/{{ x }}.txt" }
+outputs.out = { file = "out/{{ x }}.txt", optional = true, ensure = { sha256 = "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b" } }
+outputs.parts = { files = "out/{{ x }}/*.txt" }
 
 [branch.route]
 description = "by kind"

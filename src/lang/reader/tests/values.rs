@@ -162,7 +162,7 @@ outputs.d = {}
     assert_eq!(
         mistakes(text),
         r##"
-error[E0117]: an output has one of `type`, `file` or `dir`, not several
+error[E0117]: an output has one of `type`, `file`, `files` or `dir`, not several
  --> pipeline.toml:3:27
   |
 3 | outputs.a = { file = "a", dir = "b" }
@@ -194,7 +194,7 @@ error[E0117]: the output `d` does not say what it is
 6 | outputs.d = {}
   |             ^^
   |
-  = help: write `{ file = "…" }`, `{ dir = "…" }`, or a type
+  = help: write `{ file = "…" }`, `{ files = "…*…" }`, `{ dir = "…" }`, or a type
 "##
     );
 }

@@ -1,6 +1,7 @@
 //! Glob patterns over the project's files: `* ? [a-z] **`, matched one folder at a time, so that nothing beside the
 //! pattern's own folders is read.
 
+use crate::base::pattern::UNDER_WAY;
 use globset::{GlobBuilder, GlobMatcher};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -24,6 +25,29 @@ pub fn expand(base: &Path, pattern: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     found.sort_unstable();
     found.dedup();
     Ok(found)
+}
+
+/// As [`expand`] below a folder, files alone, and none that is still being made.
+///
+/// # Errors
+/// As [`expand`].
+pub fn files(folder: &Path, pattern: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let mut found = expand(folder, pattern)?;
+    let under_way = |part: &[u8]| UNDER_WAY.iter().any(|prefix| part.starts_with(prefix));
+    found.retain(|path| {
+        let is_dir = folder.join(OsStr::from_bytes(path)).symlink_metadata().is_ok_and(|m| m.is_dir());
+        !is_dir && !path.split(|&b| b == b'/').any(under_way)
+    });
+    Ok(found)
+}
+
+/// Whether a pattern is one, whatever matches it.
+///
+/// # Errors
+/// Why it is none.
+pub fn check(pattern: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(pattern).map_err(|_| "a glob pattern must be UTF-8".to_owned())?;
+    text.split('/').filter(|part| !part.is_empty()).try_for_each(|part| Part::new(part).map(drop))
 }
 
 enum Part {
