@@ -101,6 +101,7 @@ impl Leases {
         while self.needed.front().is_some_and(|at| at + MOMENT < now) {
             self.needed.pop_front();
         }
+        let enough = self.needed.len().min(MOST_AHEAD);
         let mut from = Vec::new();
         for (instance, key) in wanted {
             let node = engine.place(instance).node;
@@ -118,7 +119,6 @@ impl Leases {
                 }
             }
         }
-        let enough = self.needed.len().min(MOST_AHEAD);
         // Half of them is there still: the answer will come before the last of them is needed.
         if !batch.is_empty() || self.ahead.len() + self.asked.len() < enough / 2 {
             from.dedup_by_key(|(node, _)| *node);
