@@ -10,13 +10,16 @@ mod server;
 #[path = "store/suite.rs"]
 mod suite;
 
-use flowrun::port::{Access, Store};
+use flowrun::port::{Access, Lease, Stat, Store};
 use flowrun::store::postgres::{Address, Postgres};
 use flowrun::store::shared;
 use flowrun::sys::{Fault, FaultKind};
 use process::{Child, assert_passed, given_folder};
 use server::Server;
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use suite::{entry, key};
 
 fn open(url: &str, folder: &Path, access: Access) -> Result<Postgres, Fault> {
@@ -146,12 +149,18 @@ mod needs_postgres {
     #[test]
     #[ignore = "needs postgres"]
     fn sixty_four_writers_lose_nothing() {
-        let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
+        let settings = ["log_statement=all", "log_line_prefix=%c "];
+        let (server, dir) = (Server::start_with(&settings), tempfile::tempdir().unwrap());
         let url = server.database("busy");
+        // How many hold a lease on each of ten keys: they are fought for.
+        let holders: [AtomicU32; 10] = Default::default();
+        let (leased, term) =
+            ((0..10).map(|i| key(&format!("leased {i}"))).collect::<Vec<_>>(), Duration::from_secs(60));
         std::thread::scope(|scope| {
             for writer in 0..64 {
                 // Sixteen projects, four writers in each, all with the same keys but in another order.
                 let (url, folder) = (&url, dir.path().join((writer % 16).to_string()));
+                let (holders, leased) = (&holders, &leased);
                 scope.spawn(move || {
                     let mut store = open(url, &folder, Access::Write).unwrap();
                     for round in 0..5 {
@@ -165,6 +174,16 @@ mod needs_postgres {
                         store.record(&entries).unwrap();
                         let taken: Vec<_> = entries.iter().rev().map(|e| (e.key, e.instance.clone())).collect();
                         store.take("p", "other", &taken).unwrap();
+
+                        let mut wanted: Vec<usize> = (0..10).collect();
+                        wanted.rotate_left(writer % 10);
+                        let keys: Vec<_> = wanted.iter().map(|i| leased[*i]).collect();
+                        let got = store.lease(writer as u64, &keys, term).unwrap();
+                        let ours = || wanted.iter().zip(&got).filter(|(_, lease)| **lease == Lease::Ours);
+                        ours().for_each(|(i, _)| assert_eq!(holders[*i].fetch_add(1, Ordering::SeqCst), 0));
+                        store.renew(writer as u64, term).unwrap();
+                        ours().for_each(|(i, _)| assert_eq!(holders[*i].fetch_sub(1, Ordering::SeqCst), 1));
+                        store.release(writer as u64, (round > 2).then_some(&keys)).unwrap();
                     }
                 });
             }
@@ -180,6 +199,78 @@ mod needs_postgres {
             server.ask("busy", "SELECT count(*) FROM flowrun.cache WHERE key <> ALL('{}')"),
             (16 * 200 + 320).to_string()
         );
+        assert_eq!(server.ask("busy", "SELECT count(*) FROM flowrun.lease"), "0");
+
+        // What a transaction locks is free again after its own batch: none goes on with another.
+        let mut open: HashMap<String, Vec<String>> = HashMap::new();
+        let mut longest = Vec::new();
+        for line in server.log().lines() {
+            let Some((session, said)) =
+                line.split_once(" LOG:  statement: ").or_else(|| line.split_once(" LOG:  execute "))
+            else {
+                continue;
+            };
+            let words: Vec<&str> = said.trim_start_matches("<unnamed>: ").split_whitespace().take(3).collect();
+            match words[0] {
+                "START" | "BEGIN" => drop(open.insert(session.to_owned(), Vec::new())),
+                "COMMIT" | "ROLLBACK" => {
+                    let statements = open.remove(session).unwrap_or_default();
+                    if statements.len() > longest.len() && statements.iter().any(|s| s.contains("flowrun.cache")) {
+                        longest = statements;
+                    }
+                }
+                _ => {
+                    if let Some(statements) = open.get_mut(session) {
+                        statements.push(words.join(" "));
+                    }
+                }
+            }
+        }
+        assert_eq!(
+            longest,
+            [
+                "SELECT FROM flowrun.project",
+                "INSERT INTO flowrun.cache",
+                "INSERT INTO flowrun.place",
+                "DELETE FROM flowrun.lease"
+            ]
+        );
+    }
+
+    /// Whoever writes for long keeps nobody of another project waiting: neither its rows nor its keys.
+    #[test]
+    #[ignore = "needs postgres"]
+    fn a_long_batch_keeps_nobody_of_another_project_waiting() {
+        let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
+        let url = server.database("busy");
+        let mut slow = open(&url, &dir.path().join("slow"), Access::Write).unwrap();
+        let mut quick = open(&url, &dir.path().join("quick"), Access::Write).unwrap();
+        let entries: Vec<_> = (0..100).map(|i| entry(&format!("compute[{i}]"), &format!("key {i}"))).collect();
+        slow.record(&entries).unwrap();
+        quick.record(&entries[..1]).unwrap();
+        assert_eq!(server.ask("busy", "SELECT count(*) FROM flowrun.project WHERE path LIKE '%/slow'"), "1");
+        // All that a batch of the slow one locks, for as long as this test likes.
+        let mut batch = server.client("busy");
+        batch
+            .batch_execute(
+                "BEGIN; SELECT FROM flowrun.project WHERE path LIKE '%/slow' FOR NO KEY UPDATE;
+                 UPDATE flowrun.cache SET at = at
+                     WHERE project = (SELECT id FROM flowrun.project WHERE path LIKE '%/slow');
+                 UPDATE flowrun.place SET turn = turn WHERE node IN (SELECT node.id FROM flowrun.node JOIN flowrun.project
+                     ON node.project = project.id WHERE project.path LIKE '%/slow');",
+            )
+            .unwrap();
+        let asked: Vec<_> = entries.iter().map(|e| (e.key, e.instance.clone())).collect();
+        quick.record(&entries).unwrap();
+        quick.take("p", "other", &asked).unwrap();
+        quick.lease(2, &[key("a"), key("b")], Duration::from_secs(60)).unwrap();
+        quick.renew(2, Duration::from_secs(60)).unwrap();
+        quick.release(2, None).unwrap();
+        let run = quick.begin_run(&run_row()).unwrap();
+        quick.end_run(&flowrun::port::RunRow { run, ..run_row() }).unwrap();
+        quick.remember(&[(b"a".to_vec(), Stat { size: 1, mtime: 2, ctime: 3, inode: 4 }, key("a"))]).unwrap();
+        assert_eq!(quick.lookup("p", "compute", &asked).unwrap().iter().flatten().count(), 100);
+        batch.batch_execute("COMMIT").unwrap();
     }
 
     #[test]
@@ -237,7 +328,7 @@ mod needs_postgres {
         let runs =
             |store: &mut Postgres| store.runs(Some("p.toml"), 9).unwrap().iter().map(|r| r.run).collect::<Vec<_>>();
         assert_eq!((runs(&mut ann), runs(&mut bob)), (vec![1], vec![2]));
-        let stat = flowrun::port::Stat { size: 1, mtime: 2, ctime: 3, inode: 4 };
+        let stat = Stat { size: 1, mtime: 2, ctime: 3, inode: 4 };
         ann.remember(&[(b"a".to_vec(), stat, key("a"))]).unwrap();
         assert_eq!((ann.files().unwrap().len(), bob.files().unwrap().len()), (1, 0));
 

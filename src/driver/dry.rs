@@ -7,15 +7,15 @@ use crate::base::text::{and, count, quote};
 use crate::driver::asked::{Asked, Place, forced, memo_over, wanted};
 use crate::driver::early::{self, Lists};
 use crate::driver::history::whys;
-use crate::driver::list;
 use crate::driver::load::load;
 use crate::driver::prepare::{Accepting, Dry, Workshop};
 use crate::driver::settings::{Action, Error, Forecast, Planned, Reason, Settings};
+use crate::driver::{lease, list};
 use crate::engine::key::Change;
 use crate::engine::{Capacity, Effect, Engine, Input, Options, State, Why};
 use crate::event::Event;
 use crate::plan::{NodeKind, Plan};
-use crate::port::{Access, Made};
+use crate::port::{Access, Lease, Made};
 use crate::store::artifacts::Artifacts;
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -117,7 +117,8 @@ type Details = FxHashMap<Arc<str>, (Vec<crate::engine::key::Component>, Option<M
 
 fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<(Forecast, Details), Error> {
     let (workshop, engine, failures) = rehearse(settings, select, keep, Access::Read, |_| Ok(None))?;
-    let mut told = tell(&engine, &workshop, &failures);
+    let elsewhere = workshop.store.lock().unwrap_or_else(PoisonError::into_inner).leases().map_err(Error::Store)?;
+    let mut told = tell(&engine, &workshop, &failures, &elsewhere.into_iter().collect());
     let names: Vec<(Arc<str>, Arc<str>)> = told
         .0
         .instances
@@ -198,7 +199,12 @@ fn prepare(engine: &Engine, workshop: &Workshop, effects: Vec<Effect>) -> Result
 }
 
 /// The engine's states as a forecast, in the order of the plan.
-fn tell(engine: &Engine, workshop: &Workshop, failures: &Failures) -> (Forecast, Details) {
+fn tell(
+    engine: &Engine,
+    workshop: &Workshop,
+    failures: &Failures,
+    elsewhere: &FxHashMap<Key, Lease>,
+) -> (Forecast, Details) {
     let mut forecast = Forecast::default();
     let mut details = Details::default();
     // The first instance of each key that would run; the others take its result.
@@ -238,7 +244,13 @@ fn tell(engine: &Engine, workshop: &Workshop, failures: &Failures) -> (Forecast,
         let (action, reasons) = match (&looked, action) {
             (Some(looked), Action::Run) => match looked.key.map(first).filter(|first| *first != instance) {
                 Some(first) => (Action::Unknown, said(same_key(engine, first))),
-                None => (Action::Run, looked.reasons.iter().map(reason).collect()),
+                None => match looked.key.and_then(|key| elsewhere.get(&key)) {
+                    Some(Lease::Held { run, user, host }) => {
+                        let by = lease::told(*run, user, host);
+                        (Action::Unknown, said(format!("computed now by {by}")))
+                    }
+                    _ => (Action::Run, looked.reasons.iter().map(reason).collect()),
+                },
             },
             _ => (action, reasons),
         };

@@ -320,6 +320,8 @@ pub trait Store: Send {
     /// back, when its key is recorded, or when its holder is dead: at once where that can be seen, else a term after it
     /// was renewed last, by the database's clock. A handful of statements, whatever the number of keys.
     fn lease(&mut self, run: u64, keys: &[Key], term: Duration) -> anyhow::Result<Vec<Lease>>;
+    /// The leases that are held now.
+    fn leases(&mut self) -> anyhow::Result<Vec<(Key, Lease)>>;
     /// Prolongs all leases of a run: from now they last a term.
     fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()>;
     /// Gives back leases of a run: those on these keys, or all.

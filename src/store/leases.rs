@@ -56,27 +56,35 @@ impl Judge {
     /// its own. A holder that can be seen from here keeps its lease as long as it lives, however late it is; of any
     /// other the time counts.
     pub(super) fn is_free(&mut self, row: &Row, run: i64) -> bool {
-        if row.run == run {
-            return true;
-        }
-        let sight = match self.seen.get(&row.who) {
-            Some(sight) => *sight,
-            None => {
-                let who = serde_json::from_str::<Holder>(&row.who).ok().map(|holder| holder.who);
-                let sight = match who.filter(Who::is_visible) {
-                    None => Sight::Hidden,
-                    Some(who) if who.is_alive() => Sight::Alive,
-                    Some(_) => Sight::Dead(Instant::now()),
-                };
-                self.seen.insert(row.who.clone(), sight);
-                sight
+        row.run == run
+            || match self.sight(row) {
+                Sight::Hidden => row.over,
+                Sight::Alive => false,
+                Sight::Dead(since) => row.over || since.elapsed() >= DYING,
             }
-        };
-        match sight {
-            Sight::Hidden => row.over,
-            Sight::Alive => false,
-            Sight::Dead(since) => row.over || since.elapsed() >= DYING,
+    }
+
+    /// Whether somebody is at work on it.
+    pub(super) fn is_held(&mut self, row: &Row) -> bool {
+        match self.sight(row) {
+            Sight::Hidden => !row.over,
+            Sight::Alive => true,
+            Sight::Dead(_) => false,
         }
+    }
+
+    fn sight(&mut self, row: &Row) -> Sight {
+        if let Some(sight) = self.seen.get(&row.who) {
+            return *sight;
+        }
+        let who = serde_json::from_str::<Holder>(&row.who).ok().map(|holder| holder.who);
+        let sight = match who.filter(Who::is_visible) {
+            None => Sight::Hidden,
+            Some(who) if who.is_alive() => Sight::Alive,
+            Some(_) => Sight::Dead(Instant::now()),
+        };
+        self.seen.insert(row.who.clone(), sight);
+        sight
     }
 }
 

@@ -55,6 +55,10 @@ impl Store for Overlay {
         self.own.lease(run, keys, term)
     }
 
+    fn leases(&mut self) -> anyhow::Result<Vec<(Key, Lease)>> {
+        self.own.leases()
+    }
+
     fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()> {
         self.own.renew(run, term)
     }

@@ -237,6 +237,13 @@ impl Store for Sqlite {
         done
     }
 
+    fn leases(&mut self) -> anyhow::Result<Vec<(Key, Lease)>> {
+        let mut judge = std::mem::take(&mut self.judge);
+        let done = self.reading(|tx| lease::all(tx, &mut judge));
+        self.judge = judge;
+        done
+    }
+
     fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()> {
         if self.alone.is_some() {
             return Ok(());

@@ -199,6 +199,9 @@ fn a_key_is_leased_to_one_run(store: &mut dyn Store) {
     store.renew(1, term).unwrap();
     store.renew(2, term).unwrap();
     assert_eq!(store.lease(3, &keys, term).unwrap(), [Lease::Ours, Lease::Ours, held(2)]);
+    let mut all = store.leases().unwrap();
+    all.sort_by_key(|(key, _)| keys.iter().position(|other| other == key));
+    assert_eq!(all, [(keys[0], held(3)), (keys[1], held(3)), (keys[2], held(2))]);
     store.release(2, None).unwrap();
     assert_eq!(store.lease(3, &[keys[2], keys[0]], term).unwrap(), [Lease::Ours, Lease::Ours]);
 }

@@ -101,6 +101,20 @@ impl Session<'_> {
         Ok(keys.iter().map(one).collect())
     }
 
+    /// All that are held.
+    pub(super) fn leases(&mut self, judge: &mut Judge) -> Result<Vec<(Key, Lease)>, Bad> {
+        judge.begin()?;
+        let sql = "SELECT key, run, who, until < clock_timestamp() FROM flowrun.lease ORDER BY key";
+        let mut leases = Vec::new();
+        for found in &self.client.query_typed(sql, &[])? {
+            let row = Row { run: found.get(1), who: found.get(2), over: found.get(3) };
+            if judge.is_held(&row) {
+                leases.push((digest(found, 0)?, held(&row)));
+            }
+        }
+        Ok(leases)
+    }
+
     /// Prolongs what a run holds.
     pub(super) fn renew(&mut self, run: i64, term: Duration) -> Result<(), Bad> {
         let sql = "UPDATE flowrun.lease SET until = clock_timestamp() + make_interval(secs => $2)

@@ -297,6 +297,13 @@ impl Store for Postgres {
         done
     }
 
+    fn leases(&mut self) -> anyhow::Result<Vec<(Key, Lease)>> {
+        let mut judge = std::mem::take(&mut self.judge);
+        let done = self.within(|session| if session.absent { Ok(Vec::new()) } else { session.leases(&mut judge) });
+        self.judge = judge;
+        done
+    }
+
     fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()> {
         self.writing(|session, _| session.renew(signed(run), term))
     }

@@ -1,6 +1,7 @@
 //! Leases on keys. The clock is that of the machine on which the file is, the same for all that use it.
 
 use super::Bad;
+use crate::base::Digest;
 use crate::base::digest::Key;
 use crate::port::Lease;
 use crate::store::leases::{Judge, Row, held};
@@ -37,6 +38,22 @@ pub(super) fn take(
         }
     }
     Ok(answers)
+}
+
+/// All that are held.
+pub(super) fn all(tx: &Transaction<'_>, judge: &mut Judge) -> Result<Vec<(Key, Lease)>, Bad> {
+    judge.begin()?;
+    let now = milliseconds(Duration::ZERO);
+    let mut find = tx.prepare_cached("SELECT key, run, who, until FROM lease ORDER BY key")?;
+    let mut rows = find.query(())?;
+    let mut leases = Vec::new();
+    while let Some(found) = rows.next()? {
+        let row = Row { run: found.get(1)?, who: found.get(2)?, over: found.get::<_, i64>(3)? < now };
+        if judge.is_held(&row) {
+            leases.push((Digest(found.get(0)?), held(&row)));
+        }
+    }
+    Ok(leases)
 }
 
 /// Prolongs what a run holds.
