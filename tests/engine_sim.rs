@@ -44,6 +44,7 @@ enum Owed {
     List(InstanceId, NodeId, Vec<Value>),
     Prepare(NodeId, Vec<(InstanceId, Vec<Value>)>),
     Record(InstanceId, NodeId, Vec<Option<Vec<Value>>>),
+    Turn(InstanceId, NodeId, u32, Vec<Value>),
     Run { instance: InstanceId, attempt: u32, started: bool, job: Job, gpus: Vec<Arc<str>>, stopped: bool },
     Lease(InstanceId, Key),
     Wake(u64),
@@ -101,19 +102,17 @@ impl<'a> World<'a> {
                 // Who goes on after an end begins to count anew.
                 failed.clear();
             }
-            let list = match event {
-                Event::Listed { list, .. } => disk.lists.get(list).cloned(),
+            match event {
                 Event::Submitted { instance, key, .. } => {
                     keys.insert(*instance, *key);
-                    None
                 }
                 Event::Ended { instance, outcome, .. } if outcome.result.is_ok() => {
                     kept.insert(*instance);
                     won.extend(keys[instance]);
-                    None
                 }
-                _ => None,
-            };
+                _ => {}
+            }
+            let list = event.list().and_then(|list| disk.lists.get(list)).cloned();
             fold.apply(event, list).unwrap();
         }
         let lists = &disk.lists;
@@ -164,10 +163,7 @@ impl<'a> World<'a> {
     }
 
     fn take_event(&mut self, event: &Event) {
-        let list = match event {
-            Event::Listed { list, .. } => Some(Arc::clone(&self.disk.lists[list])),
-            _ => None,
-        };
+        let list = event.list().map(|list| Arc::clone(&self.disk.lists[list]));
         self.fold.at(self.now);
         note_failure(&mut self.failed, event);
         self.fold.apply(event, list).unwrap();
@@ -227,8 +223,8 @@ impl<'a> World<'a> {
         assert!(own.at_work().eq(told.at_work()));
         for (own, told) in own.space().scopes().iter().zip(told.space().scopes().iter()) {
             assert_eq!(
-                (own.1.map, own.1.parent, own.1.first, own.1.len),
-                (told.1.map, told.1.parent, told.1.first, told.1.len)
+                (own.1.owner, own.1.parent, own.1.first, own.1.len, own.1.turn, own.1.next),
+                (told.1.owner, told.1.parent, told.1.first, told.1.len, told.1.turn, told.1.next)
             );
         }
     }
@@ -269,6 +265,9 @@ impl<'a> World<'a> {
             }
             Effect::Record { instance, node, rows } => {
                 self.owed.push(Owed::Record(instance, node, rows.into_iter().map(|row| row.map(some)).collect()));
+            }
+            Effect::Turn { instance, node, index, values } => {
+                self.owed.push(Owed::Turn(instance, node, index, some(values)));
             }
             Effect::Start { instance, attempt, gpus } => {
                 self.inputs_ended(instance);
@@ -319,10 +318,9 @@ impl<'a> World<'a> {
         let space = self.engine.ledger().space();
         let place = space.place(instance);
         let (mut scope, mut item) = (place.scope, place.item);
-        while let Some(map) = space.scopes()[scope].map {
-            let node = space.place(map).node;
-            let NodeKind::Map(node) = &self.plan.nodes[node].kind else { unreachable!() };
-            if node.max_parallel.is_some() {
+        while let Some(owner) = space.scopes()[scope].owner {
+            let node = space.place(owner).node;
+            if self.plan.nodes[node].kind.as_map().is_some_and(|map| map.max_parallel.is_some()) {
                 self.begun.insert((scope.0, item));
             }
             (scope, item) = space.scopes()[scope].parent;
@@ -366,7 +364,7 @@ impl<'a> World<'a> {
             }
         }
         for (scope, busy) in busy {
-            let map = space.place(space.scopes()[ScopeId(scope)].map.unwrap()).node;
+            let map = space.place(space.scopes()[ScopeId(scope)].owner.unwrap()).node;
             let NodeKind::Map(map) = &self.plan.nodes[map].kind else { unreachable!() };
             assert!(busy <= map.max_parallel.unwrap(), "{busy} items at work");
         }
@@ -395,6 +393,17 @@ impl<'a> World<'a> {
                     Ok(rows.into_iter().map(record).collect())
                 };
                 Input::Recorded { instance, answer }
+            }
+            Owed::Turn(instance, node, index, values) => {
+                let answer = match self.truth.turn(node, &self.plan.nodes[node].kind, &values) {
+                    None => Err(failure(Cause::Prepare)),
+                    Some((carry, done)) => {
+                        let carry = Arc::new(Items::new(vec![carry], Vec::new()));
+                        self.disk.lists.insert(carry.digest(), Arc::clone(&carry));
+                        Ok(Turn { carry, done })
+                    }
+                };
+                Input::Turned { instance, index, answer }
             }
             Owed::Run { instance, attempt, started: false, job, gpus, stopped } if dice.roll(3) > 0 => {
                 self.owed.push(Owed::Run { instance, attempt, started: true, job, gpus, stopped });
@@ -439,8 +448,15 @@ impl<'a> World<'a> {
 
     /// Reports come late and twice; nothing follows from them.
     fn repeat(&mut self, input: Input, dice: &mut Dice) {
-        if matches!(input, Input::Listed { .. } | Input::Started { .. } | Input::Ended { .. } | Input::Recorded { .. })
-        {
+        let repeated = matches!(
+            input,
+            Input::Listed { .. }
+                | Input::Started { .. }
+                | Input::Ended { .. }
+                | Input::Recorded { .. }
+                | Input::Turned { .. }
+        );
+        if repeated {
             self.last.push(input);
         }
         if self.last.is_empty() {
@@ -478,10 +494,17 @@ impl<'a> World<'a> {
     }
 
     fn list(&mut self, node: NodeId, values: &[Value]) -> ListAnswer {
-        match self.truth.list(node, values) {
+        let kind = &self.plan.nodes[node].kind;
+        match self.truth.list(node, kind, values) {
             ListTruth::Skip => ListAnswer::Skip,
             ListTruth::Failed => ListAnswer::Failed(failure(Cause::Prepare)),
             ListTruth::Items(items) => {
+                // Who makes the list says that there is no case.
+                if let NodeKind::Branch(branch) = kind
+                    && branch.case(items[0].as_str().unwrap()).is_none()
+                {
+                    return ListAnswer::Failed(failure(Cause::Prepare));
+                }
                 let items = Arc::new(Items::new(items, Vec::new()));
                 assert_eq!(Items::from_bytes(&items.to_bytes()).unwrap(), *items);
                 self.disk.lists.insert(items.digest(), Arc::clone(&items));
@@ -592,7 +615,10 @@ impl<'a> World<'a> {
         }
         assert!(self.leases.is_empty(), "leases are left");
         assert!(self.jobs.is_empty(), "prepared jobs are left: {:?}", self.jobs.keys());
-        assert!(self.owed.iter().all(|owed| !matches!(owed, Owed::Run { .. } | Owed::Record(..))), "work is left");
+        assert!(
+            self.owed.iter().all(|owed| !matches!(owed, Owed::Run { .. } | Owed::Record(..) | Owed::Turn(..))),
+            "work is left"
+        );
         assert!(matches!(self.disk.journal.last(), Some(Event::Finished { .. })));
     }
 }

@@ -5,6 +5,7 @@ use crate::base::InstanceId;
 use crate::base::digest::Key;
 use crate::base::text::{and, count, quote};
 use crate::driver::asked::{Asked, Place, forced, memo_over, wanted};
+use crate::driver::begin;
 use crate::driver::early::{self, Lists};
 use crate::driver::history::whys;
 use crate::driver::load::load;
@@ -150,15 +151,18 @@ fn settle(engine: &mut Engine, workshop: &Workshop, mut lists: Lists) -> Result<
             match effect {
                 Effect::List { instance, node: id, values } => {
                     let node = &workshop.plan.nodes[id];
-                    if let NodeKind::Map(map) = &node.kind {
-                        let make = || list::list(&workshop.plan, node, map, &workshop.project, values);
-                        let answer = lists.remove(&id).unwrap_or_else(make);
-                        inputs.push(Input::Listed { instance, answer });
-                    }
+                    let make = || begin::begin(&workshop.plan, node, &workshop.project, values);
+                    let answer = lists.remove(&id).unwrap_or_else(make);
+                    inputs.push(Input::Listed { instance, answer });
                 }
                 Effect::Record { instance, node, rows } => {
-                    if let NodeKind::Map(map) = &workshop.plan.nodes[node].kind {
-                        inputs.push(Input::Recorded { instance, answer: list::record(&workshop.plan, map, rows) });
+                    let answer = begin::record(&workshop.plan, &workshop.plan.nodes[node].kind, rows);
+                    inputs.push(Input::Recorded { instance, answer });
+                }
+                Effect::Turn { instance, node, index, values } => {
+                    if let NodeKind::Loop(looped) = &workshop.plan.nodes[node].kind {
+                        let answer = begin::turn(&workshop.plan, looped, values);
+                        inputs.push(Input::Turned { instance, index, answer });
                     }
                 }
                 _ => {}
@@ -217,7 +221,7 @@ fn tell(
     let said = |text: String| vec![Reason { component: text.into(), old: None, new: None }];
     for instance in instances {
         let node = &workshop.plan.nodes[engine.place(instance).node];
-        let is_map = matches!(node.kind, NodeKind::Map(_));
+        let is_map = !matches!(node.kind, NodeKind::Task(_));
         let state = engine.state(instance);
         let (action, reasons) = match state {
             State::Cached => (Action::Cached, Vec::new()),

@@ -34,7 +34,7 @@ pub fn look(
         }
         match &node.kind {
             NodeKind::Map(map) if files => look.list(id, node, map),
-            NodeKind::Map(_) => {}
+            NodeKind::Map(_) | NodeKind::Branch(_) | NodeKind::Loop(_) | NodeKind::Call(_) => {}
             NodeKind::Task(task) => {
                 look.resources(node, task);
                 look.secrets(task);
@@ -202,19 +202,24 @@ impl Look<'_> {
         if node.when.is_some() || orders {
             return false;
         }
-        match self.plan.bodies[node.body].owner {
-            None => true,
-            Some(map) => {
-                let some = matches!(self.lists.get(&map), Some(ListAnswer::Items(list)) if !list.items().is_empty());
-                some && self.certain(&self.plan.nodes[map])
+        let Some(owner) = self.plan.bodies[node.body].owner else { return true };
+        let some = match &self.plan.nodes[owner].kind {
+            NodeKind::Map(_) => {
+                matches!(self.lists.get(&owner), Some(ListAnswer::Items(list)) if !list.items().is_empty())
             }
-        }
+            NodeKind::Loop(_) | NodeKind::Call(_) => true,
+            NodeKind::Branch(_) | NodeKind::Task(_) => false,
+        };
+        some && self.certain(&self.plan.nodes[owner])
     }
 
     fn declares(&self, node: NodeId) -> bool {
         match &self.plan.nodes[node].kind {
             NodeKind::Task(task) => !task.outputs.is_empty(),
-            NodeKind::Map(map) => self.plan.bodies[map.body].nodes.iter().all(|node| self.declares(*node)),
+            kind => {
+                let bodies = kind.bodies();
+                bodies.iter().flat_map(|body| &self.plan.bodies[*body].nodes).all(|node| self.declares(*node))
+            }
         }
     }
 }

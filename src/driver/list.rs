@@ -314,18 +314,3 @@ fn zip(axes: &Axes) -> Result<Vec<Value>, Failure> {
     let record = |i: usize| Value::map(axes.iter().map(|(name, items)| (name.clone(), items[i].clone())).collect());
     Ok((0..count).map(record).collect())
 }
-
-/// Answers `Effect::Record`: the record of each item of a map that names its results; null for a null item.
-pub fn record(plan: &Plan, map: &Map, rows: Vec<Option<Values>>) -> Result<Vec<Value>, Failure> {
-    let one = |row: Option<Values>| {
-        let Some(values) = row else { return Ok(Value::Null) };
-        let frame = Frame::new(&map.output_names, values);
-        let field = |(name, shape): &(Arc<str>, Shape)| {
-            let value =
-                evaluated(&format!("outputs.{name}"), shape, &frame).map_err(|wrong| wrong.said(&plan.sources))?;
-            Ok((name.clone(), value))
-        };
-        Ok(Value::map(map.outputs.iter().map(field).collect::<Result<_, Failure>>()?))
-    };
-    rows.into_iter().map(one).collect()
-}

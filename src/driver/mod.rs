@@ -1,6 +1,7 @@
 //! Floor 6: the shell around the engine.
 
 mod asked;
+mod begin;
 mod claims;
 mod dry;
 mod earlier;

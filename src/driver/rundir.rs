@@ -209,16 +209,16 @@ impl RunDir {
         self.path.join("lists").join(format!("{digest}.json"))
     }
 
-    /// The journal, to go on with it: `each` sees every event that still counts, in order, a `Listed` with its list. A
+    /// The journal, to go on with it: `each` sees every event that still counts, in order, what names a list with that list. A
     /// list that a power cut took ends the journal before its event.
     pub fn resume_journal(&self, each: &mut dyn FnMut(Time, Event, Option<Arc<Items>>)) -> Result<Journal> {
         Journal::resume(&self.journal(), self.unflushed.clone(), &mut |time, event| {
-            let list = match &event {
-                Event::Listed { list, .. } => match self.read_list(list) {
+            let list = match event.list() {
+                Some(list) => match self.read_list(list) {
                     Ok(list) => Some(list),
                     Err(_) => return Ok(false),
                 },
-                _ => None,
+                None => None,
             };
             each(time, event, list);
             Ok(true)
@@ -228,10 +228,7 @@ impl RunDir {
     /// Reads the journal from an offset (0, or `good` of an earlier reading), also while a run writes it.
     pub fn read_journal(&self, from: u64, each: &mut dyn FnMut(Time, Event, Option<Arc<Items>>)) -> Result<Seen> {
         journal::read(&self.journal(), from, &mut |time, event| {
-            let list = match &event {
-                Event::Listed { list, .. } => Some(self.read_list(list)?),
-                _ => None,
-            };
+            let list = event.list().map(|list| self.read_list(list)).transpose()?;
             each(time, event, list);
             Ok(true)
         })

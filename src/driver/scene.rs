@@ -74,7 +74,8 @@ impl<'a> Scene<'a> {
     ) -> Self {
         let mut frame = Frame::new(&task.names, seen_values(task, place.project, values));
         let path = |path: &Path| Value::from_bytes(path.as_os_str().as_bytes());
-        frame.set(&["project"], path(place.project));
+        let home = if task.home.is_empty() { place.project.to_owned() } else { place.project.join(&*task.home) };
+        frame.set(&["project"], path(&home));
         frame.set(&["attempt"], Value::Int(attempt.into()));
         frame.set(&["run", "id"], Value::Int(place.run.0 as i64));
         frame.set(&["run", "dir"], path(place.run.1));
@@ -437,7 +438,11 @@ pub fn boolean(template: &Template, frame: &Frame, place: &str) -> Result<bool, 
     match template.eval(frame) {
         Ok(Value::Bool(answer)) => Ok(answer),
         Ok(other) => {
-            let message = format!("`{place}` must give true or false, and gave {}", described(&other));
+            let mut message = format!("`{place}` must give true or false, and gave {}", described(&other));
+            if !other.is_null() {
+                let shown = other.as_str().map_or_else(|| other.to_json(), str::to_owned);
+                message.push_str(&format!(", {}", text::quote(&shown)));
+            }
             let help = "compare it with something: `{{ x > 0 }}`, `{{ x is not none }}`";
             Err(Wrong::new(message, Some(help)).at(template))
         }

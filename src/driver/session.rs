@@ -11,9 +11,9 @@ use crate::driver::patient::{PAUSE, is_away};
 use crate::driver::prepare::{Origin, Workshop};
 use crate::driver::rundir::RunDir;
 use crate::driver::settings::Error;
-use crate::driver::{list, now};
-use crate::engine::{Effect, Engine, Input, ListAnswer, Prepared, Preparing, Stop, Values};
-use crate::event::{Artifact, Event, Failure, Produced, RunState, Time};
+use crate::driver::{begin, now};
+use crate::engine::{Effect, Engine, Input, ListAnswer, Prepared, Preparing, Stop, Turn, Values};
+use crate::event::{Artifact, Event, Produced, RunState, Time};
 use crate::plan::{NodeKind, Plan};
 use crate::port::{Backend, Entry, Made, Named, Report, Sink, Stat, Store};
 use crate::sys::Fault;
@@ -48,6 +48,12 @@ enum Work {
         instance: InstanceId,
         node: NodeId,
         rows: Vec<Option<Values>>,
+    },
+    Turn {
+        instance: InstanceId,
+        node: NodeId,
+        index: u32,
+        values: Values,
     },
     Prepare {
         node: NodeId,
@@ -226,21 +232,19 @@ impl Session<'_> {
 
 /// Carries out one piece of work.
 fn answer(plan: &Plan, workshop: &Workshop, fetcher: &Arc<Fetcher>, number: Number, work: Work) -> Option<Answer> {
-    let lost = || Failure { cause: crate::event::Cause::Prepare, message: "the node is no map".into(), help: None };
     match work {
         Work::List { instance, node, values } => {
-            let answer = match &plan.nodes[node].kind {
-                NodeKind::Map(map) => list::list(plan, &plan.nodes[node], map, &workshop.project, values),
-                NodeKind::Task(_) => ListAnswer::Failed(lost()),
-            };
+            let answer = begin::begin(plan, &plan.nodes[node], &workshop.project, values);
             Some(Answer::Input(number, Input::Listed { instance, answer }))
         }
         Work::Record { instance, node, rows } => {
-            let answer = match &plan.nodes[node].kind {
-                NodeKind::Map(map) => list::record(plan, map, rows),
-                NodeKind::Task(_) => Err(lost()),
-            };
+            let answer = begin::record(plan, &plan.nodes[node].kind, rows);
             Some(Answer::Input(number, Input::Recorded { instance, answer }))
+        }
+        Work::Turn { instance, node, index, values } => {
+            let NodeKind::Loop(looped) = &plan.nodes[node].kind else { return None };
+            let answer = begin::turn(plan, looped, values);
+            Some(Answer::Input(number, Input::Turned { instance, index, answer }))
         }
         Work::Prepare { node, batch, names } => Some(match workshop.prepare(node, batch, &names) {
             Ok(answers) => Answer::Input(number, Input::Prepared(fetcher.first(workshop, answers))),
@@ -401,8 +405,10 @@ impl Loop<'_> {
     }
 
     fn take_answer(&mut self, input: Input) -> Result<(), Error> {
-        // A map's list is kept before the journal speaks of it.
-        if let Input::Listed { answer: ListAnswer::Items(items), .. } = &input {
+        // A list is kept before the journal speaks of it.
+        if let Input::Listed { answer: ListAnswer::Items(items), .. }
+        | Input::Turned { answer: Ok(Turn { carry: items, .. }), .. } = &input
+        {
             self.session.dir.write_list(items)?;
         }
         if let Input::Prepared(answers) = &input {
@@ -572,6 +578,7 @@ impl Loop<'_> {
                     None => Work::List { instance, node, values },
                 },
                 Effect::Record { instance, node, rows } => Work::Record { instance, node, rows },
+                Effect::Turn { instance, node, index, values } => Work::Turn { instance, node, index, values },
                 Effect::Prepare { node, batch } => {
                     let engine = &self.session.engine;
                     let names = batch.iter().map(|p| engine.name(p.instance).into()).collect();

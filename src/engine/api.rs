@@ -16,7 +16,7 @@ pub enum Input {
     },
     /// The answer to [`Effect::List`].
     Listed {
-        /// The map's instance.
+        /// The instance that asked.
         instance: InstanceId,
         /// The list, a `when` that was false, or why there is no list.
         answer: ListAnswer,
@@ -27,10 +27,19 @@ pub enum Input {
     Leased(Vec<(InstanceId, Key, Leased)>),
     /// The answer to [`Effect::Record`].
     Recorded {
-        /// The map's instance.
+        /// The instance that asked.
         instance: InstanceId,
         /// One value a row, in order.
         answer: Result<Vec<Value>, Failure>,
+    },
+    /// The answer to [`Effect::Turn`].
+    Turned {
+        /// The loop's instance.
+        instance: InstanceId,
+        /// Which iteration has ended.
+        index: u32,
+        /// What follows it.
+        answer: Result<Turn, Failure>,
     },
     /// The backend has begun an attempt. May be left out.
     Started {
@@ -76,7 +85,17 @@ pub enum ListAnswer {
     Failed(Failure),
 }
 
-/// The items of a map, in order, as the run's folder keeps them.
+/// What follows an iteration of a loop.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// What the loop carries on: one record.
+    pub carry: Arc<Items>,
+    /// Whether `until` was true; `None`: the loop has no `until`.
+    pub done: Option<bool>,
+}
+
+/// The items of a map, in order, as the run's folder keeps them; of a branch what `on` gave, of a loop what it carries
+/// into an iteration, of a call its params.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Items {
     digest: Digest,
@@ -185,11 +204,12 @@ pub struct Capacity {
 /// Something that must be done outside.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Make a map's list; `values` are those of the map's `reads`, in order.
+    /// Make the list of a map, or the one item that a branch, loop or call begins with; `values` are those of the
+    /// node's `reads`, in order.
     List {
-        /// The map's instance.
+        /// Its instance.
         instance: InstanceId,
-        /// The map.
+        /// The node.
         node: NodeId,
         /// One a read.
         values: Values,
@@ -201,11 +221,11 @@ pub enum Effect {
         /// Each with its attempt and the values of the task's `reads`, in order.
         batch: Vec<Preparing>,
     },
-    /// All items of a map that names its results (`outputs`) have ended: make the record of each.
+    /// All in a node that names its results (`outputs`) has ended: make the record of each item.
     Record {
-        /// The map's instance.
+        /// Its instance.
         instance: InstanceId,
-        /// The map.
+        /// The node.
         node: NodeId,
         /// For each item the values of the map's `output_reads`; `None` for an item that is null (it gives null).
         rows: Vec<Option<Values>>,
@@ -221,6 +241,17 @@ pub enum Effect {
     Release {
         /// The key.
         key: Key,
+    },
+    /// An iteration of a loop has ended: find what the loop carries on, and whether there is another iteration.
+    Turn {
+        /// The loop's instance.
+        instance: InstanceId,
+        /// The loop.
+        node: NodeId,
+        /// Which iteration; counts from 0.
+        index: u32,
+        /// Those of the loop's `turn_reads`, in order.
+        values: Values,
     },
     /// Hand the prepared attempt to the backend.
     Start {
@@ -287,7 +318,7 @@ pub enum State {
     Delayed,
     /// Handed to the backend.
     Submitted,
-    /// At work; of a map: its items are.
+    /// At work; of a node that holds others: they are.
     Running,
     /// Nobody knows whether it still runs.
     Unknown,
@@ -309,7 +340,7 @@ pub enum State {
 
 const _: () = assert!(size_of::<State>() <= 16);
 
-/// How many task instances are in each state (maps are not counted).
+/// How many task instances are in each state (what holds others is not counted).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// Ended well in this run.

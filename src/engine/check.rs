@@ -4,7 +4,6 @@ use crate::base::id::Id;
 use crate::base::{InstanceId, NodeId};
 use crate::engine::api::*;
 use crate::engine::machine::{Engine, Held, Phase};
-use crate::engine::space::ROOT;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 
@@ -87,12 +86,11 @@ impl Engine {
                 }
             }
             hold!(open == work.open, "{scope:?} has {open} open, counted {}", work.open);
-            if scope != ROOT
-                && let Some(map) = s.map
-            {
-                let running = self.ledger.state(map) == State::Running;
-                let done = open == 0 && !self.recording.contains_key(&map);
-                hold!(!running || !done, "{map:?} runs and all of its items have ended");
+            if let Some(owner) = s.owner {
+                let running = self.ledger.state(owner) == State::Running;
+                let asked = self.recording.contains_key(&owner) || self.turning.contains_key(&owner);
+                let done = !asked && self.current(owner).iter().all(|scope| self.works[scope.index()].open == 0);
+                hold!(!running || !done, "{owner:?} runs and all in it has ended");
             }
             if let Some(throttle) = &work.throttle {
                 let busy = throttle.items.iter().filter(|(busy, _)| *busy).count() as u32;
@@ -169,6 +167,7 @@ impl Engine {
         }
         let moves = !self.ledger.at_work.is_empty()
             || !self.recording.is_empty()
+            || !self.turning.is_empty()
             || !self.delayed.is_empty()
             || self.held.values().any(|held| matches!(held, Held::Asks { .. }))
             || self.all().any(|id| self.ledger.state(id) == State::Preparing);

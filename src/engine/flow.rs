@@ -1,5 +1,5 @@
-//! Who is woken when something ends: scopes, gates, skips, cancellations, the ends of maps. All by arithmetic over the
-//! plan's edges.
+//! Who is woken when something ends: scopes, gates, skips, cancellations. All by arithmetic over the plan's edges. How
+//! a node that holds others begins and ends is in `bodies`.
 
 use crate::base::id::{Id, ScopeId};
 use crate::base::{InstanceId, NodeId};
@@ -7,7 +7,6 @@ use crate::engine::api::*;
 use crate::engine::machine::{Engine, Fate, Gate, Held, Out, Phase, Throttle, Work};
 use crate::engine::policy::{BAD, Watch};
 use crate::engine::space::ROOT;
-use crate::event::{Event, MapEnd};
 use crate::plan::Require;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +37,8 @@ impl Engine {
         let s = &self.ledger.space.scopes()[scope];
         let (len, nodes) = (s.len, &graph.plan.bodies[s.body].nodes);
         let owner = graph.plan.bodies[s.body].owner;
-        let max = owner.and_then(|map| graph.map(map).max_parallel);
+        let map = owner.and_then(|owner| graph.map(owner));
+        let max = map.and_then(|map| map.max_parallel);
         let mut throttle = max.map(|max| {
             Box::new(Throttle {
                 max: max.max(1),
@@ -47,7 +47,7 @@ impl Engine {
                 parked: BTreeMap::new(),
             })
         });
-        let limit = owner.and_then(|map| graph.map(map).max_failures).map(|allowance| allowance.of(len));
+        let limit = map.and_then(|map| map.max_failures).map(|allowance| allowance.of(len));
         let counted = owner.is_some_and(|map| graph.info(map).counted);
         let watch = (limit.is_some() || counted)
             .then(|| Box::new(Watch { limit, hurt: 0, items: vec![0; len as usize], good: None }));
@@ -90,24 +90,6 @@ impl Engine {
         });
     }
 
-    /// A map's items begin: null items are skipped, open gates opened.
-    pub(super) fn enter(&mut self, scope: ScopeId, out: &mut Out) {
-        let slots = self.works[scope.index()].gates.len() as u32;
-        let len = self.ledger.space.scopes()[scope].len;
-        let nulls: Vec<u32> = (0..len).filter(|item| self.ledger.space.is_null(scope, *item)).collect();
-        for slot in 0..slots {
-            for item in &nulls {
-                self.drop_waiting(self.ledger.space.at(scope, slot, *item), State::Skipped, out);
-            }
-        }
-        for slot in 0..slots {
-            self.open_gate(scope, slot, out);
-        }
-        if self.works[scope.index()].open == 0 {
-            self.items_ended(scope, out);
-        }
-    }
-
     /// Wakes the items of a slot if nothing further out is missing.
     pub(super) fn open_gate(&mut self, scope: ScopeId, slot: u32, out: &mut Out) {
         let gate = self.works[scope.index()].gates[slot as usize];
@@ -148,7 +130,7 @@ impl Engine {
             Fate::Skip => self.drop_waiting(instance, State::Skipped, out),
             Fate::Refuse => self.refuse_waiting(instance, place, out),
             Fate::Go => match self.ledger.space.scope_of(instance) {
-                Some(scope) => self.go_on(instance, scope, out),
+                Some(_) => self.go_on(instance, out),
                 None => {
                     self.queues[place.node.index()].ripe.push(instance);
                     self.hunger(place.node);
@@ -164,20 +146,8 @@ impl Engine {
         self.drop_below(instance, State::Cancelled, out);
     }
 
-    /// A restored map takes up the list that it had.
-    fn go_on(&mut self, map: InstanceId, scope: ScopeId, out: &mut Out) {
-        let s = &self.ledger.space.scopes()[scope];
-        let list = s.list.as_ref().expect("a restored map has its list").digest();
-        out.event(Event::Listed { instance: map, len: s.len, list });
-        self.ledger.set(map, false, State::Running);
-        let work = &mut self.works[scope.index()];
-        work.closed = false;
-        work.gates.iter_mut().for_each(|gate| gate.missing -= 1);
-        self.enter(scope, out);
-    }
-
     /// Skips or cancels an instance that waits; of a restored map all that waits in it too.
-    fn drop_waiting(&mut self, instance: InstanceId, state: State, out: &mut Out) {
+    pub(super) fn drop_waiting(&mut self, instance: InstanceId, state: State, out: &mut Out) {
         if self.ledger.state(instance).is_end() {
             return;
         }
@@ -186,13 +156,19 @@ impl Engine {
         self.drop_below(instance, state, out);
     }
 
-    fn drop_below(&mut self, instance: InstanceId, state: State, out: &mut Out) {
-        if let Some(scope) = self.ledger.space.scope_of(instance) {
-            let s = &self.ledger.space.scopes()[scope];
-            let slots = self.works[scope.index()].gates.len() as u32;
-            for id in s.first.0..s.first.0 + slots * s.len {
-                self.drop_waiting(InstanceId(id), state, out);
-            }
+    pub(super) fn drop_below(&mut self, instance: InstanceId, state: State, out: &mut Out) {
+        let scopes: Vec<ScopeId> = self.ledger.space.scopes_of(instance).collect();
+        for scope in scopes {
+            self.drop_scope(scope, state, out);
+        }
+    }
+
+    /// Skips or cancels all that waits in a scope.
+    pub(super) fn drop_scope(&mut self, scope: ScopeId, state: State, out: &mut Out) {
+        let s = &self.ledger.space.scopes()[scope];
+        let slots = self.works[scope.index()].gates.len() as u32;
+        for id in s.first.0..s.first.0 + slots * s.len {
+            self.drop_waiting(InstanceId(id), state, out);
         }
     }
 
@@ -259,48 +235,6 @@ impl Engine {
         if open == 0 && scope != ROOT {
             self.items_ended(scope, out);
         }
-    }
-
-    /// All items of a map have ended, so it ends; one that names its results has them recorded first.
-    fn items_ended(&mut self, scope: ScopeId, out: &mut Out) {
-        let Some(map) = self.ledger.space.scopes()[scope].map else { return };
-        if self.ledger.state(map) != State::Running {
-            return;
-        }
-        let cancelled_alone = self.count_good(scope);
-        let node = self.ledger.space.place(map).node;
-        let graph = Arc::clone(&self.graph);
-        let info = graph.info(node);
-        let work = &self.works[scope.index()];
-        let limit = work.watch.as_ref().and_then(|watch| Some((watch.hurt, watch.limit?)));
-        let end = match (limit, work.failed, work.cancelled) {
-            (Some((hurt, limit)), ..) if hurt > limit && info.ignores => MapEnd::Ignored,
-            (Some((hurt, limit)), ..) if hurt > limit => MapEnd::Failed,
-            (Some(_), ..) if cancelled_alone => MapEnd::Cancelled,
-            (Some(_), ..) => MapEnd::Succeeded,
-            (None, true, _) => MapEnd::Failed,
-            (None, false, true) => MapEnd::Cancelled,
-            (None, false, false) => MapEnd::Succeeded,
-        };
-        let read = matches!(end, MapEnd::Succeeded | MapEnd::Ignored) || info.counted;
-        if !read || graph.map(node).outputs.is_empty() {
-            return self.end_map(map, end, out);
-        }
-        self.recording.insert(map, end);
-        let reads = &graph.map(node).output_reads;
-        let items = 0..self.ledger.space.scopes()[scope].len;
-        let rows = items.map(|item| {
-            let bad = self.works[scope.index()].watch.as_ref().is_some_and(|watch| watch.items[item as usize] != 0);
-            let null = bad || self.ledger.space.is_null(scope, item);
-            (!null).then(|| self.collect_shared(reads, scope, item))
-        });
-        let rows = rows.collect();
-        out.effect(Effect::Record { instance: map, node, rows });
-    }
-
-    pub(super) fn end_map(&mut self, map: InstanceId, end: MapEnd, out: &mut Out) {
-        out.event(Event::MapEnded { instance: map, end });
-        self.end(map, end.state());
     }
 
     /// Nothing new starts: all that is not with a backend ends here. Maps whose items are at work end with them.

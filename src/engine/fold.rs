@@ -17,7 +17,7 @@ pub enum BadJournal {
     /// An event speaks of an instance that no list has made.
     #[error("the journal speaks of instance {0}, which does not exist")]
     NoInstance(u32),
-    /// An event speaks of a map where there is a task, or of a task where there is a map.
+    /// An event speaks of a map or the like where there is a task, or of a task where there is none.
     #[error("the journal speaks of `{0}` as what it is not")]
     WrongKind(String),
     /// A list that the journal names is gone, or is not the one.
@@ -66,12 +66,15 @@ impl Fold {
         self.now = now;
     }
 
-    /// Takes one event; `list` belongs to [`Event::Listed`] and is for names (and for going on with the run).
+    /// Takes one event; `list` belongs to an event that names one and is for names (and for going on with the run).
     pub fn apply(&mut self, event: &Event, list: Option<Arc<Items>>) -> Result<(), BadJournal> {
         match event {
             Event::Begun { .. } => self.begun = true,
             Event::Resumed { .. } => self.reset(),
-            Event::Listed { instance, len, .. } => self.listed(*instance, *len, list)?,
+            Event::Listed { instance, len, .. } => self.opened(event, *instance, *len, list)?,
+            Event::Chosen { instance, .. } | Event::Called { instance, .. } | Event::Iterated { instance, .. } => {
+                self.opened(event, *instance, 1, list)?;
+            }
             Event::Cached { from, count } => self.range(*from, *count, State::Cached)?,
             Event::Skipped { from, count } => self.range(*from, *count, State::Skipped)?,
             Event::Cancelled { from, count } => self.range(*from, *count, State::Cancelled)?,
@@ -132,13 +135,34 @@ impl Fold {
         Ok(())
     }
 
-    fn listed(&mut self, map: InstanceId, len: u32, list: Option<Arc<Items>>) -> Result<(), BadJournal> {
-        self.map(map)?;
-        if self.ledger.space.scope_of(map).is_none() {
-            let scope = self.ledger.space.open(map, len, list).map_err(|_| BadJournal::NoInstance(u32::MAX))?;
-            self.ledger.furnish(scope);
+    /// Whether an event that names a list makes new instances: else its body has been there before.
+    pub(super) fn opens(&self, event: &Event) -> bool {
+        let Some(instance) = event.instance().filter(|instance| self.known(*instance).is_ok()) else { return false };
+        let mut scopes = self.ledger.space.scopes_of(instance);
+        match event {
+            Event::Iterated { index, .. } => scopes.nth(*index as usize).is_none(),
+            _ => scopes.next().is_none(),
         }
-        self.ledger.force(map, false, State::Running);
+    }
+
+    fn opened(
+        &mut self,
+        event: &Event,
+        owner: InstanceId,
+        len: u32,
+        list: Option<Arc<Items>>,
+    ) -> Result<(), BadJournal> {
+        self.map(owner)?;
+        if self.opens(event) {
+            let space = &mut self.ledger.space;
+            let first = match event {
+                Event::Iterated { index: 1.., .. } => space.turn(owner, list),
+                _ => space.open(owner, len, list),
+            };
+            let first = first.map_err(|_| BadJournal::NoInstance(u32::MAX))?;
+            self.ledger.furnish_from(first);
+        }
+        self.ledger.force(owner, false, State::Running);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! What the engine asks of a plan many times, computed once: who wakes whom, and in which order work goes.
 
 use crate::base::NodeId;
-use crate::base::id::Id;
+use crate::base::id::{BodyId, Id};
 use crate::plan::{Dep, Map, NodeKind, OnError, Plan, Task};
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -41,8 +41,8 @@ pub(super) struct Near {
 #[derive(Clone)]
 pub(super) struct Wake {
     pub(super) slot: u32,
-    /// The maps that lead from the awaited node's body down to the waiting node's; empty: the same body.
-    pub(super) through: Vec<NodeId>,
+    /// The bodies that lead from the awaited node's body down to the waiting node's; empty: the same body.
+    pub(super) through: Vec<BodyId>,
 }
 
 impl Graph {
@@ -58,7 +58,8 @@ impl Graph {
             nodes.push(Info {
                 task: matches!(node.kind, NodeKind::Task(_)),
                 ignores: node.on_error == OnError::Ignore,
-                counted: node.dependents.iter().any(|next| plan.nodes[*next].require.is_some()),
+                counted: node.kind.as_map().is_some()
+                    && node.dependents.iter().any(|next| plan.nodes[*next].require.is_some()),
                 slot: node.slot,
                 class: u32::try_from(class).expect("no more classes than nodes"),
                 near: node.deps.iter().filter(|d| d.up == 0).map(near).collect(),
@@ -71,9 +72,9 @@ impl Graph {
                 let mut through = Vec::new();
                 let mut body = node.body;
                 for _ in 0..dep.up {
-                    let map = plan.bodies[body].owner.expect("a body that is not the root has an owner");
-                    through.push(map);
-                    body = plan.nodes[map].body;
+                    through.push(body);
+                    let owner = plan.bodies[body].owner.expect("a body that is not the root has an owner");
+                    body = plan.nodes[owner].body;
                 }
                 through.reverse();
                 nodes[dep.node.index()].wakes.push(Wake { slot: node.slot, through });
@@ -86,17 +87,14 @@ impl Graph {
         &self.nodes[node.index()]
     }
 
-    pub(super) fn map(&self, node: NodeId) -> &Map {
-        match &self.plan.nodes[node].kind {
-            NodeKind::Map(map) => map,
-            NodeKind::Task(_) => unreachable!("`{}` is a task", self.plan.nodes[node].path),
-        }
+    pub(super) fn map(&self, node: NodeId) -> Option<&Map> {
+        self.plan.nodes[node].kind.as_map()
     }
 
     pub(super) fn task(&self, node: NodeId) -> &Task {
         match &self.plan.nodes[node].kind {
             NodeKind::Task(task) => task,
-            NodeKind::Map(_) => unreachable!("`{}` is a map", self.plan.nodes[node].path),
+            other => unreachable!("`{}` is a {}", self.plan.nodes[node].path, other.word()),
         }
     }
 }

@@ -113,6 +113,13 @@ impl Ledger {
         ledger
     }
 
+    /// Gives the instances of new scopes, from this one on, their rows.
+    pub(super) fn furnish_from(&mut self, first: ScopeId) {
+        for scope in first.index()..self.space.scopes().len() {
+            self.furnish(ScopeId::from_index(scope));
+        }
+    }
+
     /// Gives a new scope's instances their rows, all waiting.
     pub(super) fn furnish(&mut self, scope: ScopeId) {
         let s = &self.space.scopes()[scope];
@@ -155,7 +162,7 @@ impl Ledger {
     pub fn states(&self) -> &[State] {
         &self.states
     }
-    /// Whether the instance is a task's, not a map's.
+    /// Whether the instance is a task's, not that of a node that holds others.
     pub fn is_task(&self, instance: InstanceId) -> bool {
         self.is_task_node(self.space.place(instance).node)
     }

@@ -1,5 +1,5 @@
 //! The machine itself: what is in it, and what each input does. Waking what waits is in `flow`, handing out work in
-//! `supply`.
+//! `supply`, nodes that hold others in `bodies`.
 
 use crate::base::digest::Key;
 use crate::base::id::{Id, ScopeId};
@@ -37,12 +37,14 @@ pub struct Engine {
     pub(super) ended: VecDeque<InstanceId>,
     /// Lists through maps that were built for a reader: by the outermost map's instance, the node and its output.
     pub(super) lists: FxHashMap<(InstanceId, NodeId, Option<u32>), Value>,
-    /// The records of maps that name their results.
+    /// The records of maps and the like that name their results; of a loop its results.
     pub(super) records: FxHashMap<InstanceId, Value>,
-    /// Maps whose records are being made, and how they will end.
+    /// Maps and the like whose records are being made, and how they will end.
     pub(super) recording: FxHashMap<InstanceId, MapEnd>,
     /// What another process computed when it was looked at last.
     pub(super) elsewhere: FxHashMap<InstanceId, Elsewhere>,
+    /// Loops of which it is asked whether there is another iteration, and the one that has ended.
+    pub(super) turning: FxHashMap<InstanceId, ScopeId>,
     /// Retries, and looks at what is computed elsewhere, by the time when they are due.
     pub(super) delayed: BTreeSet<(Time, InstanceId)>,
     /// The time of the last `Wake`, until it has come.
@@ -70,7 +72,7 @@ pub(super) struct Work {
     pub(super) open: u32,
     pub(super) failed: bool,
     pub(super) cancelled: bool,
-    /// Whether its map waits again, after a restore: nothing in it starts.
+    /// Whether its owner waits again, after a restore: nothing in it starts.
     pub(super) closed: bool,
     /// Whether this scope or one around it has a throttle.
     pub(super) throttled: bool,
@@ -259,6 +261,7 @@ impl Engine {
             records: FxHashMap::default(),
             recording: FxHashMap::default(),
             elsewhere: FxHashMap::default(),
+            turning: FxHashMap::default(),
             delayed: BTreeSet::new(),
             woken: None,
         };
@@ -288,6 +291,7 @@ impl Engine {
                 }
             }
             Input::Recorded { instance, answer } => self.recorded(instance, answer, out),
+            Input::Turned { instance, index, answer } => self.turned(instance, index, answer, out),
             Input::Started { instance, attempt, log } => self.started(instance, attempt, log, out),
             Input::Ended { instance, attempt, outcome } => self.attempt_ended(instance, attempt, outcome, out),
             Input::Stop(stop) => self.stop(stop, out),
@@ -330,30 +334,7 @@ impl Engine {
                 self.end(map, State::Skipped);
             }
             ListAnswer::Failed(error) => self.refuse(map, error, out),
-            ListAnswer::Items(list) => {
-                let len = u32::try_from(list.items().len()).unwrap_or(u32::MAX);
-                match self.ledger.space.open(map, len, Some(Arc::clone(&list))) {
-                    Ok(scope) => {
-                        self.ledger.furnish(scope);
-                        self.furnish(scope, false);
-                        out.event(Event::Listed { instance: map, len, list: list.digest() });
-                        self.ledger.set(map, false, State::Running);
-                        self.enter(scope, out);
-                    }
-                    Err(_) => {
-                        let message = format!(
-                            "a list of {} items makes more instances than a run can number",
-                            list.items().len()
-                        );
-                        let help = "use `chunk`, so that one instance takes many items";
-                        self.refuse(
-                            map,
-                            Failure { cause: Cause::Prepare, message: message.into(), help: Some(help.into()) },
-                            out,
-                        );
-                    }
-                }
-            }
+            ListAnswer::Items(list) => self.begin_body(map, list, out),
         }
     }
 
@@ -394,28 +375,6 @@ impl Engine {
                 if let Some(job) = self.unless_known(instance, node, job, out) {
                     self.line_up(instance, job, out);
                 }
-            }
-        }
-    }
-
-    fn recorded(&mut self, map: InstanceId, answer: Result<Vec<Value>, Failure>, out: &mut Out) {
-        if self.phase == Phase::Over {
-            return;
-        }
-        let Some(end) = self.recording.remove(&map) else { return };
-        match answer {
-            Ok(records) => {
-                self.records.insert(map, Value::list(records));
-                self.end_map(map, end, out);
-            }
-            Err(error) => {
-                // Its items are of no use to anybody now.
-                if let Some(scope) = self.ledger.space.scope_of(map)
-                    && let Some(watch) = &mut self.works[scope.index()].watch
-                {
-                    watch.good = None;
-                }
-                self.refuse(map, error, out);
             }
         }
     }

@@ -3,6 +3,7 @@
 //! effect, answered by an input.
 
 pub mod api;
+mod bodies;
 mod budget;
 mod check;
 mod flow;

@@ -102,7 +102,7 @@ impl Engine {
             if watch.hurt <= watch.limit.unwrap_or(0) {
                 return Verdict::LetBe;
             }
-            at = self.ledger.space.scopes()[scope].map.expect("the root has no limit");
+            at = self.ledger.space.scopes()[scope].owner.expect("the root has no limit");
             over = Some(at);
         }
     }

@@ -20,10 +20,11 @@ impl Engine {
     ) -> Result<Self, BadJournal> {
         let mut fold = Fold::new(Arc::clone(&plan), &options.wanted);
         for event in events {
-            let list = match &event {
-                Event::Listed { instance, len, list } if fold.ledger.space.scope_of(*instance).is_none() => {
-                    let found = lists(*list).filter(|found| found.items().len() == *len as usize);
-                    let gone = || BadJournal::NoList { map: fold.ledger.space.name(*instance), list: *list };
+            let list = match (event.list(), event.instance()) {
+                (Some(list), Some(instance)) if fold.opens(&event) => {
+                    let len = if let Event::Listed { len, .. } = event { len } else { 1 };
+                    let found = lists(*list).filter(|found| found.items().len() == len as usize);
+                    let gone = || BadJournal::NoList { map: fold.ledger.space.name(instance), list: *list };
                     Some(found.ok_or_else(gone)?)
                 }
                 _ => None,

@@ -76,7 +76,7 @@ impl Engine {
         }
         needs.retain(|need| !self.ledger.state(*need).is_end());
         if self.works[place.scope.index()].closed {
-            needs.extend(space.scopes()[place.scope].map);
+            needs.extend(space.scopes()[place.scope].owner);
         }
         if needs.is_empty() { Why::Queue } else { Why::Needs(needs) }
     }
@@ -85,9 +85,9 @@ impl Engine {
         let place = self.ledger.space.place(instance);
         let mut full = None;
         let (mut scope, mut item) = (place.scope, place.item);
-        while let Some(map) = self.ledger.space.scopes()[scope].map {
+        while let Some(owner) = self.ledger.space.scopes()[scope].owner {
             if self.works[scope.index()].throttle.as_ref().is_some_and(|t| !t.items[item as usize].0) {
-                full = Some(map);
+                full = Some(owner);
             }
             (scope, item) = self.ledger.space.scopes()[scope].parent;
         }

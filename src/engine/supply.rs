@@ -57,7 +57,8 @@ impl Engine {
                 let place = self.ledger.space.place(instance);
                 self.ledger.set(instance, graph.info(node).task, State::Preparing);
                 if !graph.info(node).task {
-                    let values = self.collect_shared(&graph.map(node).reads, place.scope, place.item);
+                    let reads = graph.plan.nodes[node].kind.reads();
+                    let values = self.collect_shared(reads, place.scope, place.item);
                     out.effect(Effect::List { instance, node, values });
                     continue;
                 }

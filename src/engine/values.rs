@@ -23,25 +23,37 @@ impl Engine {
     pub(super) fn collect_shared(&mut self, reads: &[Read], reader: ScopeId, index: u32) -> Values {
         let mut values = Vec::with_capacity(reads.len());
         for read in reads {
-            let whole = match &read.from {
-                From::Output { node, up, inner, output } if !inner.is_empty() => {
-                    let (scope, item) = self.ledger.space.out(reader, index, *up);
-                    let top = self.ledger.space.instance(scope, *node, item);
-                    let last = inner.last().copied().unwrap_or(*node);
-                    match self.lists.get(&(top, last, *output)) {
-                        Some(list) => list.clone(),
-                        None => {
-                            let list = self.gather(top, *node, inner, *output);
-                            self.lists.insert((top, last, *output), list.clone());
-                            list
-                        }
+            let whole = match self.shared(&read.from, reader, index) {
+                Some(place) => match self.lists.get(&place) {
+                    Some(list) => list.clone(),
+                    None => {
+                        let list = self.source(&read.from, reader, index);
+                        self.lists.insert(place, list.clone());
+                        list
                     }
-                }
-                from => self.source(from, reader, index),
+                },
+                None => self.source(&read.from, reader, index),
             };
             values.push(at_path(whole, &read.path));
         }
         values
+    }
+
+    /// Where a value that is made of many is kept.
+    fn shared(&self, from: &From, reader: ScopeId, index: u32) -> Option<(InstanceId, NodeId, Option<u32>)> {
+        let (first, last, up, output) = match from {
+            From::Output { node, up, inner, output } => (*node, *inner.last()?, *up, *output),
+            From::Cases { up, ways } => {
+                let way = ways.first().filter(|way| way.nodes.len() > 1)?;
+                (way.nodes[0], *way.nodes.last()?, *up, way.output)
+            }
+            _ => return None,
+        };
+        let (scope, item) = self.ledger.space.out(reader, index, up);
+        if self.graph.plan.nodes[first].body != self.ledger.space.scopes()[scope].body {
+            return None;
+        }
+        Some((self.ledger.space.instance(scope, first, item), last, output))
     }
 
     fn source(&self, from: &From, scope: ScopeId, item: u32) -> Value {
@@ -52,22 +64,50 @@ impl Engine {
                 let list = self.ledger.space.scopes()[scope].list.as_ref();
                 list.and_then(|list| list.items().get(item as usize)).cloned().unwrap_or_default()
             }
-            From::Index { up } => Value::Int(self.ledger.space.out(scope, item, *up).1.into()),
+            From::Index { up } => {
+                let (scope, item) = self.ledger.space.out(scope, item, *up);
+                Value::Int((self.ledger.space.scopes()[scope].turn + item).into())
+            }
             From::Output { node, up, inner, output } => {
                 let (scope, item) = self.ledger.space.out(scope, item, *up);
-                self.gather(self.ledger.space.instance(scope, *node, item), *node, inner, *output)
+                self.gather(self.ledger.space.instance(scope, *node, item), *node, &[(inner, *output)])
+            }
+            From::Cases { up, ways } => {
+                let (scope, item) = self.ledger.space.out(scope, item, *up);
+                let ways: Vec<Path<'_>> = ways.iter().map(|way| (way.nodes.as_slice(), way.output)).collect();
+                self.follow(scope, item, &ways)
             }
         }
     }
 
+    /// What the ways lead to that begin in the body of this scope; null when none does.
+    fn follow(&self, scope: ScopeId, item: u32, ways: &[Path<'_>]) -> Value {
+        let body = self.ledger.space.scopes()[scope].body;
+        let here = ways.iter().filter(|(nodes, _)| self.graph.plan.nodes[nodes[0]].body == body);
+        let here: Vec<Path<'_>> = here.map(|(nodes, output)| (&nodes[1..], *output)).collect();
+        // A name is there once in a body.
+        let first = ways.iter().map(|(nodes, _)| nodes[0]).find(|node| self.graph.plan.nodes[*node].body == body);
+        let Some(node) = first else { return Value::Null };
+        self.gather(self.ledger.space.instance(scope, node, item), node, &here)
+    }
+
     /// What an instance gave; through maps a list for each, in item order. Null where there is nothing.
-    fn gather(&self, instance: InstanceId, node: NodeId, inner: &[NodeId], output: Option<u32>) -> Value {
-        if let Some((next, deeper)) = inner.split_first() {
+    fn gather(&self, instance: InstanceId, node: NodeId, ways: &[Path<'_>]) -> Value {
+        if !ways[0].0.is_empty() {
             let Some(scope) = self.ledger.space.scope_of(instance) else { return Value::Null };
+            if self.graph.map(node).is_none() {
+                return self.follow(scope, 0, ways);
+            }
             let len = self.ledger.space.scopes()[scope].len;
-            let of = |item| self.gather(self.ledger.space.instance(scope, *next, item), *next, deeper, output);
-            return Value::list((0..len).map(of).collect());
+            if let [(inner, output)] = ways {
+                let next = inner[0];
+                let deeper = [(&inner[1..], *output)];
+                let of = |item| self.gather(self.ledger.space.instance(scope, next, item), next, &deeper);
+                return Value::list((0..len).map(of).collect());
+            }
+            return Value::list((0..len).map(|item| self.follow(scope, item, ways)).collect());
         }
+        let output = ways[0].1;
         match &self.graph.plan.nodes[node].kind {
             NodeKind::Task(task) => {
                 let Some(results) = self.ledger.results(instance) else { return Value::Null };
@@ -80,18 +120,29 @@ impl Engine {
                     }
                 }
             }
-            NodeKind::Map(map) => {
+            kind => {
                 let Some(records) = self.records.get(&instance) else { return Value::Null };
-                let Some(name) = output.and_then(|output| map.outputs.get(output as usize)).map(|(name, _)| name)
-                else {
-                    return records.clone();
+                let name = match (output, kind) {
+                    (None, _) => None,
+                    (Some(output), NodeKind::Loop(looped)) => Some(looped.result_name(output)),
+                    (Some(output), kind) => kind.results().0.get(output as usize).map(|(name, _)| &**name),
                 };
-                let field = |record: &Value| record.field(name).cloned().unwrap_or_default();
-                Value::list(records.as_list().unwrap_or_default().iter().map(field).collect())
+                let field = |record: &Value| match name {
+                    Some(name) => record.field(name).cloned().unwrap_or_default(),
+                    None => record.clone(),
+                };
+                match (kind, records.as_list()) {
+                    (NodeKind::Map(_), Some(records)) => Value::list(records.iter().map(field).collect()),
+                    (_, Some(records)) => records.first().map(field).unwrap_or_default(),
+                    (_, None) => field(records),
+                }
             }
         }
     }
 }
+
+/// The nodes below one down to the one that has an output, and which output.
+type Path<'a> = (&'a [NodeId], Option<u32>);
 
 /// The value at a path. Below null everything is null; a field that a value does not have is `None`.
 pub fn at_path(whole: Value, path: &[Arc<str>]) -> Option<Value> {

@@ -1,7 +1,7 @@
 //! What the end of a process meant, for people.
 
 use super::{Cause, Event};
-use crate::base::InstanceId;
+use crate::base::{Digest, InstanceId};
 
 impl Cause {
     /// The word for it: `exit`, `signal`, `timeout`, … as `retry.on` has it.
@@ -58,10 +58,24 @@ fn signal(number: i32) -> Option<&'static str> {
 }
 
 impl Event {
+    /// The list in the run's folder that it names, if it names one.
+    pub fn list(&self) -> Option<&Digest> {
+        match self {
+            Event::Listed { list, .. }
+            | Event::Chosen { list, .. }
+            | Event::Called { list, .. }
+            | Event::Iterated { list, .. } => Some(list),
+            _ => None,
+        }
+    }
+
     /// The instance that it speaks of (the first one of a range); `None`: of the run.
     pub fn instance(&self) -> Option<InstanceId> {
         match self {
             Event::Listed { instance, .. }
+            | Event::Chosen { instance, .. }
+            | Event::Called { instance, .. }
+            | Event::Iterated { instance, .. }
             | Event::Submitted { instance, .. }
             | Event::Started { instance, .. }
             | Event::Ended { instance, .. }

@@ -38,6 +38,34 @@ pub enum Event {
         /// Names the file in the run's `lists` folder.
         list: Digest,
     },
+    /// A branch takes a case. The instances of all of its cases are the next free ids, case by case; the others than
+    /// the one that is taken are skipped. A second one for the same branch, after `Resumed`, says that it goes on.
+    Chosen {
+        /// The branch's instance.
+        instance: InstanceId,
+        /// The case.
+        case: Arc<str>,
+        /// Names the file that holds what `on` gave.
+        list: Digest,
+    },
+    /// A call begins; the instances of its body are the next free ids. A second one for the same call, after `Resumed`,
+    /// says that it goes on.
+    Called {
+        /// The call's instance.
+        instance: InstanceId,
+        /// Names the file that holds the values of its params.
+        list: Digest,
+    },
+    /// An iteration of a loop begins; the instances of its body are the next free ids. A second one with the same
+    /// number, after `Resumed`, says that it goes on.
+    Iterated {
+        /// The loop's instance.
+        instance: InstanceId,
+        /// Counts from 0.
+        index: u32,
+        /// Names the file that holds what the loop carries into it.
+        list: Digest,
+    },
     /// `count` instances with consecutive ids were taken from the cache.
     Cached {
         /// The first.
@@ -105,9 +133,9 @@ pub enum Event {
         /// Which process: `run 7 on host h`.
         by: Arc<str>,
     },
-    /// A map instance has ended, for all of its items have.
+    /// A map, branch, loop or call has ended, for all in it has.
     MapEnded {
-        /// The map's instance.
+        /// Its instance.
         instance: InstanceId,
         /// How.
         end: MapEnd,
@@ -137,7 +165,7 @@ pub enum Event {
     },
 }
 
-/// How a map instance ended.
+/// How a map, branch, loop or call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MapEnd {

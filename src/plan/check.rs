@@ -6,15 +6,16 @@ use super::model::{Body, Node, NodeKind, Plan};
 use super::params::{self, Given};
 use super::vary::{self, Traces};
 use super::words::Place;
-use super::{edges, map, order, policy, task};
+use super::{edges, holder, map, order, policy, task};
 use crate::base::id::BodyId;
 use crate::base::{Arena, NodeId};
 use crate::diag::{Diagnostic, Severity};
 use crate::lang::model::Model;
+use std::sync::Arc;
 
 /// Checks a model with what the run was given. There is a plan when no diagnostic is an error.
 pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
-    let mut found = Findings { used_params: vec![false; model.params.len()], ..Findings::default() };
+    let mut found = Findings::default();
     let params = params::resolve(model, given, &mut found.diagnostics);
     let world = World::declare(model, &mut found.diagnostics);
     let mut traces = Traces::default();
@@ -34,9 +35,21 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
                 traces.sources.push(Some(built.source));
                 let priority = match view.form {
                     Form::Shorthand(task) => task.priority.as_ref().map_or(0, |p| p.value),
-                    Form::Map(_) => 0,
+                    Form::Map(_) | Form::Calls(_) => 0,
                 };
                 (NodeKind::Map(Box::new(built.map)), built.when, priority)
+            }
+            holder => {
+                let at = (id, decl.body);
+                let built = match holder {
+                    What::Branch(branch, cases) => holder::branch(&world, at, branch, cases, &mut found),
+                    What::Loop(looped, inner) => holder::looped(&world, at, looped, *inner, &mut found),
+                    What::Call(call, inner) => holder::call(&world, at, call, *inner, &mut found),
+                    What::Task(_) | What::Map(_) => unreachable!("these are above"),
+                };
+                traces.tasks.push(None);
+                traces.sources.push(Some(built.source));
+                (built.kind, built.when, 0)
             }
         };
         nodes.push(Node {
@@ -71,7 +84,10 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
         vary::check(&world, &nodes, &traces, &order.points, &mut found);
     }
     if found.broken.is_empty() {
-        params::unused(model, &found.used_params, &mut found.diagnostics);
+        for (i, file) in world.files.iter().enumerate() {
+            let used = |name: &Arc<str>| found.used_params.contains(&(i as u32, name.clone()));
+            params::unused(file.model, used, &mut found.diagnostics);
+        }
     }
     let diagnostics = sorted(found.diagnostics);
     let (Some(order), true) = (order, diagnostics.iter().all(|d| d.severity == Severity::Warning)) else {
@@ -92,11 +108,17 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
         let owner = room.owner.map(|(owner, _)| owner);
         bodies.push(Body { owner, nodes: room.nodes.clone(), depth: room.depth });
     }
+    let mut limits: Vec<(Arc<str>, u32)> = Vec::new();
+    for (name, n) in world.limits() {
+        if limits.iter().all(|(known, _)| *known != name.value) {
+            limits.push((name.value.clone(), n.value));
+        }
+    }
     let plan = Plan {
         name: model.name.as_ref().map_or_else(|| "pipeline".into(), |name| name.value.clone()),
         description: model.description.as_ref().map(|text| text.value.clone()),
         params,
-        limits: model.limits.iter().map(|(name, n)| (name.value.clone(), n.value)).collect(),
+        limits,
         nodes,
         bodies,
         outputs,
@@ -111,10 +133,10 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
 fn output_deps(reads: &[super::Read]) -> Vec<NodeId> {
     let mut deps: Vec<NodeId> = Vec::new();
     for read in reads {
-        if let super::From::Output { node, .. } = &read.from
-            && !deps.contains(node)
-        {
-            deps.push(*node);
+        for (node, _) in read.from.nodes() {
+            if !deps.contains(&node) {
+                deps.push(node);
+            }
         }
     }
     deps

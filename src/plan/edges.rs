@@ -56,6 +56,7 @@ pub(super) fn by_paths(world: &World<'_>, params: &[Param], given: &Given, found
                 let site = Site { body: decl.body, node: Some(id), task: None, place: Place::Over };
                 paths.of_source(&site, &view.over.source);
             }
+            What::Branch(..) | What::Loop(..) | What::Call(..) => {}
         }
     }
     let Paths { producers, consumers, .. } = paths;
@@ -230,8 +231,8 @@ impl<'m> Paths<'_, 'm> {
 }
 
 fn duplicates(world: &World<'_>, producers: &[Producer], found: &mut Findings) {
-    let mut literal: FxHashMap<String, usize> = FxHashMap::default();
-    let mut open: FxHashMap<(BodyId, &Pattern), usize> = FxHashMap::default();
+    let mut literal: FxHashMap<String, Vec<usize>> = FxHashMap::default();
+    let mut open: FxHashMap<(BodyId, &Pattern), Vec<usize>> = FxHashMap::default();
     let mut report = |one: &Producer, two: &Producer, message: String| {
         found.diagnostics.push(
             Diagnostic::error(codes::DUPLICATE_OUTPUT, two.span, message)
@@ -240,14 +241,18 @@ fn duplicates(world: &World<'_>, producers: &[Producer], found: &mut Findings) {
                 .help("give each task a path of its own"),
         );
     };
+    let together = |one: &Producer, two: &Producer| {
+        !world.exclude_each_other(world.nodes[one.node].body, world.nodes[two.node].body)
+    };
     for (i, producer) in producers.iter().enumerate() {
-        let first = match producer.pattern.literal() {
-            Some(path) => literal.insert(path, i),
-            None => open.insert((world.nodes[producer.node].body, &producer.pattern), i),
+        let same = match producer.pattern.literal() {
+            Some(path) => literal.entry(path).or_default(),
+            None => open.entry((world.nodes[producer.node].body, &producer.pattern)).or_default(),
         };
-        if let Some(first) = first {
-            report(&producers[first], producer, "this path is declared twice".to_owned());
+        if let Some(first) = same.iter().rev().find(|first| together(&producers[**first], producer)) {
+            report(&producers[*first], producer, "this path is declared twice".to_owned());
         }
+        same.push(i);
     }
     for inner in producers {
         let body = world.nodes[inner.node].body;
@@ -256,7 +261,8 @@ fn duplicates(world: &World<'_>, producers: &[Producer], found: &mut Findings) {
                 Some(path) => literal.get(&path),
                 None => open.get(&(body, &folder)),
             };
-            let Some(outer) = outer.map(|at| &producers[*at]).filter(|outer| !outer.files) else { continue };
+            let mut outer = outer.into_iter().flatten().map(|at| &producers[*at]);
+            let Some(outer) = outer.find(|outer| !outer.files && together(outer, inner)) else { continue };
             let path = outer.text(world);
             let message = match outer.dir {
                 true => format!("this path lies in the directory `{path}`, which another output makes as a whole"),
@@ -271,6 +277,7 @@ fn duplicates(world: &World<'_>, producers: &[Producer], found: &mut Findings) {
             let both = other.files && other.span > files.span;
             if other.pattern.is_known()
                 && (both || !other.files)
+                && together(files, other)
                 && files.pattern.meets(&other.pattern) == Some(Match::Yes)
             {
                 let (one, two) = if files.span < other.span { (files, other) } else { (other, files) };
@@ -326,6 +333,10 @@ fn own(world: &World<'_>, consumer: &Consumer, producer: &Producer, sure: Match,
 fn edge(world: &World<'_>, consumer: &Consumer, producer: &Producer, sure: Match, found: &mut Findings) {
     if consumer.node == producer.node {
         return own(world, consumer, producer, sure, found);
+    }
+    // of two cases only one has run
+    if world.exclude_each_other(world.nodes[consumer.node].body, world.nodes[producer.node].body) {
+        return;
     }
     let reader = consumer.node;
     let body = world.nodes[reader].body;

@@ -16,7 +16,8 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(super) struct Findings {
     pub diagnostics: Vec<Diagnostic>,
-    pub used_params: Vec<bool>,
+    /// Params that something reads, with the file that declares them.
+    pub used_params: FxHashSet<(u32, Arc<str>)>,
     pub edges: Vec<Edge>,
     /// Nodes with a string that could not be understood: what they read is not fully known.
     pub broken: FxHashSet<NodeId>,
@@ -148,11 +149,11 @@ impl<'w, 'm> Gather<'w, 'm> {
                 seen.words.push((read.path[0].clone(), span));
             }
             Target::Engine(ref from) => {
-                if let From::Param(i) = from {
-                    found.used_params[*i as usize] = true;
+                if &*read.path[0] == "params" {
+                    found.used_params.insert((self.world.bodies[self.site.body].file, read.path[1].clone()));
                 }
-                if let From::Output { node, up, .. } = from {
-                    self.edge(*node, *up, read.tolerates_null, span, Why::Reads, found);
+                for (node, up) in from.nodes() {
+                    self.edge(node, up, read.tolerates_null, span, Why::Reads, found);
                 }
                 seen.from.push(from.clone());
                 let fields = resolve::fields_of(read, &meaning);
@@ -243,7 +244,7 @@ impl<'w, 'm> Gather<'w, 'm> {
             let shorter = (1..entry.path.len()).find_map(|len| self.by_path.get(&entry.path[..len]));
             let Some(shorter) = shorter else { continue };
             let whole = &self.entries[*shorter];
-            if whole.read.from != entry.read.from {
+            if whole.read.from != entry.read.from && !is_field(&whole.read, &entry.read) {
                 found.diagnostics.push(two_shapes(whole, entry));
             } else if self.entries[i].read.keyed {
                 raised.push(*shorter);
@@ -262,10 +263,25 @@ impl<'w, 'm> Gather<'w, 'm> {
     }
 }
 
+/// Whether `part` is a field of the record that `whole` is: an output that a branch, loop or call gives itself.
+fn is_field(whole: &Read, part: &Read) -> bool {
+    let whole_of = |from: &From| match from.clone() {
+        From::Output { node, up, inner, .. } => From::Output { node, up, inner, output: None },
+        other => other,
+    };
+    matches!(whole.ty, Ty::Record(_)) && whole.from == whole_of(&part.from)
+}
+
 /// `m` and `m.align.bam` cannot both be values: the one is a list of records, the other a list.
 fn two_shapes(whole: &Entry, part: &Entry) -> Diagnostic {
     let last = part.path.last().map_or("", |n| n);
     let message = format!("`{}` and `{}` cannot both be read by one node", whole.read.name, part.read.name);
+    if let Ty::Record(_) = whole.read.ty {
+        return Diagnostic::error(codes::TWO_SHAPES, part.span, message)
+            .label(format!("here `{}` is a name on the way to a node inside", whole.read.name))
+            .also(whole.span, "here it is the record of its outputs")
+            .help(format!("read its outputs one by one: `{}.NAME`", whole.read.name));
+    }
     Diagnostic::error(codes::TWO_SHAPES, part.span, message)
         .label(format!("here `{}` is a name on the way to a list", whole.read.name))
         .also(whole.span, "here it is a list of records")

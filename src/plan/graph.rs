@@ -4,57 +4,84 @@ use super::layout::{Layout, Picture, Step, layout};
 use super::model::{Node, NodeKind, Plan};
 use crate::base::NodeId;
 use crate::base::id::{BodyId, Id};
+use crate::base::text::count;
 use rustc_hash::FxHashSet;
 use std::fmt::Write;
 
-/// `{"nodes": [{"name", "kind"}], "edges": [[from, to]]}`: names as in `process_data.compute`, kinds `task` and `map`.
+/// `{"nodes": [{"name", "kind"}], "edges": [[from, to]]}`: names as in `process_data.compute`, kinds `task`, `map`, `branch`,
+/// `loop` and `call`.
 pub fn json(plan: &Plan) -> String {
-    let shown = plan.nodes.iter().filter(|(id, _)| is_shown(plan, *id));
-    let nodes: Vec<_> = shown.map(|(_, n)| serde_json::json!({ "name": &*n.path, "kind": kind(n) })).collect();
+    // nodes of two cases of a branch may share a name: here they are one
+    let (mut names, mut pairs) = (FxHashSet::default(), FxHashSet::default());
+    let shown = plan.nodes.iter().filter(|(id, n)| is_shown(plan, *id) && names.insert(&*n.path));
+    let nodes: Vec<_> = shown.map(|(_, n)| serde_json::json!({ "name": &*n.path, "kind": n.kind.word() })).collect();
     let path = |id: NodeId| &*plan.nodes[id].path;
-    let edges: Vec<_> = edges(plan).into_iter().map(|(from, to)| [path(from), path(to)]).collect();
+    let edges = edges(plan).into_iter().map(|(from, to)| [path(from), path(to)]);
+    let edges: Vec<_> = edges.filter(|pair| pairs.insert(*pair)).collect();
     serde_json::json!({ "nodes": nodes, "edges": edges }).to_string()
 }
 
-/// For Graphviz: maps are clusters.
+/// For Graphviz: what holds nodes is a cluster.
 pub fn dot(plan: &Plan) -> String {
     let mut out = String::from("digraph {\n  compound=true;\n  node [shape=box, style=rounded];\n");
     dot_body(plan, BodyId(0), 1, &mut out);
     for (from, to) in edges(plan) {
         let mut attributes = Vec::new();
         if is_cluster(plan, from) {
-            attributes.push(format!("ltail=\"cluster {}\"", plan.nodes[from].path));
+            attributes.push(format!("ltail=\"cluster {}\"", dot_name(plan, from)));
         }
         if is_cluster(plan, to) {
-            attributes.push(format!("lhead=\"cluster {}\"", plan.nodes[to].path));
+            attributes.push(format!("lhead=\"cluster {}\"", dot_name(plan, to)));
         }
         // Graphviz draws an arrow to a cluster as one to a node in it that is cut at the border
         let (tail, head) = (inside(plan, from, true), inside(plan, to, false));
         let attributes = if attributes.is_empty() { String::new() } else { format!(" [{}]", attributes.join(", ")) };
-        let _ = writeln!(out, "  \"{}\" -> \"{}\"{attributes};", plan.nodes[tail].path, plan.nodes[head].path);
+        let _ = writeln!(out, "  \"{}\" -> \"{}\"{attributes};", dot_name(plan, tail), dot_name(plan, head));
     }
     out.push_str("}\n");
     out
+}
+
+/// The path; of nodes that share one, in the cases of a branch, all but the first have their number too.
+fn dot_name(plan: &Plan, id: NodeId) -> String {
+    let path = &plan.nodes[id].path;
+    let first = plan.nodes.iter().find(|(other, node)| node.path == *path && is_shown(plan, *other));
+    match first {
+        Some((first, _)) if first != id => format!("{path} {}", id.0),
+        _ => path.to_string(),
+    }
 }
 
 fn dot_body(plan: &Plan, body: BodyId, depth: usize, out: &mut String) {
     let pad = "  ".repeat(depth);
     for id in &plan.bodies[body].nodes {
         let node = &plan.nodes[*id];
-        match &node.kind {
-            NodeKind::Map(map) if !map.shorthand => {
-                let _ = writeln!(out, "{pad}subgraph \"cluster {}\" {{\n{pad}  label=\"{}\";", node.path, title(node));
-                dot_body(plan, map.body, depth + 1, out);
-                let _ = writeln!(out, "{pad}}}");
-            }
-            _ => {
-                let _ = writeln!(out, "{pad}\"{}\" [label=\"{}\"];", node.path, title(node));
+        let name = dot_name(plan, *id);
+        if !is_cluster(plan, *id) {
+            let _ = writeln!(out, "{pad}\"{name}\" [label=\"{}\"];", quoted(&title(node)));
+            continue;
+        }
+        let _ = writeln!(out, "{pad}subgraph \"cluster {name}\" {{\n{pad}  label=\"{}\";", quoted(&title(node)));
+        for (case, body) in held(plan, *id) {
+            match case {
+                Some(case) => {
+                    let (id, case) = (body.0, quoted(case));
+                    let _ = writeln!(out, "{pad}  subgraph \"cluster case {id}\" {{\n{pad}    label=\"{case}\";");
+                    dot_body(plan, body, depth + 2, out);
+                    let _ = writeln!(out, "{pad}  }}");
+                }
+                None => dot_body(plan, body, depth + 1, out),
             }
         }
+        let _ = writeln!(out, "{pad}}}");
     }
 }
 
-/// For Mermaid: maps are subgraphs.
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// For Mermaid: what holds nodes is a subgraph.
 pub fn mermaid(plan: &Plan) -> String {
     let mut out = String::from("flowchart TD\n");
     mermaid_body(plan, BodyId(0), 1, &mut out);
@@ -68,20 +95,29 @@ fn mermaid_body(plan: &Plan, body: BodyId, depth: usize, out: &mut String) {
     let pad = "  ".repeat(depth);
     for id in &plan.bodies[body].nodes {
         let node = &plan.nodes[*id];
-        match &node.kind {
-            NodeKind::Map(map) if !map.shorthand => {
-                let _ = writeln!(out, "{pad}subgraph n{}[\"{}\"]", id.0, title(node));
-                mermaid_body(plan, map.body, depth + 1, out);
-                let _ = writeln!(out, "{pad}end");
+        if is_cluster(plan, *id) {
+            let _ = writeln!(out, "{pad}subgraph n{}[\"{}\"]", id.0, entities(&title(node)));
+            for (case, body) in held(plan, *id) {
+                match case {
+                    Some(case) => {
+                        let _ = writeln!(out, "{pad}  subgraph c{}[\"{}\"]", body.0, entities(case));
+                        mermaid_body(plan, body, depth + 2, out);
+                        let _ = writeln!(out, "{pad}  end");
+                    }
+                    None => mermaid_body(plan, body, depth + 1, out),
+                }
             }
-            NodeKind::Map(_) => {
-                let _ = writeln!(out, "{pad}n{}[[\"{}\"]]", id.0, title(node));
-            }
-            NodeKind::Task(_) => {
-                let _ = writeln!(out, "{pad}n{}[\"{}\"]", id.0, title(node));
-            }
+            let _ = writeln!(out, "{pad}end");
+        } else if matches!(node.kind, NodeKind::Task(_)) {
+            let _ = writeln!(out, "{pad}n{}[\"{}\"]", id.0, title(node));
+        } else {
+            let _ = writeln!(out, "{pad}n{}[[\"{}\"]]", id.0, entities(&title(node)));
         }
     }
+}
+
+fn entities(text: &str) -> String {
+    text.replace('"', "&quot;")
 }
 
 /// A picture: ranks from top to bottom, a map as a box around its body. An arrow into a body from outside ends at the
@@ -133,50 +169,60 @@ const PADDING: f64 = 18.0;
 /// From the top of a map's box to its body.
 const HEADER: f64 = 46.0;
 
+/// Above the body of a case: its name.
+const CASE: f64 = 18.0;
+
 /// The drawing of one body, and of those inside it.
-struct Drawing {
+struct Drawing<'p> {
     nodes: Vec<NodeId>,
     boxes: Vec<(f64, f64)>,
-    bodies: Vec<Option<Drawing>>,
+    /// Of each node what it holds, side by side; of a branch's case with its name.
+    bodies: Vec<Vec<(Option<&'p str>, Drawing<'p>)>>,
     layout: Layout,
 }
 
-fn draw(plan: &Plan, body: BodyId, arrows: &mut [Vec<(usize, usize)>]) -> Drawing {
+impl Drawing<'_> {
+    /// How much room it takes below a name of its own.
+    fn size(&self, case: Option<&str>) -> (f64, f64) {
+        let name = case.map_or(0.0, |case| letters(case) * SMALL_LETTER);
+        (self.layout.width.max(name), self.layout.height + case.map_or(0.0, |_| CASE))
+    }
+}
+
+fn draw<'p>(plan: &'p Plan, body: BodyId, arrows: &mut [Vec<(usize, usize)>]) -> Drawing<'p> {
     let nodes = plan.bodies[body].nodes.clone();
     let (mut boxes, mut bodies) = (Vec::new(), Vec::new());
     for id in &nodes {
         let node = &plan.nodes[*id];
         let name = letters(&node.name) * LETTER;
-        let (size, inner) = match &node.kind {
-            NodeKind::Task(_) => ((name + 28.0, 32.0), None),
-            NodeKind::Map(map) => {
-                let wide = name.max(letters(&each(node)) * SMALL_LETTER) + 28.0;
-                if map.shorthand {
-                    ((wide, 46.0), None)
-                } else {
-                    let inner = draw(plan, map.body, arrows);
-                    let (width, height) = (inner.layout.width, inner.layout.height);
-                    ((wide.max(width + 2.0 * PADDING), height + HEADER + PADDING), Some(inner))
-                }
+        let held: Vec<_> = held(plan, *id).into_iter().map(|(case, body)| (case, draw(plan, body, arrows))).collect();
+        let wide = name.max(letters(&each(node)) * SMALL_LETTER) + 28.0;
+        let sizes: Vec<(f64, f64)> = held.iter().map(|(case, drawing)| drawing.size(*case)).collect();
+        boxes.push(match (&node.kind, sizes.is_empty()) {
+            (NodeKind::Task(_), _) => (name + 28.0, 32.0),
+            (_, true) => (wide, 46.0),
+            (_, false) => {
+                let width = sizes.iter().map(|(width, _)| width + PADDING).sum::<f64>() + PADDING;
+                let height = sizes.iter().map(|(_, height)| *height).fold(0.0, f64::max);
+                (wide.max(width), height + HEADER + PADDING)
             }
-        };
-        boxes.push(size);
-        bodies.push(inner);
+        });
+        bodies.push(held);
     }
     let picture = Picture { boxes, arrows: std::mem::take(&mut arrows[body.index()]) };
     let layout = layout(&picture);
     Drawing { nodes, boxes: picture.boxes, bodies, layout }
 }
 
-fn paint(plan: &Plan, drawing: &Drawing, left: f64, top: f64, out: &mut String) {
+fn paint(plan: &Plan, drawing: &Drawing<'_>, left: f64, top: f64, out: &mut String) {
     for (i, id) in drawing.nodes.iter().enumerate() {
         let node = &plan.nodes[*id];
         let ((x, y), (width, height)) = (drawing.layout.places[i], drawing.boxes[i]);
         let (x, y) = (x + left, y + top);
         let class = match &node.kind {
             NodeKind::Task(_) => "task",
-            NodeKind::Map(map) if map.shorthand => "many",
-            NodeKind::Map(_) => "map",
+            NodeKind::Map(map) if map.shorthand && drawing.bodies[i].is_empty() => "many",
+            _ => "map",
         };
         let _ = write!(out, "<g><title>{}</title>", escaped(&node.path));
         if class == "many" {
@@ -201,15 +247,28 @@ fn paint(plan: &Plan, drawing: &Drawing, left: f64, top: f64, out: &mut String) 
         };
         match &node.kind {
             NodeKind::Task(_) => line(y + 20.5, "name", &cut(&node.name), out),
-            NodeKind::Map(_) => {
+            _ => {
                 line(y + 19.0, "name", &cut(&node.name), out);
                 line(y + 34.0, "each", &cut(&each(node)), out);
             }
         }
         out.push_str("</g>\n");
-        if let Some(inner) = &drawing.bodies[i] {
-            let side = (width - inner.layout.width) / 2.0;
-            paint(plan, inner, x + side, y + HEADER, out);
+        let sizes: Vec<(f64, f64)> = drawing.bodies[i].iter().map(|(case, inner)| inner.size(*case)).collect();
+        let all = sizes.iter().map(|(width, _)| width + PADDING).sum::<f64>() - PADDING;
+        let mut at = x + (width - all) / 2.0;
+        for ((case, inner), (wide, _)) in drawing.bodies[i].iter().zip(sizes) {
+            let mut top = y + HEADER;
+            if let Some(case) = case {
+                let (middle, case) = (at + wide / 2.0, escaped(&cut(case)));
+                let _ = writeln!(
+                    out,
+                    "<text class=\"each\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{case}</text>",
+                    top + 10.0
+                );
+                top += CASE;
+            }
+            paint(plan, inner, at + (wide - inner.layout.width) / 2.0, top, out);
+            at += wide + PADDING;
         }
     }
     for course in &drawing.layout.courses {
@@ -266,21 +325,26 @@ fn is_shown(plan: &Plan, id: NodeId) -> bool {
     shown_as(plan, id) == id
 }
 
+/// The bodies that are drawn inside a node, those of a branch with the names of their cases.
+fn held(plan: &Plan, id: NodeId) -> Vec<(Option<&str>, BodyId)> {
+    match &plan.nodes[id].kind {
+        NodeKind::Map(map) if map.shorthand => held(plan, plan.bodies[map.body].nodes[0]),
+        NodeKind::Branch(branch) => branch.cases.iter().map(|case| (Some(&*case.name), case.body)).collect(),
+        kind => kind.bodies().into_iter().map(|body| (None, body)).collect(),
+    }
+}
+
 fn is_cluster(plan: &Plan, id: NodeId) -> bool {
-    matches!(&plan.nodes[id].kind, NodeKind::Map(map) if !map.shorthand)
+    held(plan, id).iter().any(|(_, body)| !plan.bodies[*body].nodes.is_empty())
 }
 
 /// A node that is no cluster: the last or the first one inside.
 fn inside(plan: &Plan, id: NodeId, last: bool) -> NodeId {
-    match &plan.nodes[id].kind {
-        NodeKind::Map(map) if !map.shorthand => {
-            let nodes = &plan.bodies[map.body].nodes;
-            match if last { nodes.last() } else { nodes.first() } {
-                Some(node) => inside(plan, *node, last),
-                None => id,
-            }
-        }
-        _ => id,
+    let held = held(plan, id);
+    let mut nodes = held.iter().flat_map(|(_, body)| &plan.bodies[*body].nodes);
+    match if last { nodes.next_back() } else { nodes.next() } {
+        Some(node) => inside(plan, *node, last),
+        None => id,
     }
 }
 
@@ -296,24 +360,21 @@ fn slot_in(plan: &Plan, id: NodeId, body: BodyId) -> usize {
     plan.nodes[at].slot as usize
 }
 
-fn kind(node: &Node) -> &'static str {
-    match node.kind {
-        NodeKind::Task(_) => "task",
-        NodeKind::Map(_) => "map",
-    }
-}
-
 /// "align, for each sample".
 fn title(node: &Node) -> String {
     match node.kind {
         NodeKind::Task(_) => node.name.to_string(),
-        NodeKind::Map(_) => format!("{}, {}", node.name, each(node)),
+        _ => format!("{}, {}", node.name, each(node)),
     }
 }
 
+/// How often, or which of what it holds is executed.
 fn each(node: &Node) -> String {
     match &node.kind {
         NodeKind::Map(map) => format!("for each {}", map.item),
+        NodeKind::Branch(_) => "one of these".to_owned(),
+        NodeKind::Loop(looped) => format!("up to {}", count(looped.max.into(), "time")),
+        NodeKind::Call(call) => call.file.to_string(),
         NodeKind::Task(_) => String::new(),
     }
 }

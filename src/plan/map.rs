@@ -71,7 +71,7 @@ pub(super) fn build<'m>(
         output_names,
         output_reads,
         body: view.body,
-        shorthand: matches!(view.form, Form::Shorthand(_)),
+        shorthand: view.form.is_short(),
         item_names: item_names(&names, &reads, &view.item),
         names,
         reads,

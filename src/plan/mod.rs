@@ -4,11 +4,13 @@
 #![allow(clippy::result_large_err)]
 
 mod check;
+pub mod container;
 mod declare;
 mod edges;
 pub mod eval;
 mod gather;
 pub mod graph;
+mod holder;
 mod layout;
 mod map;
 pub mod model;
@@ -20,6 +22,7 @@ mod resolve;
 mod select;
 mod surround;
 mod task;
+mod trail;
 mod types;
 mod vary;
 mod words;
@@ -29,6 +32,7 @@ mod tests;
 
 pub use crate::lang::policy::{Allowance, CauseWord, Factor, OnError, Require, Retry, Share};
 pub use check::check;
+pub use container::*;
 pub use model::*;
-pub use params::{Given, ParamFile, Word};
+pub use params::{Given, ParamFile, Word, accept};
 pub use paths::{is_glob, may_meet};

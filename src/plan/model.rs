@@ -1,5 +1,6 @@
 //! The checked pipeline as data: nodes, bodies, edges, and the reads of every expression.
 
+use super::container::{Branch, Call, Loop};
 use crate::base::id::BodyId;
 use crate::base::{Arena, NodeId, Value};
 use crate::diag::{Sources, Span, Spanned};
@@ -20,7 +21,7 @@ pub struct Plan {
     pub params: Vec<Param>,
     /// `[limits]`, in file order.
     pub limits: Vec<(Arc<str>, u32)>,
-    /// Every node; a body's node comes after the map that holds it.
+    /// Every node; a body's node comes after the one that holds it.
     pub nodes: Arena<NodeId, Node>,
     /// Body 0 is the root.
     pub bodies: Arena<BodyId, Body>,
@@ -68,18 +69,18 @@ pub struct Param {
     pub value: Value,
 }
 
-/// The nodes of the root, or of a map's body.
+/// The nodes of the root, of a map, of a case of a branch, of a loop or of a called file.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
-    /// The map that owns it; `None` for the root.
+    /// The node that holds it; `None` for the root.
     pub owner: Option<NodeId>,
     /// In file order. A node's position here is its `slot`.
     pub nodes: Vec<NodeId>,
-    /// How many maps are around it: 0 for the root.
+    /// How many bodies are around it: 0 for the root.
     pub depth: u32,
 }
 
-/// A task or a map.
+/// A task, or what holds others.
 pub struct Node {
     /// Its own name.
     pub name: Arc<str>,
@@ -93,7 +94,7 @@ pub struct Node {
     pub deps: Vec<Dep>,
     /// Nodes that depend on this one, in any body (the inverse of `deps`).
     pub dependents: Vec<NodeId>,
-    /// A boolean; false skips the node. Reads from `reads` of the task or map.
+    /// A boolean; false skips the node. Reads from `reads` of its kind.
     pub when: Option<Template>,
     /// Ties broken before the longest path; greater is earlier.
     pub priority: i64,
@@ -103,7 +104,7 @@ pub struct Node {
     pub on_error: OnError,
     /// How many items of each map that it waits for must have ended well; `None`: the map must not have failed.
     pub require: Option<Require>,
-    /// The task or the map.
+    /// What it is, and what it has as such.
     pub kind: NodeKind,
     /// The header in the file.
     pub span: Span,
@@ -115,6 +116,12 @@ pub enum NodeKind {
     Task(Box<Task>),
     /// Has a body, executed for each item of a list.
     Map(Box<Map>),
+    /// Has a body for each case.
+    Branch(Box<Branch>),
+    /// Has a body, executed again and again.
+    Loop(Box<Loop>),
+    /// Has another pipeline's nodes as its body.
+    Call(Box<Call>),
 }
 
 /// An edge: the node is not started before `node` has ended.
@@ -170,6 +177,8 @@ pub struct Task {
     pub words: Vec<Arc<str>>,
     /// The item's name in the innermost map around the task; a `script` finds the item in `$FLOWRUN_VARS` under it.
     pub item: Option<Arc<str>>,
+    /// The folder of the file that holds the task, relative to the project (empty: the project itself) or absolute.
+    pub home: Arc<str>,
 }
 
 impl Task {
@@ -194,6 +203,7 @@ impl Task {
             reads: Vec::new(),
             words: Vec::new(),
             item: None,
+            home: "".into(),
         }
     }
 }
@@ -502,14 +512,43 @@ pub enum From {
         /// Which output of the last node; `None`: the record of all of them.
         output: Option<u32>,
     },
-    /// The item of the map `up` maps out (0: the innermost around the reader).
+    /// As `Output`, but which node it is depends on the case that a branch takes. Null where the case has none.
+    Cases {
+        /// How many bodies out the first nodes of the ways stand.
+        up: u32,
+        /// One for each case that has the name.
+        ways: Vec<Way>,
+    },
+    /// The item of the body `up` bodies out (0: the reader's own): of a map its item, of a loop what it carries, of a
+    /// call its params.
     Item {
-        /// How many maps out.
+        /// How many bodies out.
         up: u32,
     },
-    /// The index of the item of the map `up` maps out.
+    /// The index of the item, or the number of the iteration, of the body `up` bodies out.
     Index {
-        /// How many maps out.
+        /// How many bodies out.
         up: u32,
     },
+}
+
+/// One way from a body down to an output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Way {
+    /// The nodes from the outermost down to the one that has the output; never empty.
+    pub nodes: Vec<NodeId>,
+    /// Which output of the last node; `None`: the record of all of them.
+    pub output: Option<u32>,
+}
+
+impl From {
+    /// The nodes that must have ended before this can be read, and how many bodies out they stand.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, u32)> {
+        let (one, ways, up) = match self {
+            From::Output { node, up, .. } => (Some(*node), [].as_slice(), *up),
+            From::Cases { up, ways } => (None, ways.as_slice(), *up),
+            From::Param(_) | From::Item { .. } | From::Index { .. } => (None, [].as_slice(), 0),
+        };
+        one.into_iter().chain(ways.iter().map(|way| way.nodes[0])).map(move |node| (node, up))
+    }
 }

@@ -1,9 +1,9 @@
 //! Edges to graph: one edge a pair, no cycles, heights.
 //!
-//! A map takes two points of the graph: its beginning, before all of its body, and its end, after all of it. Who
-//! reads a map waits for its end. Strongly connected components by Tarjan's algorithm (1972), without recursion.
+//! A node takes two points of the graph: its beginning, before all that it holds, and its end, after all of it. Who
+//! reads it waits for its end. Strongly connected components by Tarjan's algorithm (1972), without recursion.
 
-use super::declare::{What, World};
+use super::declare::World;
 use super::gather::{Edge, Findings, Why};
 use super::model::Dep;
 use crate::base::NodeId;
@@ -110,12 +110,9 @@ fn graph(world: &World<'_>, edges: &[Edge]) -> Vec<Vec<(u32, u32)>> {
     let mut waits: Vec<Vec<(u32, u32)>> = vec![Vec::new(); world.nodes.len() * 2];
     for (id, decl) in world.nodes.iter() {
         waits[end(id) as usize].push((begin(id), CONTAINED));
-        if let Some((map, _)) = world.bodies[decl.body].owner {
-            waits[begin(id) as usize].push((begin(map), CONTAINED));
-            waits[end(map) as usize].push((end(id), CONTAINED));
-        }
-        if let What::Map(view) = &decl.what {
-            debug_assert!(world.bodies[view.body].owner.is_some_and(|(owner, _)| owner == id));
+        if let Some((holder, _)) = world.bodies[decl.body].owner {
+            waits[begin(id) as usize].push((begin(holder), CONTAINED));
+            waits[end(holder) as usize].push((end(id), CONTAINED));
         }
     }
     for (i, edge) in edges.iter().enumerate() {

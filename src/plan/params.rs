@@ -44,8 +44,12 @@ pub struct Word {
     pub typed: String,
 }
 
-/// Where a value was given: for messages.
+/// Where a value was given: for messages; empty where the place says it.
 type Origin<'a> = &'a str;
+
+fn given(origin: Origin) -> String {
+    if origin.is_empty() { String::new() } else { format!(" ({origin})") }
+}
 
 /// The params of the run in the order of the file.
 pub(super) fn resolve(model: &Model, given: &Given, diagnostics: &mut Vec<Diagnostic>) -> Vec<Param> {
@@ -191,16 +195,26 @@ fn no_value(decl: &ParamDecl, typed: &str) -> Diagnostic {
 
 fn not_of_type(decl: &ParamDecl, message: &str, origin: Origin) -> Diagnostic {
     let name = &decl.name.value;
-    Diagnostic::bare(codes::WRONG_PARAM, format!("the param `{name}` cannot have this value: {message} ({origin})"))
-        .help(match &decl.help {
-            Some(help) => format!("it is {}: {help}", article(&decl.ty.value.to_string())),
-            None => format!("it is {}", article(&decl.ty.value.to_string())),
-        })
+    Diagnostic::bare(
+        codes::WRONG_PARAM,
+        format!("the param `{name}` cannot have this value: {message}{}", given(origin)),
+    )
+    .help(match &decl.help {
+        Some(help) => format!("it is {}: {help}", article(&decl.ty.value.to_string())),
+        None => format!("it is {}", article(&decl.ty.value.to_string())),
+    })
+}
+
+/// The value as the param has it, or what is wrong with it: its type, its bounds or its choices.
+pub fn accept(decl: &ParamDecl, value: &Value) -> Result<Value, Diagnostic> {
+    let value = decl.ty.value.check(value).map_err(|message| not_of_type(decl, &message, ""))?;
+    allowed(decl, value, "")
 }
 
 /// Checks bounds and choices.
 fn allowed(decl: &ParamDecl, value: Value, origin: Origin) -> Result<Value, Diagnostic> {
     let name = &decl.name.value;
+    let origin = given(origin);
     let number = |value: &Value| match value {
         Value::Int(n) => Some(*n as f64),
         Value::Float(x) => Some(*x),
@@ -230,7 +244,7 @@ fn allowed(decl: &ParamDecl, value: Value, origin: Origin) -> Result<Value, Diag
     let bounds = [(beyond(&decl.min, true), "less than its `min`"), (beyond(&decl.max, false), "more than its `max`")];
     for (bound, what) in bounds {
         if let Some(bound) = bound {
-            let message = format!("the param `{name}` is {shown}, {what}, {bound} ({origin})");
+            let message = format!("the param `{name}` is {shown}, {what}, {bound}{origin}");
             let least = decl.min.as_ref().map(|b| format!("at least {}", b.value.to_json()));
             let most = decl.max.as_ref().map(|b| format!("at most {}", b.value.to_json()));
             let range = least.into_iter().chain(most).collect::<Vec<_>>().join(" and ");
@@ -241,7 +255,7 @@ fn allowed(decl: &ParamDecl, value: Value, origin: Origin) -> Result<Value, Diag
     if let Some(choices) = &decl.choices
         && !choices.value.iter().any(same)
     {
-        let message = format!("the param `{name}` cannot be {shown} ({origin})");
+        let message = format!("the param `{name}` cannot be {shown}{origin}");
         let texts: Vec<String> =
             choices.value.iter().map(|c| c.as_str().map_or_else(|| c.to_json(), str::to_owned)).collect();
         let near = value.as_str().and_then(|v| did_you_mean(v, texts.iter().map(String::as_str)));
@@ -254,9 +268,9 @@ fn allowed(decl: &ParamDecl, value: Value, origin: Origin) -> Result<Value, Diag
 }
 
 /// A param that nothing reads.
-pub(super) fn unused(model: &Model, used: &[bool], diagnostics: &mut Vec<Diagnostic>) {
-    for (decl, used) in model.params.iter().zip(used) {
-        if !used {
+pub(super) fn unused(model: &Model, used: impl Fn(&Arc<str>) -> bool, diagnostics: &mut Vec<Diagnostic>) {
+    for decl in &model.params {
+        if !used(&decl.name.value) {
             let name = &decl.name.value;
             diagnostics.push(
                 Diagnostic::error(codes::UNUSED_PARAM, decl.name.span, format!("nothing reads the param `{name}`"))

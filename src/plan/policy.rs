@@ -1,36 +1,29 @@
-//! What a failure of each node means: what it says itself, else what the maps around it say. And whether that can be
+//! What a failure of each node means: what it says itself, else what the nodes around it say. And whether that can be
 //! meant: something must be there to be raised or required.
 
-use super::declare::{Form, MapView, What, World};
+use super::declare::{What, World};
 use super::gather::{Edge, Findings};
 use crate::base::NodeId;
 use crate::base::amount;
 use crate::base::id::BodyId;
 use crate::diag::{Diagnostic, Span, codes};
-use crate::lang::model::{PolicyDecl, TaskDecl};
+use crate::lang::model::TaskDecl;
 use crate::lang::policy::{OnError, Require, Retry};
-
-/// What a node says.
-fn own<'m>(what: &'m What<'_>) -> &'m PolicyDecl {
-    match what {
-        What::Task(task) => &task.policy,
-        What::Map(MapView { form: Form::Map(map), .. }) => &map.policy,
-        What::Map(MapView { form: Form::Shorthand(task), .. }) => &task.policy,
-    }
-}
 
 /// What a failure of a node means. A map with a limit of its own takes the failures in its body upon itself.
 pub(super) fn on_error(world: &World<'_>, id: NodeId) -> OnError {
     let decl = &world.nodes[id];
-    if let Some(own) = &own(&decl.what).on_error {
+    if let Some(own) = &decl.what.policy().on_error {
         return own.value;
     }
     for body in world.outwards(decl.body) {
-        let Some((map, view)) = world.owner(body) else { break };
-        if view.over.max_failures.is_some() {
+        let Some((_, what)) = world.holder(body) else { break };
+        if let What::Map(view) = what
+            && view.over.max_failures.is_some()
+        {
             break;
         }
-        if let Some(outer) = &own(&world.nodes[map].what).on_error {
+        if let Some(outer) = &what.policy().on_error {
             return outer.value;
         }
     }
@@ -39,7 +32,7 @@ pub(super) fn on_error(world: &World<'_>, id: NodeId) -> OnError {
 
 /// `require`; of a task with `over` it holds for what its list reads and for what its items read.
 pub(super) fn require(world: &World<'_>, id: NodeId) -> Option<Require> {
-    own(&world.nodes[id].what).require.as_ref().map(|require| require.value)
+    world.nodes[id].what.policy().require.as_ref().map(|require| require.value)
 }
 
 /// Every `require` must have a map to speak of.
@@ -47,10 +40,10 @@ pub(super) fn check_requires(world: &World<'_>, found: &mut Findings) {
     let is_map = |edge: &Edge| matches!(world.nodes[edge.node].what, What::Map(_));
     let mut good: Vec<Span> = Vec::new();
     for edge in found.edges.iter().filter(|edge| is_map(edge)) {
-        good.extend(own(&world.nodes[edge.reader].what).require.as_ref().map(|require| require.span));
+        good.extend(world.nodes[edge.reader].what.policy().require.as_ref().map(|require| require.span));
     }
     for (id, decl) in world.nodes.iter() {
-        let Some(require) = &own(&decl.what).require else { continue };
+        let Some(require) = &decl.what.policy().require else { continue };
         if good.contains(&require.span) || found.broken.contains(&id) {
             continue;
         }
@@ -60,13 +53,11 @@ pub(super) fn check_requires(world: &World<'_>, found: &mut Findings) {
     }
 }
 
-/// The `retry` of a task: its own, else that of the nearest map that has one.
+/// The `retry` of a task: its own, else that of the nearest node around it that has one.
 pub(super) fn retry(world: &World<'_>, body: BodyId, task: &TaskDecl, found: &mut Findings) -> Option<Retry> {
     let outer = || {
-        world.outwards(body).find_map(|body| match &world.owner(body)?.1.form {
-            Form::Map(map) => map.policy.retry.as_ref(),
-            Form::Shorthand(_) => None,
-        })
+        // that of a shorthand stands on its task too
+        world.outwards(body).find_map(|body| world.holder(body)?.1.policy().retry.as_ref())
     };
     let decl = task.policy.retry.as_ref().or_else(outer)?;
     let resources = world.resources(body, task);

@@ -1,7 +1,7 @@
 //! What a dotted name in an expression means, seen from where it stands.
 //! Answers questions about a [`World`]; changes nothing and collects nothing.
 
-use super::declare::{Form, MapView, What, World};
+use super::declare::{Decl, Form, MapView, What, World};
 use super::model::{From, Local, Ty};
 use super::surround;
 use super::words::Place;
@@ -10,7 +10,7 @@ use crate::base::id::BodyId;
 use crate::base::text::{did_you_mean, quote};
 use crate::diag::{Diagnostic, Span, codes};
 use crate::lang::expr::PathRead;
-use crate::lang::model::{Name, OutputDecl, OutputKind, TaskDecl, Text};
+use crate::lang::model::{OutputKind, TaskDecl, Text};
 use std::sync::Arc;
 
 /// Where an expression stands.
@@ -53,25 +53,57 @@ impl<'m> World<'m> {
     pub fn resolve(&self, site: &Site<'m>, text: &Text, read: &PathRead) -> Result<Found, Diagnostic> {
         let at = At { text, read };
         match at.part(0) {
-            "params" => self.param(&at),
+            "params" => self.param(site, &at),
             "vars" | "inputs" | "outputs" | "resources" | "env" | "attempt" | "run" | "project" => {
                 self.task_word(site, &at)
             }
-            "carry" => Err(at.error(codes::NOT_HERE, 0, "`carry` belongs to loops, and this is none")),
+            "carry" => self.carried(site, &at),
             "index" => self.index(site, &at),
             _ => self.name(site, &at),
         }
     }
 
-    fn param(&self, at: &At) -> Result<Found, Diagnostic> {
-        let names = || self.model.params.iter().map(|p| &*p.name.value);
+    fn param(&self, site: &Site<'m>, at: &At) -> Result<Found, Diagnostic> {
+        let file = self.file(site.body);
+        let names = || file.model.params.iter().map(|p| &*p.name.value);
         let name = at.second("a param", || names().collect())?;
-        let Some(index) = self.params.get(name) else {
+        let Some(index) = file.params.get(name) else {
             let help = did_you_mean(name, names()).unwrap_or_else(|| format!("declare it: `[params.{name}]`"));
             return Err(at.error(codes::UNKNOWN_ATTRIBUTE, 1, format!("there is no param {}", quote(name))).help(help));
         };
-        let ty = at.fields(Ty::from(&self.model.params[*index as usize].ty.value), 2)?;
-        Ok(Found { target: Target::Engine(From::Param(*index)), ty, parts: 2 })
+        let ty = at.fields(Ty::from(&file.model.params[*index as usize].ty.value), 2)?;
+        if file.call.is_none() {
+            return Ok(Found { target: Target::Engine(From::Param(*index)), ty, parts: 2 });
+        }
+        // the params of a called file are the item of its body
+        let up = self.visible(site.body).count() as u32 - 1;
+        Ok(Found { target: Target::Engine(From::Item { up }), ty, parts: 1 })
+    }
+
+    /// What the loop around hands on.
+    fn carried(&self, site: &Site<'m>, at: &At) -> Result<Found, Diagnostic> {
+        let loops = self.visible(site.body).enumerate().filter_map(|(up, body)| match self.holder(body)? {
+            (id, What::Loop(looped, _)) => Some((up as u32, id, *looped)),
+            _ => None,
+        });
+        let loops: Vec<_> = loops.collect();
+        if loops.is_empty() {
+            return Err(at
+                .error(codes::NOT_HERE, 0, "`carry` belongs to loops, and this is none")
+                .help("in the body of a `[loop.NAME]` it is what the iteration before has left"));
+        }
+        let names = || loops.iter().flat_map(|(_, _, looped)| &looped.carry).map(|carry| &*carry.name.value);
+        let name = at.second("a carried value", || names().collect())?;
+        for (up, id, looped) in &loops {
+            if let Some(i) = looped.carry.iter().position(|carry| &*carry.name.value == name) {
+                let ty = at.fields(self.carry_ty(*id, i), 2)?;
+                return Ok(Found { target: Target::Engine(From::Item { up: *up }), ty, parts: 1 });
+            }
+        }
+        let message = format!("nothing is carried as {}", quote(name));
+        let help = did_you_mean(name, names())
+            .unwrap_or_else(|| format!("declare it on the loop: `carry.{name} = {{ init = …, next = … }}`"));
+        Err(at.error(codes::UNKNOWN_ATTRIBUTE, 1, message).help(help))
     }
 
     /// A word that only a task has.
@@ -130,7 +162,7 @@ impl<'m> World<'m> {
             }
             let what = what.split_once(' ').map_or(what, |(_, noun)| noun);
             let message = format!("the task `{}` has no {what} {}", task.name.value, quote(name));
-            let help = did_you_mean(name, names).or_else(|| self.elsewhere(task, word, name));
+            let help = did_you_mean(name, names).or_else(|| self.elsewhere(site.body, task, word, name));
             let help = help.unwrap_or_else(|| format!("declare it: `{word}.{name} = …`"));
             return Err(at.error(codes::UNKNOWN_ATTRIBUTE, 1, message).help(help));
         };
@@ -152,12 +184,12 @@ impl<'m> World<'m> {
     }
 
     /// The same name under another of a task's words.
-    fn elsewhere(&self, task: &TaskDecl, word: &str, name: &str) -> Option<String> {
+    fn elsewhere(&self, body: BodyId, task: &TaskDecl, word: &str, name: &str) -> Option<String> {
         let has = |w: &str| match w {
             "vars" => task.vars.iter().any(|(n, _)| &*n.value == name),
             "inputs" => task.inputs.iter().any(|(n, _)| &*n.value == name),
             "outputs" => task.outputs.iter().any(|o| &*o.name.value == name),
-            _ => self.params.contains_key(name),
+            _ => self.file(body).params.contains_key(name),
         };
         let other = ["vars", "inputs", "outputs", "params"].into_iter().find(|w| *w != word && has(w))?;
         Some(format!("did you mean `{other}.{name}`?"))
@@ -168,9 +200,10 @@ impl<'m> World<'m> {
         if matches!(site.place, Place::PerItem(_)) {
             return Ok(Found { target: Target::Own, ty, parts: 1 });
         }
-        match self.owner(site.body) {
-            Some(_) => Ok(Found { target: Target::Engine(From::Index { up: 0 }), ty, parts: 1 }),
-            None => Err(at.error(codes::UNKNOWN_NAME, 0, "there is no `index` outside of a map")),
+        let counts = |body| matches!(self.holder(body), Some((_, What::Map(_) | What::Loop(..))));
+        match self.visible(site.body).position(counts) {
+            Some(up) => Ok(Found { target: Target::Engine(From::Index { up: up as u32 }), ty, parts: 1 }),
+            None => Err(at.error(codes::UNKNOWN_NAME, 0, "there is no `index` outside of a map or loop")),
         }
     }
 
@@ -184,8 +217,21 @@ impl<'m> World<'m> {
             let ty = at.fields(if key == "key" { self.item_ty(id) } else { self.raw_item_ty(id) }, 1)?;
             return Ok(Found { target: Target::Own, ty, parts: 1 });
         }
-        for (up, body) in self.outwards(site.body).enumerate() {
+        for (up, body) in self.visible(site.body).enumerate() {
             let up = up as u32;
+            // the outputs of a branch see the nodes of all of its cases
+            if up == 0
+                && site.place == Place::MapOutputs
+                && let Some((id, What::Branch(_, cases))) = self.holder(body)
+                && site.node == Some(id)
+            {
+                let nodes: Vec<NodeId> =
+                    cases.iter().filter_map(|case| self.bodies[*case].names.get(name)).copied().collect();
+                if !nodes.is_empty() {
+                    return self.nodes(at, &nodes, up, true);
+                }
+                continue;
+            }
             if let Some(node) = self.bodies[body].names.get(name) {
                 return self.node(site, at, *node, up);
             }
@@ -203,7 +249,7 @@ impl<'m> World<'m> {
         let name = at.part(0);
         let found = at.error(codes::UNKNOWN_NAME, 0, format!("nothing is named {} here", quote(name)));
         if name == "item" {
-            let mut items = self.outwards(site.body).filter_map(|b| self.owner(b)).map(|(_, view)| &*view.item);
+            let mut items = self.visible(site.body).filter_map(|b| self.owner(b)).map(|(_, view)| &*view.item);
             // The map's own `key`, `where` and `group_by` see its item.
             let own = match (site.place, site.node.map(|node| &self.nodes[node].what)) {
                 (Place::PerItem(_), Some(What::Map(view))) => Some(&*view.item),
@@ -220,7 +266,7 @@ impl<'m> World<'m> {
         if let Some(d) = self.inside_a_map(site, at) {
             return d;
         }
-        let visible = self.outwards(site.body).flat_map(|body| {
+        let visible = self.visible(site.body).flat_map(|body| {
             let item = self.owner(body).map(|(_, view)| &*view.item);
             let nodes = self.bodies[body].nodes.iter().map(|n| &*self.nodes[*n].name.value);
             nodes.chain(item)
@@ -240,8 +286,8 @@ impl<'m> World<'m> {
 
     fn elsewhere_or_param(&self, site: &Site<'m>, name: &str) -> Option<String> {
         match site.task {
-            Some(task) => self.elsewhere(task, "", name),
-            None => self.params.contains_key(name).then(|| format!("did you mean `params.{name}`?")),
+            Some(task) => self.elsewhere(site.body, task, "", name),
+            None => self.file(site.body).params.contains_key(name).then(|| format!("did you mean `params.{name}`?")),
         }
     }
 
@@ -250,7 +296,9 @@ impl<'m> World<'m> {
         let name = at.part(0);
         for (body, room) in self.bodies.iter() {
             let Some(node) = room.names.get(name) else { continue };
-            let (owner, outer) = room.owner?;
+            let Some((owner, outer)) = room.owner.filter(|_| room.file == self.bodies[site.body].file) else {
+                continue;
+            };
             // it can be read from here if the outermost map around it, short of a common body, stands in scope
             if self.outwards(outer).all(|b| !self.outwards(site.body).any(|s| s == b)) {
                 continue;
@@ -265,13 +313,17 @@ impl<'m> World<'m> {
                 map = self.bodies[self.nodes[map].body].owner?.0;
             }
             full.extend(at.read.path[1..].iter().cloned());
-            let owner = &self.nodes[self.bodies[body].owner?.0].name.value;
-            let message = format!("{} stands inside the map `{owner}`", quote(name));
+            let Decl { name: owner, what, .. } = &self.nodes[self.bodies[body].owner?.0];
+            let message = format!("{} stands inside the {} `{}`", quote(name), what.word(), owner.value);
+            let help = match what {
+                What::Map(_) => format!("name the map too: `{}`, a list with one value for each item", full.join(".")),
+                other => format!("name the {} too: `{}`", other.word(), full.join(".")),
+            };
             return Some(
                 at.error(codes::INSIDE_A_MAP, 0, message)
                     .label("nothing of this name is seen from here")
                     .also(self.nodes[*node].name.span, "it stands here")
-                    .help(format!("name the map too: `{}`, a list with one value for each item", full.join("."))),
+                    .help(help),
             );
         }
         None
@@ -280,7 +332,7 @@ impl<'m> World<'m> {
     /// An output of a node that is in scope, through the maps that it consists of.
     fn node(&self, site: &Site<'m>, at: &At, node: NodeId, up: u32) -> Result<Found, Diagnostic> {
         let name = at.part(0);
-        if let What::Map(MapView { form: Form::Shorthand(_), .. }) = self.nodes[node].what
+        if let What::Map(MapView { form: Form::Shorthand(_), .. }) = &self.nodes[node].what
             && self.is_around(node, site.body)
         {
             return Err(at
@@ -289,180 +341,50 @@ impl<'m> World<'m> {
         }
         if self.is_around(node, site.body) || (site.place == Place::MapOutputs && site.node == Some(node)) {
             let inner = at.read.path.get(1).map_or_else(|| "x".to_owned(), |n| n.to_string());
-            return Err(at
-                .error(
-                    codes::INSIDE_ITS_MAP,
-                    0,
-                    format!("inside the map `{name}` the name `{name}` has no meaning yet"),
-                )
-                .help(format!(
-                    "the list is there when the whole map has ended; for this item's own write `{inner}.…`"
-                )));
+            let word = self.nodes[node].what.word();
+            let message = format!("inside the {word} `{name}` the name `{name}` has no meaning yet");
+            return Err(at.error(codes::INSIDE_ITS_MAP, 0, message).help(match &self.nodes[node].what {
+                What::Loop(..) => format!(
+                    "for this iteration's own write `{inner}.…`, and for what the one before has left `carry.NAME`"
+                ),
+                What::Map(_) => {
+                    format!("the list is there when the whole map has ended; for this item's own write `{inner}.…`")
+                }
+                _ => format!("for a node beside this one write `{inner}.…`"),
+            }));
         }
         if site.node == Some(node) {
             let message = format!("`{name}` reads itself");
             let help = match site.task {
                 Some(_) => "the staged paths of a task's own outputs are `outputs.NAME`",
-                None => "a map's list is made before the map has results",
+                None => match self.nodes[node].what {
+                    What::Map(_) => "a map's list is made before the map has results",
+                    _ => "this is found before it has results",
+                },
             };
             return Err(at.error(codes::READS_ITSELF, 0, message).help(help));
         }
-        let mut inner = Vec::new();
-        let mut last = node;
-        let mut maps: Vec<&str> = Vec::new();
-        let mut parts = 1;
-        let (output, ty) = loop {
-            let word = at.read.path.get(parts).map(|w| &**w);
-            match &self.nodes[last].what {
-                What::Task(task) => match word {
-                    Some(word) => {
-                        let i = output_of(task, word).ok_or_else(|| self.no_output(at, parts, task, word))?;
-                        parts += 1;
-                        break (Some(i), declared_ty(&task.outputs[i as usize]));
-                    }
-                    // the records of a shorthand
-                    None if !maps.is_empty() && self.is_shorthand(last) => break (None, record_of(task)),
-                    None => return Err(self.whole_task(at, parts - 1, task)),
-                },
-                What::Map(view) => {
-                    maps.push(&self.nodes[last].name.value);
-                    match (&view.form, word) {
-                        (Form::Shorthand(_), _) => last = self.bodies[view.body].nodes[0],
-                        (Form::Map(map), None) => {
-                            if map.outputs.is_empty() {
-                                return Err(self.whole_map(at, parts - 1, view, &map.name));
-                            }
-                            break (None, self.results_ty(last));
-                        }
-                        (Form::Map(map), Some(word)) => {
-                            if let Some(next) = self.bodies[view.body].names.get(word) {
-                                last = *next;
-                                parts += 1;
-                            } else if let Some(i) = map.outputs.iter().position(|(n, _)| &*n.value == word) {
-                                parts += 1;
-                                break (Some(i as u32), self.result_ty(last, i));
-                            } else {
-                                return Err(self.not_in_map(at, parts, view, &map.name, word));
-                            }
-                            if matches!(self.nodes[last].what, What::Map(_)) {
-                                inner.push(last);
-                                continue;
-                            }
-                        }
-                    }
-                    inner.push(last);
-                }
-            }
-        };
-        let mut ty = if maps.is_empty() {
-            at.fields(ty, parts)?
-        } else {
-            if at.read.path.len() > parts {
-                let list = at.dotted(parts);
-                let message = format!("`{list}` is a list, one value for each item of `{}`", maps[0]);
-                let rest = at.part(parts);
-                return Err(at
-                    .error(codes::NO_ATTRIBUTES, parts, format!("{message}, and a list has no {}", quote(rest)))
-                    .help(format!("take it from each: `{list} | map(attribute='{rest}')`")));
-            }
-            ty
-        };
-        for _ in &maps {
-            ty = Ty::List(Box::new(ty));
-        }
-        let from = From::Output { node, up, inner, output };
-        Ok(Found { target: Target::Engine(from), ty, parts })
+        self.nodes(at, &[node], up, false)
     }
-
-    fn is_shorthand(&self, task: NodeId) -> bool {
-        self.owner(self.nodes[task].body).is_some_and(|(_, view)| matches!(view.form, Form::Shorthand(_)))
-    }
-
-    fn no_output(&self, at: &At, part: usize, task: &TaskDecl, word: &str) -> Diagnostic {
-        let names = || task.outputs.iter().map(|o| &*o.name.value);
-        let message = format!("the task `{}` declares no output {}", task.name.value, quote(word));
-        let d = at.error(codes::UNKNOWN_OUTPUT, part, message).also(task.name.span, "the task");
-        match did_you_mean(word, names()) {
-            Some(help) => d.help(help),
-            None if task.outputs.is_empty() => d.help(format!("declare it: `outputs.{word} = \"string\"`")),
-            None => d.help(format!("it declares {}", crate::base::text::and(names()))),
-        }
-    }
-
-    fn whole_task(&self, at: &At, part: usize, task: &TaskDecl) -> Diagnostic {
-        let name = at.dotted(part + 1);
-        let message = format!("`{name}` is a task, not a value");
-        let d = at.error(codes::WHOLE_NODE, part, message);
-        match task.outputs.first() {
-            Some(output) => d.help(format!("read one of its outputs: `{name}.{}`", output.name.value)),
-            None => d.help(format!("it declares no outputs; for order alone write `after = [\"{name}\"]`")),
-        }
-    }
-
-    fn whole_map(&self, at: &At, part: usize, view: &MapView<'m>, map: &Name) -> Diagnostic {
-        let name = at.dotted(part + 1);
-        let d = at.error(codes::WHOLE_NODE, part, format!("`{name}` is a map that names no results of its own"));
-        let task = self.bodies[view.body].nodes.iter().find_map(|n| match &self.nodes[*n].what {
-            What::Task(task) => task.outputs.first().map(|o| format!("{}.{}", task.name.value, o.name.value)),
-            What::Map(_) => None,
-        });
-        match task {
-            Some(task) => {
-                d.help(format!("read an output of its body, `{name}.{task}`, or declare `outputs` on `{}`", map.value))
-            }
-            None => d.help(format!("declare `outputs` on `{}`", map.value)),
-        }
-    }
-
-    fn not_in_map(&self, at: &At, part: usize, view: &MapView<'m>, map: &Name, word: &str) -> Diagnostic {
-        let nodes = self.bodies[view.body].nodes.iter().map(|n| &*self.nodes[*n].name.value);
-        let results = match &view.form {
-            Form::Map(map) => map.outputs.iter().map(|(n, _)| &*n.value).collect(),
-            Form::Shorthand(_) => Vec::new(),
-        };
-        let names: Vec<&str> = nodes.chain(results).collect();
-        let message = format!("the map `{}` has no node and no output {}", map.value, quote(word));
-        let help = did_you_mean(word, names.iter().copied())
-            .unwrap_or_else(|| format!("it has {}", crate::base::text::and(names.iter().copied())));
-        at.error(codes::UNKNOWN_OUTPUT, part, message).also(map.span, "the map").help(help)
-    }
-}
-
-/// The position of a task's output.
-pub(super) fn output_of(task: &TaskDecl, name: &str) -> Option<u32> {
-    task.outputs.iter().position(|o| &*o.name.value == name).map(|i| i as u32)
-}
-
-/// The type that readers of an output see.
-pub(super) fn declared_ty(output: &OutputDecl) -> Ty {
-    match &output.kind {
-        OutputKind::Value(ty) | OutputKind::Stdout(ty) => Ty::from(ty),
-        OutputKind::File(_) | OutputKind::Dir(_) => Ty::Path,
-        OutputKind::Files(_) => Ty::List(Box::new(Ty::Path)),
-    }
-}
-
-fn record_of(task: &TaskDecl) -> Ty {
-    Ty::Record(task.outputs.iter().map(|o| (o.name.value.clone(), declared_ty(o))).collect())
 }
 
 /// A dotted name and the string that it stands in.
-struct At<'a> {
+pub(super) struct At<'a> {
     text: &'a Text,
-    read: &'a PathRead,
+    pub read: &'a PathRead,
 }
 
 impl<'a> At<'a> {
-    fn part(&self, part: usize) -> &'a str {
+    pub fn part(&self, part: usize) -> &'a str {
         &self.read.path[part]
     }
 
     /// The first `parts` parts of the name.
-    fn dotted(&self, parts: usize) -> String {
+    pub fn dotted(&self, parts: usize) -> String {
         self.read.path[..parts].join(".")
     }
 
-    fn error(&self, code: &'static str, part: usize, message: impl Into<String>) -> Diagnostic {
+    pub fn error(&self, code: &'static str, part: usize, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(code, part_span(self.text, self.read, part), message)
     }
 
@@ -484,7 +406,7 @@ impl<'a> At<'a> {
     }
 
     /// The type of the rest of the name, from `part` on, inside a value of type `ty`.
-    fn fields(&self, ty: Ty, part: usize) -> Result<Ty, Diagnostic> {
+    pub fn fields(&self, ty: Ty, part: usize) -> Result<Ty, Diagnostic> {
         let mut ty = ty;
         for (part, field) in self.read.path.iter().enumerate().skip(part) {
             ty = match ty {

@@ -64,7 +64,7 @@ impl World<'_> {
         let secrets = self.secrets.get_or_init(|| {
             let tasks = self.nodes.iter().filter_map(|(_, decl)| match &decl.what {
                 What::Task(task) => Some(*task),
-                What::Map(_) => None,
+                _ => None,
             });
             let froms = tasks.flat_map(|task| &task.secrets);
             froms

@@ -134,11 +134,12 @@ pub(super) fn build<'m>(
     let when = task.when.as_ref().and_then(|datum| when(&mut g, datum, &mut trace.when, found));
     after(&g, id, body, &task.after, found);
 
-    let item = world.owner(body).map(|(_, view)| view.item.clone());
-    if let (RunDecl::Script(text), Some((map, view))) = (&task.run, world.owner(body)) {
+    let map = world.visible(body).enumerate().find_map(|(up, body)| Some((up as u32, world.owner(body)?)));
+    let item = map.as_ref().map(|(_, (_, view))| view.item.clone());
+    if let (RunDecl::Script(text), Some((up, (map, view)))) = (&task.run, map) {
         let ty = world.item_ty(map);
-        g.enter(vec![view.item.clone()], From::Item { up: 0 }, Vec::new(), ty, true, text.span);
-        trace.run.from.push(From::Item { up: 0 });
+        g.enter(vec![view.item.clone()], From::Item { up }, Vec::new(), ty, true, text.span);
+        trace.run.from.push(From::Item { up });
     }
     if let Some(cache) = &task.cache
         && cache.value
@@ -171,6 +172,7 @@ pub(super) fn build<'m>(
         reads,
         words,
         item,
+        home: world.file(body).model.folder.clone(),
     };
     Built { task, when, trace }
 }
@@ -307,7 +309,7 @@ fn check_input(world: &World<'_>, site: &Site<'_>, name: &Name, datum: &Datum, f
 
 fn check_resource(world: &World<'_>, site: &Site<'_>, name: &Name, datum: &Datum, found: &mut Findings) {
     // names that are neither resources nor limits are the reader's business
-    let limit = world.model.limits.iter().find(|(n, _)| n.value == name.value);
+    let limit = world.limits().find(|(n, _)| n.value == name.value);
     let whole = limit.is_some() || matches!(&*name.value, "cpus" | "gpus");
     if !whole {
         return;
@@ -341,10 +343,10 @@ pub(super) fn after(g: &Gather<'_, '_>, id: NodeId, body: BodyId, names: &[Name]
     let world = g.world;
     // `after` on a shorthand stands on its map
     for name in names {
-        let bodies = world.outwards(body).enumerate();
+        let bodies = world.visible(body).enumerate();
         let node = bodies.filter_map(|(up, b)| Some((up as u32, *world.bodies[b].names.get(&*name.value)?))).next();
         let Some((up, node)) = node else {
-            let all = world.outwards(body).flat_map(|b| world.bodies[b].nodes.iter());
+            let all = world.visible(body).flat_map(|b| world.bodies[b].nodes.iter());
             let all = all.filter(|n| **n != id).map(|n| &*world.nodes[*n].name.value);
             let d = Diagnostic::error(
                 codes::UNKNOWN_NAME,
@@ -359,7 +361,10 @@ pub(super) fn after(g: &Gather<'_, '_>, id: NodeId, body: BodyId, names: &[Name]
         if node == id || world.is_around(node, body) {
             let message = match node == id {
                 true => format!("`{}` cannot wait for itself", name.value),
-                false => format!("inside the map `{0}` nothing can wait for `{0}`: it ends after its body", name.value),
+                false => {
+                    let word = world.nodes[node].what.word();
+                    format!("inside the {word} `{0}` nothing can wait for `{0}`: it ends after its body", name.value)
+                }
             };
             found.diagnostics.push(
                 Diagnostic::error(codes::READS_ITSELF, name.span, message).help(format!("leave `{}` out", name.value)),

@@ -1,7 +1,7 @@
 //! What is known of the type of an expression before anything has run.
 //! Only what is certain counts: a name alone in its string has the type of what it names, anything else has none.
 
-use super::declare::{Form, What, World};
+use super::declare::{What, World};
 use super::model::Ty;
 use super::resolve::Site;
 use super::words::Place;
@@ -42,7 +42,7 @@ impl Ty {
     }
 
     /// The type that covers both.
-    fn join(self, other: Ty) -> Ty {
+    pub(super) fn join(self, other: Ty) -> Ty {
         match (self, other) {
             (a, b) if a == b => a,
             (Ty::List(a), Ty::List(b)) => Ty::List(Box::new(a.join(*b))),
@@ -78,10 +78,15 @@ impl<'m> World<'m> {
         let mut found: Vec<(&Name, &Datum)> = Vec::new();
         let mut layers: Vec<&[(Name, Datum)]> = vec![&task.resources];
         for body in self.outwards(body) {
-            match self.owner(body).map(|(_, view)| &view.form) {
-                Some(Form::Map(map)) => layers.push(&map.resources),
-                Some(Form::Shorthand(_)) => {}
-                None => layers.push(&self.model.resources),
+            match self.holder(body) {
+                Some((_, what)) => {
+                    // what a called file says for all of its tasks wins over its caller
+                    if self.file(body).call.is_some() && matches!(what, What::Call(..)) {
+                        layers.push(&self.file(body).model.resources);
+                    }
+                    layers.push(what.resources());
+                }
+                None => layers.push(&self.file(body).model.resources),
             }
         }
         for (name, datum) in layers.iter().rev().flat_map(|layer| layer.iter()) {
@@ -196,19 +201,40 @@ impl<'m> World<'m> {
         ty
     }
 
-    /// The type of one of a map's own outputs, for one item.
-    pub fn result_ty(&self, map: NodeId, output: usize) -> Ty {
-        let What::Map(view) = &self.nodes[map].what else { return Ty::Any };
-        let Form::Map(decl) = &view.form else { return Ty::Any };
-        let site = Site { body: view.body, node: Some(map), task: None, place: Place::MapOutputs };
-        self.datum_ty(&site, &decl.outputs[output].1)
+    /// The type of what a loop carries: what is known of it by its first value or by the next ones.
+    pub fn carry_ty(&self, node: NodeId, at: usize) -> Ty {
+        let What::Loop(looped, body) = &self.nodes[node].what else { return Ty::Any };
+        let carry = &looped.carry[at];
+        let init = self.datum_ty(&self.map_site(node, Place::Init), &carry.init);
+        let next =
+            self.datum_ty(&Site { body: *body, node: Some(node), task: None, place: Place::Turn("next") }, &carry.next);
+        match (init, next) {
+            (Ty::Any, known) | (known, Ty::Any) => known,
+            // text as it stands in the file may be a path to begin with
+            (Ty::String, Ty::Path) | (Ty::Path, Ty::String) => Ty::Path,
+            (init, next) => init.join(next),
+        }
     }
 
-    /// The type of the record of a map's own outputs, for one item.
-    pub fn results_ty(&self, map: NodeId) -> Ty {
-        let What::Map(view) = &self.nodes[map].what else { return Ty::Any };
-        let Form::Map(decl) = &view.form else { return Ty::Any };
-        let fields = decl.outputs.iter().enumerate();
-        Ty::Record(fields.map(|(i, (n, _))| (n.value.clone(), self.result_ty(map, i))).collect())
+    /// The type of one of a node's own results (see [`World::result_names`]), for one item.
+    pub fn result_ty(&self, node: NodeId, at: usize) -> Ty {
+        let what = &self.nodes[node].what;
+        let outputs = what.outputs();
+        let Some((_, datum)) = outputs.get(at) else {
+            return match what {
+                What::Loop(looped, _) if at - outputs.len() < looped.carry.len() => {
+                    self.carry_ty(node, at - outputs.len())
+                }
+                _ => Ty::Int,
+            };
+        };
+        let Some(body) = what.bodies().first() else { return Ty::Any };
+        self.datum_ty(&Site { body: *body, node: Some(node), task: None, place: Place::MapOutputs }, datum)
+    }
+
+    /// The type of the record of a node's own results, for one item.
+    pub fn results_ty(&self, node: NodeId) -> Ty {
+        let names = self.result_names(node).into_iter().enumerate();
+        Ty::Record(names.map(|(i, name)| (name.into(), self.result_ty(node, i))).collect())
     }
 }

@@ -1,7 +1,7 @@
-//! Which maps' items a node's work depends on: a path that does not name its item would be made twice, and a map none
-//! of whose cached tasks reads the item would do one thing many times.
+//! Which maps' items and which loops' iterations a node's work depends on: a path that does not name its item would be
+//! made twice, and a map none of whose cached tasks reads the item would do one thing many times.
 
-use super::declare::{Form, What, World};
+use super::declare::{Form, MapView, What, World};
 use super::gather::{Findings, Seen};
 use super::model::{From, Local, Node, NodeKind};
 use super::order::Point;
@@ -10,7 +10,7 @@ use crate::base::id::{BodyId, Id};
 use crate::base::{Arena, NodeId};
 use crate::diag::{Diagnostic, codes};
 
-/// A set of depths: bit `d` is the map whose body has depth `d`.
+/// A set of depths: bit `d` is what holds the body of depth `d`.
 type Depths = u64;
 
 fn bit(depth: u32) -> Depths {
@@ -20,9 +20,9 @@ fn bit(depth: u32) -> Depths {
 /// What each node's strings read.
 #[derive(Default)]
 pub(super) struct Traces {
-    /// One for each node; a map's is empty.
+    /// One for each node; empty of what is no task.
     pub tasks: Vec<Option<Box<Trace>>>,
-    /// One for each node; a task's is empty.
+    /// One for each node: what a map's list, a branch's case, a loop's or a call's beginning reads; a task's is empty.
     pub sources: Vec<Option<Seen>>,
 }
 
@@ -47,9 +47,10 @@ pub(super) fn check(
                 }
             }
             Point::End(id) => {
-                if let What::Map(view) = &world.nodes[id].what {
-                    let of = |n: &NodeId| vary.nodes[n.index()];
-                    let body = world.bodies[view.body].nodes.iter().map(of).fold(0, |a, b| a | b);
+                let bodies = world.nodes[id].what.bodies();
+                if !bodies.is_empty() {
+                    let nodes = bodies.iter().flat_map(|body| &world.bodies[*body].nodes);
+                    let body = nodes.map(|n| vary.nodes[n.index()]).fold(0, |a, b| a | b);
                     vary.nodes[id.index()] = body | vary.sources[id.index()];
                 }
             }
@@ -76,30 +77,49 @@ pub(super) fn check(
             let Some(text) = output.kind.path() else { continue };
             let names = vary.seen(decl.body, Some(trace), seen);
             let missing = world.outwards(decl.body).filter(|b| {
-                let depth = world.bodies[*b].depth;
-                depth > 0 && names & bit(depth) == 0
+                matches!(world.holder(*b), Some((_, What::Map(_) | What::Loop(..))))
+                    && names & bit(world.bodies[*b].depth) == 0
             });
-            if let Some((map, view)) = missing.last().and_then(|b| world.owner(b)) {
-                let (map, item) = (&world.nodes[map].name, &view.item);
-                let message = format!("every item of `{}` would write this one path", map.value);
-                found.diagnostics.push(
-                    Diagnostic::error(codes::SAME_FOR_EVERY_ITEM, text.span, message)
-                        .also(map.span, "the map")
-                        .help(format!("let the path name its item: put `{{{{ {item} }}}}`, a field of it or `{{{{ index }}}}` into it")),
-                );
-            }
+            let Some((holder, what)) = missing.last().and_then(|b| world.holder(b)) else { continue };
+            let name = &world.nodes[holder].name;
+            let (each, help) = match what {
+                What::Map(MapView { item, .. }) => (
+                    "item",
+                    format!(
+                        "let the path name its item: put `{{{{ {item} }}}}`, a field of it or `{{{{ index }}}}` into it"
+                    ),
+                ),
+                _ => ("iteration", "let the path name its iteration: put `{{ index }}` into it".to_owned()),
+            };
+            let message = format!("every {each} of `{}` would write this one path", name.value);
+            found.diagnostics.push(
+                Diagnostic::error(codes::SAME_FOR_EVERY_ITEM, text.span, message)
+                    .also(name.span, format!("the {}", what.word()))
+                    .help(help),
+            );
         }
     }
     for (body, room) in world.bodies.iter() {
         let (any, depths) = cached[body.index()];
+        let same = any && depths & bit(room.depth) == 0;
+        if let Some((id, What::Loop(..))) = world.holder(body)
+            && same
+        {
+            let name = &world.nodes[id].name;
+            let message = format!(
+                "no cached task of `{}` reads `carry` or `index`: every iteration would be the same work",
+                name.value
+            );
+            let help = "read `{{ carry.NAME }}` in a task of it, or `{{ index }}`, or write `cache = false`";
+            found.diagnostics.push(Diagnostic::error(codes::CONSTANT_MAP, name.span, message).help(help));
+        }
         if let Some((map, view)) = world.owner(body)
-            && any
-            && depths & bit(room.depth) == 0
+            && same
         {
             let name = &world.nodes[map].name;
             let what = match view.form {
                 Form::Map(_) => "no cached task of",
-                Form::Shorthand(_) => "nothing in",
+                Form::Shorthand(_) | Form::Calls(_) => "nothing in",
             };
             let message =
                 format!("{what} `{}` reads `{}` or `index`: every item would be the same work", name.value, view.item);
@@ -148,19 +168,19 @@ impl Vary<'_, '_> {
         let depth = self.world.bodies[body].depth;
         let owner = |up: u32| {
             let body = self.world.outwards(body).nth(up as usize)?;
-            self.world.owner(body)
+            self.world.holder(body)
         };
         match from {
             From::Param(_) => 0,
             From::Index { up } => bit(depth - up),
             From::Item { up } => {
-                let derived = owner(*up).map_or(0, |(map, _)| self.sources[map.index()]);
+                let derived = owner(*up).map_or(0, |(id, _)| self.sources[id.index()]);
                 bit(depth - up) | derived
             }
-            From::Output { node, up, .. } => {
+            From::Output { .. } | From::Cases { .. } => {
                 // what lies deeper than the named node has become a list
-                let around = bit(depth - up + 1).wrapping_sub(1);
-                self.nodes[node.index()] & around
+                let around = |up: u32| bit(depth - up + 1).wrapping_sub(1);
+                from.nodes().map(|(node, up)| self.nodes[node.index()] & around(up)).fold(0, |a, b| a | b)
             }
         }
     }

@@ -16,6 +16,15 @@ pub(super) enum Place {
     Over,
     /// `key`, `where` and `group_by`: they see the map's own item.
     PerItem(&'static str),
+    /// `on` of a branch.
+    On,
+    /// `carry.NAME.init` of a loop.
+    Init,
+    /// `carry.NAME.next` and `until` of a loop: they see its body.
+    Turn(&'static str),
+    /// `params.NAME` of a call.
+    CallParams,
+    /// `outputs` of what holds other nodes: they see its body.
     MapOutputs,
     PipelineOutputs,
 }
@@ -35,7 +44,10 @@ impl Place {
             Place::Workdir => "workdir",
             Place::When => "when",
             Place::Over => "over",
-            Place::PerItem(key) => key,
+            Place::PerItem(key) | Place::Turn(key) => key,
+            Place::On => "on",
+            Place::Init => "init",
+            Place::CallParams => "the params of a call",
             Place::MapOutputs => "the outputs of a map",
             Place::PipelineOutputs => "the outputs of the pipeline",
         }
@@ -44,7 +56,7 @@ impl Place {
     /// The name for a sentence: keys in back-ticks.
     pub fn quoted(self) -> String {
         match self {
-            Place::OutputPath | Place::MapOutputs | Place::PipelineOutputs => self.key().to_owned(),
+            Place::OutputPath | Place::MapOutputs | Place::PipelineOutputs | Place::CallParams => self.key().to_owned(),
             _ => format!("`{}`", self.key()),
         }
     }

@@ -61,6 +61,10 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    case: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'a str>,
@@ -96,6 +100,9 @@ fn line<'a>(at: Time, named: &'a Named<'a>) -> Line<'a> {
         Event::Begun { by } => Line { event: "begun", by: Some(by), ..base },
         Event::Resumed { by } => Line { event: "resumed", by: Some(by), ..base },
         Event::Listed { len, .. } => Line { event: "listed", count: Some(*len), ..base },
+        Event::Chosen { case, .. } => Line { event: "chosen", case: Some(case), ..base },
+        Event::Called { .. } => Line { event: "called", ..base },
+        Event::Iterated { index, .. } => Line { event: "iterated", index: Some(*index), ..base },
         Event::Cached { count, .. } => Line { event: "cached", count: Some(*count), ..base },
         Event::Skipped { count, .. } => Line { event: "skipped", count: Some(*count), ..base },
         Event::Cancelled { count, .. } => Line { event: "cancelled", count: Some(*count), ..base },

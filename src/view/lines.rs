@@ -84,12 +84,16 @@ impl<W: Write + Send> Lines<W> {
             Event::Skipped { count, .. } => return self.range(now, "skipped", name, *count),
             Event::Cancelled { count, .. } => return self.range(now, "cancelled", name, *count),
             Event::Begun { .. } | Event::Started { .. } | Event::MapEnded { .. } | Event::Finished { .. } => return,
+            // What is called tells its own story.
+            Event::Called { .. } => return,
             // Told with the failure.
             Event::Delayed { .. } | Event::Ignored { .. } => return,
             _ => self.tell_ranges(),
         }
         match event {
             Event::Listed { len, .. } => self.line("listed", name, &text::count((*len).into(), "item")),
+            Event::Chosen { case, .. } => self.line("chosen", name, &human::plain(case)),
+            Event::Iterated { index, .. } => self.line("iterated", name, &format!("iteration {index}")),
             Event::Submitted { attempt, why, .. } => {
                 let mut more = String::new();
                 if *attempt > 1 {

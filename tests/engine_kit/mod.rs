@@ -8,7 +8,11 @@ pub mod world;
 use flowrun::base::id::{BodyId, Id};
 use flowrun::base::{NodeId, Value};
 use flowrun::diag::Span;
-use flowrun::plan::{self, Body, Dep, From, Map, Node, NodeKind, Plan, Read, Run, Shape, Source, Task};
+use flowrun::lang::expr::{Template, Use};
+use flowrun::lang::model::Text;
+use flowrun::plan::{
+    self, Body, Branch, Call, Carry, Case, Dep, From, Loop, Map, Node, NodeKind, Plan, Read, Run, Shape, Source, Task,
+};
 use std::sync::Arc;
 
 /// The root body.
@@ -72,10 +76,72 @@ impl Build {
         (self.node(body, name, NodeKind::Map(Box::new(map))), inner)
     }
 
+    fn body(&mut self, outer: BodyId) -> BodyId {
+        let depth = self.plan.bodies[outer].depth + 1;
+        let owner = self.plan.nodes.next_id();
+        self.plan.bodies.push(Body { owner: Some(owner), nodes: Vec::new(), depth })
+    }
+
+    /// A branch with an empty body for each of these cases.
+    pub fn branch(&mut self, body: BodyId, name: &str, cases: &[&str], has_default: bool) -> (NodeId, Vec<BodyId>) {
+        let bodies: Vec<BodyId> = cases.iter().map(|_| self.body(body)).collect();
+        let case = |(name, body): (&&str, &BodyId)| Case { name: (*name).into(), body: *body };
+        let branch = Branch {
+            on: template("{{ params.on }}"),
+            cases: cases.iter().zip(&bodies).map(case).collect(),
+            has_default,
+            names: Arc::default(),
+            reads: Vec::new(),
+            results: plan::Results::default(),
+        };
+        (self.node(body, name, NodeKind::Branch(Box::new(branch))), bodies)
+    }
+
+    /// A loop with an empty body that carries these.
+    pub fn looped(&mut self, body: BodyId, name: &str, carry: &[&str], max: u32) -> (NodeId, BodyId) {
+        let inner = self.body(body);
+        let null = || Shape::Plain(Value::Null);
+        let carry = carry.iter().map(|name| Carry { name: (*name).into(), init: null(), next: null() });
+        let looped = Loop {
+            body: inner,
+            carry: carry.collect(),
+            until: Some(template("{{ params.until }}")),
+            max,
+            accept: false,
+            names: Arc::default(),
+            reads: Vec::new(),
+            turn_names: Arc::default(),
+            turn_reads: Vec::new(),
+            results: plan::Results::default(),
+        };
+        (self.node(body, name, NodeKind::Loop(Box::new(looped))), inner)
+    }
+
+    /// A call with an empty body.
+    pub fn call(&mut self, body: BodyId, name: &str) -> (NodeId, BodyId) {
+        let inner = self.body(body);
+        let call = Call {
+            file: "called.toml".into(),
+            body: inner,
+            params: Vec::new(),
+            names: Arc::default(),
+            reads: Vec::new(),
+            results: plan::Results::default(),
+        };
+        (self.node(body, name, NodeKind::Call(Box::new(call))), inner)
+    }
+
+    pub fn loop_mut(&mut self, node: NodeId) -> &mut Loop {
+        match &mut self.plan.nodes[node].kind {
+            NodeKind::Loop(looped) => looped,
+            other => panic!("a {}", other.word()),
+        }
+    }
+
     pub fn map_mut(&mut self, node: NodeId) -> &mut Map {
         match &mut self.plan.nodes[node].kind {
             NodeKind::Map(map) => map,
-            NodeKind::Task(_) => panic!("a task"),
+            other => panic!("a {}", other.word()),
         }
     }
 
@@ -101,6 +167,9 @@ impl Build {
         match &mut self.plan.nodes[node].kind {
             NodeKind::Map(map) => &mut map.reads,
             NodeKind::Task(task) => &mut task.reads,
+            NodeKind::Branch(branch) => &mut branch.reads,
+            NodeKind::Loop(looped) => &mut looped.reads,
+            NodeKind::Call(call) => &mut call.reads,
         }
     }
 
@@ -145,4 +214,10 @@ fn height(plan: &Plan, node: NodeId, heights: &mut [u32]) -> u32 {
 pub fn read(name: &str, from: From, path: &[&str]) -> Read {
     let path = path.iter().map(|name| (*name).into()).collect();
     Read { name: name.into(), from, path, ty: plan::Ty::Any, keyed: true }
+}
+
+/// An expression that nothing here evaluates.
+fn template(text: &str) -> Template {
+    let text = Text { value: text.into(), span: Span::default(), offsets: None, body: 0 };
+    Template::compile(&text, Use::Value, &mut Vec::new()).unwrap()
 }

@@ -89,8 +89,10 @@ impl Story {
     }
 
     pub fn step(&mut self, said: &str, input: Input) {
-        if let Input::Listed { answer: ListAnswer::Items(list), .. } = &input {
-            self.lists.push(Arc::clone(list));
+        match &input {
+            Input::Listed { answer: ListAnswer::Items(list), .. }
+            | Input::Turned { answer: Ok(Turn { carry: list, .. }), .. } => self.lists.push(Arc::clone(list)),
+            _ => {}
         }
         let (mut events, mut effects) = (Vec::new(), Vec::new());
         self.now += 1;
@@ -105,10 +107,7 @@ impl Story {
         writeln!(self.text, "> {said}").unwrap();
         self.fold.at(self.now);
         for event in &events {
-            let list = match event {
-                Event::Listed { list, .. } => self.lists.iter().find(|l| l.digest() == *list).cloned(),
-                _ => None,
-            };
+            let list = event.list().and_then(|list| self.lists.iter().find(|l| l.digest() == *list)).cloned();
             self.fold.apply(event, list).unwrap();
             let line = self.event(event);
             writeln!(self.text, "  {line}").unwrap();
@@ -135,6 +134,9 @@ impl Story {
             Event::Begun { by } => format!("begun by {by}"),
             Event::Resumed { by } => format!("resumed by {by}"),
             Event::Listed { instance, len, .. } => format!("listed {}: {len}", name(instance)),
+            Event::Chosen { instance, case, .. } => format!("chosen {}: {case}", name(instance)),
+            Event::Called { instance, .. } => format!("called {}", name(instance)),
+            Event::Iterated { instance, index, .. } => format!("iterated {}: {index}", name(instance)),
             Event::Cached { from, count } => self.range("cached", *from, *count),
             Event::Skipped { from, count } => self.range("skipped", *from, *count),
             Event::Cancelled { from, count } => self.range("cancelled", *from, *count),
@@ -171,6 +173,9 @@ impl Story {
             Effect::Record { instance, rows, .. } => {
                 let row = |row: &Option<Values>| row.as_ref().map_or("-".to_owned(), show);
                 format!("record {} {}", name(instance), rows.iter().map(row).collect::<Vec<_>>().join(" "))
+            }
+            Effect::Turn { instance, index, values, .. } => {
+                format!("turn {} after {index} {}", name(instance), show(values))
             }
             Effect::Start { instance, attempt, gpus } if gpus.is_empty() => {
                 format!("start {} #{attempt}", name(instance))

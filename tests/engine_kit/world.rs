@@ -8,7 +8,7 @@ use flowrun::base::id::{BodyId, Id};
 use flowrun::base::{Digest, NodeId, Value};
 use flowrun::engine::{Capacity, Needs};
 use flowrun::event::Cause;
-use flowrun::plan::{Allowance, CauseWord, From, NodeKind, OnError, Plan, Read, Require, Retry, Shape, Share};
+use flowrun::plan::{Allowance, CauseWord, From, NodeKind, OnError, Plan, Read, Require, Retry, Shape, Share, Way};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,8 +16,11 @@ use std::sync::Arc;
 /// One node of a random pipeline; indices are taken modulo what there is.
 #[derive(Clone, Debug)]
 pub struct NodeSpec {
-    pub map: bool,
-    /// Among the maps before it, or the root.
+    /// Whether it holds others.
+    pub holds: bool,
+    /// How: see [`NodeSpec::form`].
+    pub form: u8,
+    /// Among the bodies before it, or the root.
     pub parent: u8,
     /// Nodes before it; and whether it reads it, and tolerates its skip.
     pub deps: Vec<(u8, bool, bool)>,
@@ -32,7 +35,20 @@ pub struct NodeSpec {
     pub policy: u16,
 }
 
+/// What a node that holds others is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Map,
+    Branch,
+    Loop,
+    Call,
+}
+
 impl NodeSpec {
+    pub fn form(&self) -> Form {
+        [Form::Map, Form::Map, Form::Branch, Form::Loop, Form::Call][usize::from(self.form) % 5]
+    }
+
     pub fn on_error(&self) -> OnError {
         match self.policy % 8 {
             0 => OnError::Continue,
@@ -81,7 +97,7 @@ pub struct Recipe {
 
 pub fn recipes() -> impl Strategy<Value = Recipe> {
     let node = (
-        prop::bool::weighted(0.35),
+        prop::option::weighted(0.4, any::<u8>()),
         any::<u8>(),
         prop::collection::vec((any::<u8>(), any::<bool>(), prop::bool::weighted(0.3)), 0..4),
         any::<bool>(),
@@ -92,8 +108,9 @@ pub fn recipes() -> impl Strategy<Value = Recipe> {
         prop::option::weighted(0.4, 1..4u8),
         any::<u16>(),
     )
-        .prop_map(|(map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel, policy)| {
-            NodeSpec { map, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel, policy }
+        .prop_map(|(form, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel, policy)| {
+            let (holds, form) = (form.is_some(), form.unwrap_or(0));
+            NodeSpec { holds, form, parent, deps, reads_item, reads_index, priority, salt, flag, max_parallel, policy }
         });
     let nodes = prop::collection::vec(node, 1..11);
     let chance = || prop_oneof![2 => Just(0u8), 1 => 3..12u8];
@@ -152,11 +169,8 @@ impl Recipe {
         let mut edges = BTreeSet::new();
         for (i, spec) in self.nodes.iter().enumerate() {
             let body = bodies[spec.parent as usize % bodies.len()];
-            let node = if spec.map && b.plan.bodies[body].depth < 3 {
-                let (node, inner) = b.map(body, &format!("m{i}"));
-                b.map_mut(node).max_parallel = spec.max_parallel.map(u32::from);
-                bodies.push(inner);
-                node
+            let node = if spec.holds && b.plan.bodies[body].depth < 4 {
+                self.holder(&mut b, body, i, spec, &mut bodies)
             } else {
                 b.task(body, &format!("t{i}"), &["out"])
             };
@@ -168,7 +182,7 @@ impl Recipe {
             match &mut b.plan.nodes[node].kind {
                 NodeKind::Map(map) if self.policies => map.max_failures = spec.max_failures(),
                 NodeKind::Task(task) => task.retry = self.retry(spec.salt),
-                NodeKind::Map(_) => {}
+                _ => {}
             }
             specs.push(spec.clone());
             for (on, _, tolerates) in &spec.deps {
@@ -183,10 +197,14 @@ impl Recipe {
             }
         }
         for body in bodies {
-            if b.plan.bodies[body].nodes.is_empty() {
+            let may_be_empty = b.plan.bodies[body].owner.is_some_and(|owner| match &b.plan.nodes[owner].kind {
+                NodeKind::Branch(branch) => branch.cases[0].body != body && specs[owner.index()].salt.is_multiple_of(2),
+                _ => false,
+            });
+            if b.plan.bodies[body].nodes.is_empty() && !may_be_empty {
                 let i = specs.len();
                 let node = b.task(body, &format!("t{i}"), &["out"]);
-                let filler = NodeSpec { map: false, deps: Vec::new(), reads_item: true, ..self.nodes[0].clone() };
+                let filler = NodeSpec { holds: false, deps: Vec::new(), reads_item: true, ..self.nodes[0].clone() };
                 if let NodeKind::Task(task) = &mut b.plan.nodes[node].kind {
                     task.retry = self.retry(filler.salt);
                 }
@@ -233,16 +251,69 @@ impl Recipe {
             }
         }
         *b.reads(node) = reads;
-        // A map with records: they hold what the first node of its body gave, and the item.
-        if spec.flag
-            && let NodeKind::Map(map) = &b.plan.nodes[node].kind
-            && spec.salt.is_multiple_of(2)
-        {
-            let first = b.plan.bodies[map.body].nodes[0];
-            let reads = vec![output_of(b, first, 0, spec.salt), read("item", From::Item { up: 0 }, &[])];
-            let map = b.map_mut(node);
-            map.outputs.push(("r".into(), Shape::Plain(Value::Null)));
-            map.output_reads = reads;
+        let bodies = b.plan.nodes[node].kind.bodies();
+        if bodies.is_empty() {
+            return;
+        }
+        // What the first node of each body gave, and the item.
+        let first = bodies.iter().filter_map(|body| b.plan.bodies[*body].nodes.first().copied());
+        let ways: Vec<Way> = first.flat_map(|first| ways_of(b, first, spec.salt)).collect();
+        let from = match (&b.plan.nodes[node].kind, &ways[..]) {
+            (NodeKind::Branch(_), _) | (_, [_, _, ..]) => From::Cases { up: 0, ways },
+            (_, [way]) => {
+                From::Output { node: way.nodes[0], up: 0, inner: way.nodes[1..].to_vec(), output: way.output }
+            }
+            (_, []) => unreachable!("the first body has a node"),
+        };
+        let inside = vec![read("value", from, &[]), read("item", From::Item { up: 0 }, &[])];
+        if let NodeKind::Loop(looped) = &mut b.plan.nodes[node].kind {
+            looped.turn_reads = inside.clone();
+        }
+        if !(spec.flag && spec.salt.is_multiple_of(2)) {
+            return;
+        }
+        let fields = vec![("r".into(), Shape::Plain(Value::Null))];
+        let results = match &mut b.plan.nodes[node].kind {
+            NodeKind::Task(_) => return,
+            NodeKind::Map(map) => {
+                (map.outputs, map.output_reads) = (fields, inside);
+                return;
+            }
+            NodeKind::Branch(branch) => &mut branch.results,
+            NodeKind::Loop(looped) => &mut looped.results,
+            NodeKind::Call(call) => &mut call.results,
+        };
+        (results.fields, results.reads) = (fields, inside);
+    }
+
+    fn holder(&self, b: &mut Build, body: BodyId, i: usize, spec: &NodeSpec, bodies: &mut Vec<BodyId>) -> NodeId {
+        let salt = spec.salt;
+        match spec.form() {
+            Form::Map => {
+                let (node, inner) = b.map(body, &format!("m{i}"));
+                b.map_mut(node).max_parallel = spec.max_parallel.map(u32::from);
+                bodies.push(inner);
+                node
+            }
+            Form::Branch => {
+                let (node, inner) = b.branch(body, &format!("b{i}"), &["0", "1", "2"], salt.is_multiple_of(2));
+                bodies.extend(inner);
+                node
+            }
+            Form::Loop => {
+                let (node, inner) = b.looped(body, &format!("l{i}"), &["x"], 1 + u32::from(salt) % 4);
+                b.loop_mut(node).accept = spec.policy & 1 == 0;
+                if spec.policy & 6 == 0 {
+                    b.loop_mut(node).until = None;
+                }
+                bodies.push(inner);
+                node
+            }
+            Form::Call => {
+                let (node, inner) = b.call(body, &format!("c{i}"));
+                bodies.push(inner);
+                node
+            }
         }
     }
 
@@ -266,21 +337,36 @@ impl Recipe {
     }
 }
 
-/// A read of a task's output, of a list through a map, or of a map's records.
+/// A read of a task's output, through whatever holds it, or of the record of what holds it.
 fn output_of(b: &Build, node: NodeId, up: u32, salt: u8) -> Read {
-    let mut inner = Vec::new();
-    let mut at = node;
-    let mut output = Some(0);
-    while let NodeKind::Map(map) = &b.plan.nodes[at].kind {
-        if !map.outputs.is_empty() && salt.is_multiple_of(3) {
-            output = if salt == 0 { None } else { Some(0) };
-            break;
+    let mut ways = ways_of(b, node, salt);
+    let from = if ways.len() == 1 {
+        let mut way = ways.remove(0);
+        let node = way.nodes.remove(0);
+        From::Output { node, up, inner: way.nodes, output: way.output }
+    } else {
+        From::Cases { up, ways }
+    };
+    read("value", from, &[])
+}
+
+/// The ways from a node to an output in it.
+fn ways_of(b: &Build, node: NodeId, salt: u8) -> Vec<Way> {
+    let kind = &b.plan.nodes[node].kind;
+    let here = |output| vec![Way { nodes: vec![node], output }];
+    match kind {
+        NodeKind::Task(_) => return here(Some(0)),
+        NodeKind::Loop(_) if salt.is_multiple_of(3) => {
+            return here((salt > 0).then(|| u32::from(salt / 3 % 2) + kind.results().0.len() as u32));
         }
-        let nodes = &b.plan.bodies[map.body].nodes;
-        at = nodes[usize::from(salt) % nodes.len()];
-        inner.push(at);
+        _ if !kind.results().0.is_empty() && salt.is_multiple_of(3) => return here((salt > 0).then_some(0)),
+        _ => {}
     }
-    read("value", From::Output { node, up, inner, output }, &[])
+    let bodies = kind.bodies();
+    let nodes = bodies.iter().map(|body| &b.plan.bodies[*body].nodes).filter(|nodes| !nodes.is_empty());
+    let ways = nodes.flat_map(|nodes| ways_of(b, nodes[usize::from(salt) % nodes.len()], salt));
+    let longer = |way: Way| Way { nodes: [vec![node], way.nodes].concat(), ..way };
+    ways.map(longer).collect()
 }
 
 /// A number from anything.
@@ -343,12 +429,16 @@ impl Course {
     }
 }
 
+fn carried(n: u64) -> Value {
+    Value::map(vec![("x".into(), Value::Int((n % 4) as i64))])
+}
+
 fn chance(n: u64, one_in: u8) -> bool {
     one_in != 0 && n.is_multiple_of(u64::from(one_in))
 }
 
 impl Truth {
-    pub fn list(&self, node: NodeId, values: &[Value]) -> ListTruth {
+    pub fn list(&self, node: NodeId, kind: &NodeKind, values: &[Value]) -> ListTruth {
         let salt = self.specs[node.index()].salt.to_string();
         let seed = text(values);
         if chance(hash(&["when", &salt, &seed]), self.recipe.skips) {
@@ -357,12 +447,28 @@ impl Truth {
         if chance(hash(&["refuse", &salt, &seed]), self.recipe.refuses) {
             return ListTruth::Failed;
         }
+        let n = hash(&["item", &salt, &seed]) % 3;
+        match &kind {
+            NodeKind::Map(_) | NodeKind::Task(_) => {}
+            NodeKind::Branch(_) => return ListTruth::Items(vec![Value::str(n.to_string())]),
+            NodeKind::Loop(_) => return ListTruth::Items(vec![carried(n)]),
+            NodeKind::Call(_) => return ListTruth::Items(vec![Value::map(vec![("p".into(), Value::Int(n as i64))])]),
+        }
         let len = hash(&["len", &salt, &seed]) % u64::from(self.recipe.longest);
         let item = |i: u64| match hash(&["item", &salt, &seed, &i.to_string()]) % 5 {
             0 => Value::Null,
             n => Value::Int((n % 3) as i64),
         };
         ListTruth::Items((0..len).map(item).collect())
+    }
+
+    /// What a loop carries on, and whether it is done; `None`: that cannot be said.
+    pub fn turn(&self, node: NodeId, kind: &NodeKind, values: &[Value]) -> Option<(Value, Option<bool>)> {
+        let NodeKind::Loop(looped) = kind else { unreachable!("only loops turn") };
+        let salt = self.specs[node.index()].salt.to_string();
+        let n = hash(&["turn", &salt, &text(values)]);
+        let done = looped.until.as_ref().map(|_| n.is_multiple_of(3));
+        (!chance(n >> 8, self.recipe.refuses)).then(|| (carried(n >> 16), done))
     }
 
     pub fn task(&self, node: NodeId, values: &[Value]) -> TaskTruth {
@@ -562,8 +668,26 @@ impl<'a> Oracle<'a> {
                     None => failed(),
                 },
             },
+            NodeKind::Branch(_) | NodeKind::Loop(_) | NodeKind::Call(_) => {
+                let item = match self.truth.list(node, &n.kind, &of(n.kind.reads())) {
+                    ListTruth::Items(items) => items.into_iter().next().unwrap(),
+                    ListTruth::Skip => return end(Fate::Skipped),
+                    ListTruth::Failed => return failed(),
+                };
+                let NodeKind::Branch(branch) = &n.kind else { return self.again(node, around, name, item, failed()) };
+                let Some(taken) = branch.case(item.as_str().unwrap()).map(|case| case.body) else {
+                    return failed();
+                };
+                for case in branch.cases.iter().filter(|case| case.body != taken) {
+                    for node in &self.plan.bodies[case.body].nodes {
+                        let name = format!("{name}.{}", self.plan.nodes[*node].name);
+                        self.ends.insert(name, (Fate::Skipped, Value::Null));
+                    }
+                }
+                self.once(node, around, taken, name, (item, 0), failed()).1
+            }
             NodeKind::Map(map) => {
-                let list = match self.truth.list(node, &of(&map.reads)) {
+                let list = match self.truth.list(node, &n.kind, &of(&map.reads)) {
                     ListTruth::Items(items) => items,
                     ListTruth::Skip => return end(Fate::Skipped),
                     ListTruth::Failed => return failed(),
@@ -634,6 +758,111 @@ impl<'a> Oracle<'a> {
         }
     }
 
+    /// One execution of a body that has no list; whether it went well.
+    fn once(
+        &mut self,
+        node: NodeId,
+        around: &Around,
+        body: BodyId,
+        name: &str,
+        item: (Value, usize),
+        failed: Cell,
+    ) -> (bool, Cell) {
+        let mut items = around.items.clone();
+        items.push(item);
+        let inside = Around { bodies: around.bodies.clone(), items: items.clone() };
+        let cells = self.body(body, &inside, name);
+        let any = |of: &dyn Fn(&Cell) -> bool| cells.values().any(of);
+        let escapes = any(&|cell| cell.escapes);
+        let fate = if any(&|cell| matches!(cell.fate, Fate::Failed | Fate::MapFailed)) {
+            Fate::MapFailed
+        } else if any(&|cell| is_bad(cell.fate)) {
+            Fate::Cancelled
+        } else {
+            Fate::Well
+        };
+        let kind = &self.plan.nodes[node].kind;
+        let mut records = Value::Null;
+        if fate == Fate::Well && !kind.results().0.is_empty() && !matches!(kind, NodeKind::Loop(_)) {
+            match self.recorded(node, around, &cells, items) {
+                Some(record) => records = record,
+                None => return (false, Cell { listed: true, items: vec![cells], ..failed }),
+            }
+        }
+        let value = Value::Null;
+        (fate == Fate::Well, Cell { fate, listed: true, escapes, good: None, value, items: vec![cells], records })
+    }
+
+    fn recorded(
+        &self,
+        node: NodeId,
+        around: &Around,
+        cells: &BTreeMap<NodeId, Cell>,
+        items: Vec<(Value, usize)>,
+    ) -> Option<Value> {
+        if self.truth.records_fail(node, 1) {
+            return None;
+        }
+        let reads = self.plan.nodes[node].kind.results().2;
+        Some(self.truth.record(node, &self.inside(around, cells, items, reads)))
+    }
+
+    /// What is read from within a body.
+    fn inside(
+        &self,
+        around: &Around,
+        cells: &BTreeMap<NodeId, Cell>,
+        items: Vec<(Value, usize)>,
+        reads: &[Read],
+    ) -> Vec<Value> {
+        let mut bodies = around.bodies.clone();
+        bodies.push(cells);
+        let inside = Around { bodies, items };
+        reads.iter().map(|read| self.value(&inside, &read.from)).collect()
+    }
+
+    /// A call, or a loop.
+    fn again(&mut self, node: NodeId, around: &Around, name: &str, mut item: Value, failed: Cell) -> Cell {
+        let kind = &self.plan.nodes[node].kind;
+        let NodeKind::Loop(looped) = kind else {
+            return self.once(node, around, kind.bodies()[0], name, (item, 0), failed).1;
+        };
+        for index in 0.. {
+            let here = (item.clone(), index as usize);
+            let called = format!("{name}[{index}]");
+            let (well, mut cell) = self.once(node, around, looped.body, &called, here.clone(), failed_as(&failed));
+            if !well {
+                return cell;
+            }
+            let mut items = around.items.clone();
+            items.push(here);
+            let values = self.inside(around, &cell.items[0], items.clone(), &looped.turn_reads);
+            let refused = |cell: Cell| Cell { listed: true, items: cell.items, ..failed_as(&failed) };
+            let Some((next, done)) = self.truth.turn(node, kind, &values) else { return refused(cell) };
+            item = next;
+            let last = index + 1 >= looped.max;
+            if done == Some(true) || last && (looped.accept || done.is_none()) {
+                let mut record = match item {
+                    Value::Map(carried) => carried.to_vec(),
+                    _ => unreachable!(),
+                };
+                record.push(("iterations".into(), Value::Int(i64::from(index) + 1)));
+                if !looped.results.fields.is_empty() {
+                    match self.recorded(node, around, &cell.items[0], items) {
+                        Some(Value::Map(fields)) => record = [fields.to_vec(), record].concat(),
+                        _ => return refused(cell),
+                    }
+                }
+                cell.records = Value::map(record);
+                return cell;
+            }
+            if last {
+                return refused(cell);
+            }
+        }
+        unreachable!()
+    }
+
     /// What failed in a map is let be, or some of it.
     fn relabel(&mut self, map: &str, to: Fate) {
         let inside = format!("{map}[");
@@ -654,27 +883,63 @@ impl<'a> Oracle<'a> {
             From::Param(_) => unreachable!(),
             From::Item { up } => around.items[around.items.len() - 1 - *up as usize].0.clone(),
             From::Index { up } => Value::Int(around.items[around.items.len() - 1 - *up as usize].1 as i64),
-            From::Output { node, up, inner, output } => through(self.at(around, *node, *up), inner, *output),
+            From::Output { node, up, inner, output } => {
+                self.through(self.at(around, *node, *up), *node, &[(inner, *output)])
+            }
+            From::Cases { up, ways } => {
+                let cells = around.bodies[around.bodies.len() - 1 - *up as usize];
+                let ways: Vec<Path> = ways.iter().map(|way| (way.nodes.as_slice(), way.output)).collect();
+                self.follow(cells, &ways)
+            }
         }
     }
+
+    fn follow(&self, cells: &BTreeMap<NodeId, Cell>, ways: &[Path]) -> Value {
+        let here: Vec<&Path> = ways.iter().filter(|(nodes, _)| cells.contains_key(&nodes[0])).collect();
+        let Some((nodes, _)) = here.first() else { return Value::Null };
+        let next = nodes[0];
+        let deeper: Vec<Path> = here.iter().map(|(nodes, output)| (&nodes[1..], *output)).collect();
+        self.through(&cells[&next], next, &deeper)
+    }
+
+    fn through(&self, cell: &Cell, node: NodeId, ways: &[Path]) -> Value {
+        let kind = &self.plan.nodes[node].kind;
+        let is_map = matches!(kind, NodeKind::Map(_));
+        if !ways[0].0.is_empty() {
+            // What has no list gives null; a map with an empty one an empty list.
+            return match (cell.listed, is_map) {
+                (false, _) => Value::Null,
+                (true, true) => Value::list(cell.items.iter().map(|cells| self.follow(cells, ways)).collect()),
+                (true, false) => cell.items.last().map_or(Value::Null, |cells| self.follow(cells, ways)),
+            };
+        }
+        if let NodeKind::Task(_) = kind {
+            return cell.value.clone();
+        }
+        let name = |at: u32| match kind {
+            NodeKind::Loop(looped) => looped.result_name(at).to_owned(),
+            _ => "r".to_owned(),
+        };
+        let field = |record: &Value| match ways[0].1 {
+            None => record.clone(),
+            Some(at) => record.field(&name(at)).cloned().unwrap_or_default(),
+        };
+        match cell.records.as_list() {
+            Some(records) => Value::list(records.iter().map(field).collect()),
+            None if cell.records.is_null() => Value::Null,
+            None => field(&cell.records),
+        }
+    }
+}
+
+type Path<'a> = (&'a [NodeId], Option<u32>);
+
+/// The end of what failed by itself.
+fn failed_as(failed: &Cell) -> Cell {
+    Cell { items: Vec::new(), value: Value::Null, records: Value::Null, ..*failed }
 }
 
 /// What needs it cannot go on.
 fn is_bad(fate: Fate) -> bool {
     matches!(fate, Fate::Failed | Fate::MapFailed | Fate::Cancelled)
-}
-
-fn through(cell: &Cell, inner: &[NodeId], output: Option<u32>) -> Value {
-    let Some((next, deeper)) = inner.split_first() else {
-        let Some(records) = cell.records.as_list() else { return cell.value.clone() };
-        return match output {
-            None => cell.records.clone(),
-            Some(_) => Value::list(records.iter().map(|r| r.field("r").cloned().unwrap_or_default()).collect()),
-        };
-    };
-    // A map without a list gives null; one with an empty list an empty list.
-    if !cell.listed {
-        return Value::Null;
-    }
-    Value::list(cell.items.iter().map(|cells| through(&cells[next], deeper, output)).collect())
 }

@@ -45,10 +45,7 @@ fn the_main_job_is_a_plan() {
         .iter()
         .map(|(_, node)| {
             let deps: Vec<String> = node.deps.iter().map(|d| format!("{}^{}", plan.nodes[d.node].path, d.up)).collect();
-            let reads = match &node.kind {
-                NodeKind::Task(task) => &task.reads,
-                NodeKind::Map(map) => &map.reads,
-            };
+            let reads = node.kind.reads();
             let reads: Vec<&str> = reads.iter().map(|r| &*r.name).collect();
             format!("{} height {} waits for {deps:?} reads {reads:?}", node.path, node.height)
         })

@@ -105,7 +105,7 @@ on_error = "ignore"
     let told = plan.nodes.iter().map(|(_, node)| {
         let more = match &node.kind {
             NodeKind::Task(task) => task.retry.as_ref().map_or(0, |retry| retry.attempts),
-            NodeKind::Map(map) => map.max_failures.map_or(0, |limit| limit.of(100)),
+            kind => kind.as_map().and_then(|map| map.max_failures).map_or(0, |limit| limit.of(100)),
         };
         (&*node.path, node.on_error, more)
     });
