@@ -6,7 +6,8 @@
 
 mod engine_kit;
 
-use engine_kit::world::{Course, Fate, ListTruth, NodeSpec, Oracle, Recipe, TaskTruth, Truth, recipes};
+use engine_kit::oracle::{Fate, Oracle};
+use engine_kit::world::{Course, ListTruth, NodeSpec, Recipe, TaskTruth, Truth, recipes};
 use flowrun::base::digest::Key;
 use flowrun::base::id::ScopeId;
 use flowrun::base::{InstanceId, NodeId, Value};

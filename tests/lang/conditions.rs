@@ -128,13 +128,13 @@ fn what_is_no_condition() {
 exit 1
 --- out
 failed t
-  `when` must give true or false, and gave an int (pipeline.toml:5)
+  `when` must give true or false, and gave an int, `1` (pipeline.toml:5)
   help: compare it with something: `{{ x > 0 }}`, `{{ x is not none }}`
 
 run 1: 1 failed in [TIME]
-failed t: `when` must give true or false, and gave an int (pipeline.toml:5)
+failed t: `when` must give true or false, and gave an int, `1` (pipeline.toml:5)
 --- err
-[1/1] failed    t  `when` must give true or false, and gave an int (pipeline.toml:5)
+[1/1] failed    t  `when` must give true or false, and gave an int, `1` (pipeline.toml:5)
 nothing new starts: `t` failed
 
 "#]]);
@@ -142,13 +142,13 @@ nothing new starts: `t` failed
 exit 1
 --- out
 failed t
-  `when` must give true or false, and gave an int (pipeline.toml:5)
+  `when` must give true or false, and gave an int, `2` (pipeline.toml:5)
   help: compare it with something: `{{ x > 0 }}`, `{{ x is not none }}`
 
 run 1: 1 failed in [TIME]
-failed t: `when` must give true or false, and gave an int (pipeline.toml:5)
+failed t: `when` must give true or false, and gave an int, `2` (pipeline.toml:5)
 --- err
-[1/1] failed    t  `when` must give true or false, and gave an int (pipeline.toml:5)
+[1/1] failed    t  `when` must give true or false, and gave an int, `2` (pipeline.toml:5)
 nothing new starts: `t` failed
 
 "#]]);

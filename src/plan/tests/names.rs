@@ -285,6 +285,8 @@ error[E0306]: `carry` belongs to loops, and this is none
   |
 5 | command = "cat {{ inputs.x }} {{ carry.x }}"
   |                                  ^^^^^
+  |
+  = help: in the body of a `[loop.NAME]` it is what the iteration before has left
 
 error[E0306]: `attempt` may not stand in `when`
  --> p.toml:6:12
