@@ -52,7 +52,11 @@ fn ended(n: u32, attempt: u32, error: Option<&str>, log: LogRange) -> Event {
         Some(message) => Err(Failure { cause: Cause::Exit(1), message: message.into(), help: None }),
     };
     let usage = Usage { began: T, wall_us: 5000, ..Usage::default() };
-    Event::Ended { instance: id(n), attempt, outcome: Outcome { result, usage, log: Some(log), host: None } }
+    Event::Ended {
+        instance: id(n),
+        attempt,
+        outcome: Outcome { result, usage, log: Some(log), host: None, doubtful: false },
+    }
 }
 
 /// The root's instances are 0 (`gen`), 1 (the map `each`) and 2 (`last`); its items are 3 to 5.

@@ -37,7 +37,7 @@ fn id(n: u32) -> InstanceId {
 
 fn ended(n: u32, attempt: u32, result: Result<Vec<Produced>, Failure>) -> Event {
     let usage = Usage { wall_us: 1_500_000, peak_bytes: 1024, ..Usage::default() };
-    let outcome = Outcome { result: result.map(Arc::new), usage, log: None, host: None };
+    let outcome = Outcome { result: result.map(Arc::new), usage, log: None, host: None, doubtful: false };
     Event::Ended { instance: id(n), attempt, outcome }
 }
 

@@ -430,7 +430,7 @@ impl<'a> World<'a> {
                     self.disk.cache.insert(key, value.clone());
                     self.won.insert(key);
                 }
-                let outcome = Outcome { result, usage: Usage::default(), log: None, host: None };
+                let outcome = Outcome { result, usage: Usage::default(), log: None, host: None, doubtful: false };
                 Input::Ended { instance, attempt, outcome }
             }
         };

@@ -13,7 +13,7 @@ use flowrun::plan::{Allowance, CauseWord, From, NodeKind, OnError, Plan, Require
 use std::sync::Arc;
 
 fn ends(cause: Cause) -> Outcome {
-    Outcome { result: Err(failure(cause)), usage: Usage::default(), log: None, host: None }
+    Outcome { result: Err(failure(cause)), usage: Usage::default(), log: None, host: None, doubtful: false }
 }
 
 fn retry(attempts: u32, backoff_ms: u64, on: Option<Vec<CauseWord>>) -> Retry {

@@ -14,3 +14,5 @@ mod far;
 mod machine;
 #[path = "team/moving.rs"]
 mod moving;
+#[path = "team/stores.rs"]
+mod stores;

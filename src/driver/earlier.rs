@@ -77,11 +77,11 @@ pub fn reopen(
     Ok((dir, journal, engine))
 }
 
-/// Writes what an interrupted run had finished to the store.
-pub fn salvage(dir: &RunDir, store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
+/// Writes what a run had finished to the store: how many results it did not have.
+pub fn salvage(dir: &RunDir, store: &mut dyn Store, run: u64) -> anyhow::Result<usize> {
     let stored = dir.read_plan()?;
     // A plan that this version refuses has nothing that a later run could take.
-    let Ok(loaded) = load_stored(&stored) else { return Ok(()) };
+    let Ok(loaded) = load_stored(&stored) else { return Ok(0) };
     let plan = Arc::new(loaded.plan);
     let nothing = Capacity { cpus: 0, memory: 0, gpus: Vec::new(), limits: Vec::new(), window: 1 };
     let mut history = History::default();
@@ -112,16 +112,23 @@ impl History {
             .map_err(|error| Error::Store(anyhow::anyhow!("the journal of the run does not fit its plan: {error}")))
     }
 
-    /// Results that did not reach the store, for their driver was killed before it wrote them.
-    fn absorb(&self, plan: &Plan, engine: &Engine, store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
+    /// Results that did not reach the store, for their driver was killed before it wrote them, or the store was lost.
+    fn absorb(&self, plan: &Plan, engine: &Engine, store: &mut dyn Store, run: u64) -> anyhow::Result<usize> {
+        let (mut made, mut count) = (Made { run, ..Made::default() }, 0);
         let mut keys = FxHashMap::default();
         let mut ended: FxHashMap<NodeId, Vec<Entry>> = FxHashMap::default();
         for event in &self.events {
             match event {
+                Event::Begun { by } | Event::Resumed { by } => {
+                    // `flowrun 0.1.0, process 4711 on HOST`
+                    let (program, host) = by.split_once(" on ").unwrap_or((by, ""));
+                    let version = program.split([' ', ',']).nth(1).unwrap_or("");
+                    (made.host, made.version) = (host.into(), version.into());
+                }
                 Event::Submitted { instance, attempt, key: Some(key), .. } => {
                     keys.insert((*instance, *attempt), *key);
                 }
-                Event::Ended { instance, attempt, outcome } => {
+                Event::Ended { instance, attempt, outcome } if !outcome.doubtful => {
                     if let (Some(key), Ok(results)) = (keys.get(&(*instance, *attempt)), &outcome.result) {
                         let node = engine.place(*instance).node;
                         let usage = &outcome.usage;
@@ -133,7 +140,7 @@ impl History {
                             fixed: Arc::default(),
                             own: Vec::new(),
                             results: results.clone(),
-                            made: Made { run, at: usage.began, wall_us: usage.wall_us, ..Made::default() },
+                            made: Made { at: usage.began, wall_us: usage.wall_us, ..made.clone() },
                         });
                     }
                 }
@@ -147,8 +154,9 @@ impl History {
             entries.retain(|_| known.next().is_some_and(Option::is_none));
             if !entries.is_empty() {
                 store.record(&entries)?;
+                count += entries.len();
             }
         }
-        Ok(())
+        Ok(count)
     }
 }

@@ -19,6 +19,7 @@ pub mod memo;
 mod outcome;
 mod patient;
 mod prepare;
+mod rebuild;
 mod run;
 pub mod rundir;
 mod scene;

@@ -9,6 +9,7 @@ use crate::driver::load::{load, never_run};
 use crate::driver::now;
 use crate::driver::outcome::conclude;
 use crate::driver::prepare::Workshop;
+use crate::driver::rebuild::rebuild;
 use crate::driver::rundir::{Home, RunDir};
 use crate::driver::session::Session;
 use crate::driver::settings::{BackendAsk, End, Ended, Error, Settings};
@@ -54,6 +55,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     if let Some(text) = store.note() {
         note(&text);
     }
+    rebuild(&place, store.as_mut(), &mut note)?;
     let (loaded, asked, earlier) = match fresh {
         Some(loaded) => {
             let asked = Asked::of(&settings);

@@ -421,7 +421,8 @@ impl Loop<'_> {
     fn report(&mut self, report: Report) -> Result<(), Error> {
         match report {
             Report::Started { instance, attempt, log } => self.step(Input::Started { instance, attempt, log }),
-            Report::Ended { instance, attempt, outcome, stats, trusted } => {
+            Report::Ended { instance, attempt, mut outcome, stats, trusted } => {
+                outcome.doubtful = outcome.result.is_ok() && !trusted;
                 self.running = self.running.saturating_sub(1);
                 let results = outcome.result.as_ref().ok().cloned();
                 let wall_us = outcome.usage.wall_us;

@@ -203,6 +203,9 @@ pub struct Outcome {
     /// Where it ran; `None` for the driver's own host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Arc<str>>,
+    /// An input changed while it ran: the run goes on with its results, and later runs do not take them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubtful: bool,
 }
 
 /// What a successful instance gives, in the order of the task's `outputs`.

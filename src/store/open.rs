@@ -226,7 +226,8 @@ fn version_of(connection: &Connection, path: &Path) -> std::result::Result<i32, 
 
 pub(super) fn not_ours(path: &Path, is: &str) -> Fault {
     Fault::new(FaultKind::Damaged, format!("the store `{}` {is}", path.display())).help(
-        "name another store with `--store`, or move the file away; a new store is then made, and what was cached runs again",
+        "move it away, with the `-wal` beside it: a new store is made, and what the runs of this project had finished is \
+         taken from their journals; or name another store with `--store`",
     )
 }
 

@@ -333,7 +333,7 @@ mod tests {
             Ok(()) => Ok(Arc::default()),
             Err(cause) => Err(Failure { cause, message: "exit status 137".into(), help: None }),
         };
-        let outcome = Outcome { result, usage: Default::default(), log: None, host: None };
+        let outcome = Outcome { result, usage: Default::default(), log: None, host: None, doubtful: false };
         Event::Ended { instance: InstanceId(id), attempt: 1, outcome }
     }
 

@@ -51,7 +51,7 @@ pub fn hit2(first: Value, second: Value) -> Prepared {
 }
 
 pub fn ok(value: Value) -> Outcome {
-    Outcome { result: Ok(results(value)), usage: Usage::default(), log: None, host: None }
+    Outcome { result: Ok(results(value)), usage: Usage::default(), log: None, host: None, doubtful: false }
 }
 
 pub fn failure(cause: Cause) -> Failure {
@@ -59,7 +59,7 @@ pub fn failure(cause: Cause) -> Failure {
 }
 
 pub fn failed() -> Outcome {
-    Outcome { result: Err(failure(Cause::Exit(2))), usage: Usage::default(), log: None, host: None }
+    Outcome { result: Err(failure(Cause::Exit(2))), usage: Usage::default(), log: None, host: None, doubtful: false }
 }
 
 pub fn ints(items: &[i64]) -> Value {

@@ -30,7 +30,8 @@ fn resumed(path: &Path) -> Result<(Lines, Journal), Fault> {
 }
 
 fn ended(instance: u32, results: Vec<Produced>) -> Event {
-    let outcome = Outcome { result: Ok(Arc::new(results)), usage: Usage::default(), log: None, host: None };
+    let outcome =
+        Outcome { result: Ok(Arc::new(results)), usage: Usage::default(), log: None, host: None, doubtful: false };
     Event::Ended { instance: InstanceId(instance), attempt: 1, outcome }
 }
 
@@ -38,7 +39,7 @@ fn ended(instance: u32, results: Vec<Produced>) -> Event {
 fn story() -> Vec<(Time, Vec<Event>)> {
     let started = |instance| Event::Started { instance: InstanceId(instance), attempt: 1, log: None };
     let failure = Failure { cause: Cause::Exit(2), message: "exit status 2".into(), help: None };
-    let failed = Outcome { result: Err(failure), usage: Usage::default(), log: None, host: None };
+    let failed = Outcome { result: Err(failure), usage: Usage::default(), log: None, host: None, doubtful: false };
     vec![
         (1000, vec![Event::Begun { by: "host \u{e9} \"x\"\n".into() }]),
         (1005, vec![started(0), started(1)]),

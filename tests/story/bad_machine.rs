@@ -38,7 +38,7 @@ fn a_store_that_is_no_database() {
 exit 3
 --- err
 error: the store `.flowrun/store.db` is not a database
-  help: name another store with `--store`, or move the file away; a new store is then made, and what was cached runs again
+  help: move it away, with the `-wal` beside it: a new store is made, and what the runs of this project had finished is taken from their journals; or name another store with `--store`
 
 "#]]);
     assert_eq!(project.lines("ran").len(), 1);

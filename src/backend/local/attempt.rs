@@ -72,7 +72,7 @@ impl Slot {
         Report::Ended {
             instance: job.instance,
             attempt: job.attempt,
-            outcome: Outcome { result, usage, log, host: None },
+            outcome: Outcome { result, usage, log, host: None, doubtful: false },
             stats,
             trusted,
         }

@@ -245,7 +245,7 @@ fn ended(job: &Job, result: Result<crate::event::Results, Failure>) -> Report {
     Report::Ended {
         instance: job.instance,
         attempt: job.attempt,
-        outcome: Outcome { result, usage: Usage::default(), log: None, host: None },
+        outcome: Outcome { result, usage: Usage::default(), log: None, host: None, doubtful: false },
         stats: Vec::new(),
         trusted: false,
     }

@@ -151,6 +151,7 @@ mod tests {
                 usage: Usage { peak_bytes: 1 << 40, ..Usage::default() },
                 log: Some(LogRange { segment: 1, out: (0, 5), err: (7, 0) }),
                 host: None,
+                doubtful: false,
             },
             stats: vec![None, Some(stat)],
             trusted: true,
