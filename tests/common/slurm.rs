@@ -1,0 +1,230 @@
+//! A real Slurm on this machine: munged, slurmctld and several slurmd, started by the test on free ports in a temporary
+//! folder, without accounting, and taken down with it. Its daemons stay in the foreground as children, and die with the
+//! test's thread.
+
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a test may want otherwise.
+pub struct Shape {
+    /// Nodes, `n1`, `n2`, …
+    pub nodes: u32,
+    /// Cores that each node claims.
+    pub cpus: u32,
+    /// Lines for slurm.conf.
+    pub more: &'static str,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self { nodes: 4, cpus: 2, more: "" }
+    }
+}
+
+/// The cluster.
+pub struct Cluster {
+    dir: tempfile::TempDir,
+    daemons: Vec<(String, Child)>,
+}
+
+impl Cluster {
+    /// Starts one and waits until every node is idle.
+    pub fn start(shape: &Shape) -> Self {
+        let dir = tempfile::Builder::new().prefix("slurm-").tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let mut cluster = Self { dir, daemons: Vec::new() };
+        cluster.configure(shape);
+        cluster.start_daemon("munged");
+        until("munged listens", || cluster.path("munge.sock").exists());
+        cluster.start_daemon("slurmctld");
+        for node in 1..=shape.nodes {
+            cluster.start_daemon(&format!("n{node}"));
+        }
+        let idle = format!("{} idle", shape.nodes);
+        until("all nodes are idle", || cluster.ask(&["sinfo", "-h", "-o", "%D %t"]).trim() == idle);
+        cluster
+    }
+
+    fn configure(&self, shape: &Shape) {
+        // Held until all are known, so that no two are the same.
+        let ports: Vec<TcpListener> =
+            (0..=shape.nodes).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+        let port = |i: u32| ports[i as usize].local_addr().unwrap().port();
+        let (dir, user) = (self.dir.path().display(), whoami());
+        let mut conf = format!(
+            "ClusterName=flowrun\n\
+             SlurmctldHost=localhost(127.0.0.1)\n\
+             SlurmctldPort={}\n\
+             AuthType=auth/munge\n\
+             CredType=cred/munge\n\
+             AuthInfo=socket={dir}/munge.sock,cred_expire=5\n\
+             SlurmUser={user}\n\
+             SlurmdUser={user}\n\
+             StateSaveLocation={dir}/state\n\
+             SlurmdSpoolDir={dir}/spool/%n\n\
+             SlurmctldPidFile={dir}/slurmctld.pid\n\
+             SlurmdPidFile={dir}/slurmd.%n.pid\n\
+             SlurmctldLogFile={dir}/slurmctld.log\n\
+             SlurmdLogFile={dir}/slurmd.%n.log\n\
+             PlugStackConfig={dir}/plugstack.conf\n\
+             MpiDefault=none\n\
+             SwitchType=switch/none\n\
+             ProctrackType=proctrack/linuxproc\n\
+             TaskPlugin=task/none\n\
+             JobAcctGatherType=jobacct_gather/linux\n\
+             JobAcctGatherFrequency=1\n\
+             SelectType=select/cons_tres\n\
+             SelectTypeParameters=CR_CPU_Memory\n\
+             SlurmdParameters=config_overrides\n\
+             DefMemPerCPU=64\n\
+             ReturnToService=2\n\
+             SchedulerType=sched/backfill\n\
+             SchedulerParameters=sched_interval=1,sched_min_interval=1,batch_sched_delay=0,bf_interval=1,bf_continue,\
+             default_queue_depth=5000,bf_max_job_test=5000,bf_max_job_array_resv=20\n\
+             KillWait=2\n\
+             MessageTimeout=10\n\
+             TCPTimeout=2\n\
+             BatchStartTimeout=10\n\
+             SlurmdTimeout=30\n\
+             MailProg=/bin/true\n",
+            port(0)
+        );
+        // Without it daemons listen on every address; with it they are out of reach where the host's name is not
+        // a loopback address.
+        if loopback_name() {
+            conf.push_str("CommunicationParameters=NoCtldInAddrAny,NoInAddrAny\n");
+        }
+        for node in 1..=shape.nodes {
+            writeln!(
+                conf,
+                "NodeName=n{node} NodeHostname=localhost NodeAddr=127.0.0.1 Port={} CPUs={} RealMemory=2048 State=UNKNOWN",
+                port(node),
+                shape.cpus
+            )
+            .unwrap();
+        }
+        writeln!(conf, "PartitionName=main Nodes=ALL Default=YES MaxTime=60 DefaultTime=10 State=UP").unwrap();
+        conf.push_str(shape.more);
+        for folder in ["state", "spool"] {
+            std::fs::create_dir(self.path(folder)).unwrap();
+        }
+        std::fs::write(self.path("plugstack.conf"), "").unwrap();
+        std::fs::write(self.path("munge.key"), (0..=127u8).cycle().take(128).collect::<Vec<_>>()).unwrap();
+        std::fs::set_permissions(self.path("munge.key"), PermissionsExt::from_mode(0o400)).unwrap();
+        std::fs::write(self.path("slurm.conf"), conf).unwrap();
+    }
+
+    /// Starts a daemon: `munged`, `slurmctld`, or a node by its name.
+    pub fn start_daemon(&mut self, name: &str) {
+        let dir = self.dir.path();
+        let mut command = match name {
+            "munged" => {
+                let mut munged = Command::new("munged");
+                munged.args(["--foreground", "--force", "--num-threads=2"]);
+                for (option, file) in
+                    [("key-file", "munge.key"), ("socket", "munge.sock"), ("pid-file", "munge.pid"), ("seed-file", "seed")]
+                {
+                    munged.arg(format!("--{option}={}/{file}", dir.display()));
+                }
+                munged
+            }
+            "slurmctld" => {
+                let mut slurmctld = Command::new("slurmctld");
+                slurmctld.args(["-D", "-f"]).arg(dir.join("slurm.conf"));
+                slurmctld
+            }
+            node => {
+                let mut slurmd = Command::new("slurmd");
+                slurmd.args(["-D", "-N", node, "-f"]).arg(dir.join("slurm.conf"));
+                slurmd
+            }
+        };
+        let log = std::fs::File::options().append(true).create(true).open(dir.join(format!("{name}.out"))).unwrap();
+        let child = command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        self.daemons.push((name.into(), child));
+    }
+
+    /// Stops a daemon by a signal, and waits until it is gone.
+    pub fn stop_daemon(&mut self, name: &str, signal: &str) {
+        let at = self.daemons.iter().position(|(daemon, _)| daemon == name).expect("it runs");
+        let (_, mut child) = self.daemons.remove(at);
+        crate::common::signal(child.id(), signal);
+        child.wait().unwrap();
+    }
+
+    /// A file of the cluster.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Gives a command what Slurm's programs need to find this cluster.
+    pub fn reach<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("SLURM_CONF", self.path("slurm.conf")).env("PATH", format!("{path}:/usr/sbin:/sbin"))
+    }
+
+    /// What one of Slurm's programs prints; empty when it fails.
+    pub fn ask(&self, words: &[&str]) -> String {
+        let out = self.reach(Command::new(words[0]).args(&words[1..])).stdin(Stdio::null()).output().unwrap();
+        if out.status.success() { String::from_utf8(out.stdout).unwrap() } else { String::new() }
+    }
+
+    /// Jobs that wait or run, one a line.
+    pub fn queue(&self) -> String {
+        self.ask(&["squeue", "-h", "-r", "-t", "PD,R,CG,S", "-o", "%i %T %j"])
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.ask(&["scancel", "--full", "-u", &whoami()]);
+        let end = Instant::now() + Duration::from_secs(5);
+        while !self.queue().is_empty() && Instant::now() < end {
+            std::thread::yield_now();
+        }
+        for (_, mut daemon) in self.daemons.drain(..).rev() {
+            let dead = daemon.kill().and_then(|()| daemon.wait());
+            assert!(dead.is_ok(), "{dead:?}");
+        }
+    }
+}
+
+fn whoami() -> String {
+    let out = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(out.stdout).unwrap().trim().into()
+}
+
+fn loopback_name() -> bool {
+    let script = "getent ahostsv4 \"$(hostname)\" | grep -q '^127\\.'";
+    Command::new("sh").args(["-c", script]).status().is_ok_and(|status| status.success())
+}
+
+/// Waits for something that a daemon must do within half a minute.
+pub fn until(what: &str, so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !so() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether Slurm is there at all.
+pub fn installed() -> bool {
+    ["munged", "slurmctld", "slurmd", "sbatch"]
+        .iter()
+        .all(|program| ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter().any(|dir| Path::new(dir).join(program).exists()))
+}
