@@ -2,23 +2,90 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod common;
 #[path = "common/slurm.rs"]
 mod cluster;
+mod common;
 
 use cluster::{Cluster, Shape};
 use common::*;
+use snapbox::str;
+
+/// A run on the cluster.
+fn on(cluster: &Cluster, project: &Project, line: &str) -> Said {
+    let words: Vec<&str> = line.split(' ').collect();
+    let mut command = project.command(&words);
+    project.said(cluster.reach(&mut command))
+}
 
 mod needs_slurm {
     use super::*;
 
     #[test]
     #[ignore = "needs Slurm and munge"]
-    fn the_cluster_of_the_tests_runs_a_job() {
+    fn a_pipeline_gives_what_it_gives_here_and_both_share_a_cache() {
         let cluster = Cluster::start(&Shape::default());
-        let out = cluster.path("x");
-        cluster.ask(&["sbatch", "-o", &out.display().to_string(), "--wrap", "hostname; echo $SLURMD_NODENAME"]);
-        until(|| cluster.queue().is_empty() && std::fs::read(&out).is_ok(), "the job ends");
-        assert!(std::fs::read_to_string(&out).unwrap().contains("n1"));
+        let project = Project::empty();
+        project.write("pipeline.toml", std::fs::read(package("pipelines/compute_data.toml")).unwrap());
+        let json = on(&cluster, &project, "run --backend slurm --output json").exits(0).json();
+        assert_eq!(json["outputs"]["results"], serde_json::json!([126, 129, 132, 135]));
+        assert_eq!(json["counts"]["succeeded"], 9);
+        project.run("run").shows(str![[r#""#]]);
+        until(|| cluster.queue().is_empty(), "nothing is left in the queue");
+    }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn a_thousand_short_tasks_take_one_array() {
+        let cluster = Cluster::start(&Shape::default());
+        let project = Project::new(
+            r#"
+[map.m]
+over = { range = [0, 1000] }
+[map.m.task.t]
+command = "echo {{ item }} >> ran.$SLURMD_NODENAME; echo v={{ item }} >> $FLOWRUN_OUTPUT"
+outputs.v = "int"
+"#,
+        );
+        let json = on(&cluster, &project, "run --backend slurm --output json").exits(0).json();
+        assert_eq!(json["counts"]["succeeded"], 1000);
+        let ran: usize = (1..=4).map(|node| project.lines(format!("ran.n{node}")).len()).sum();
+        assert_eq!(ran, 1000);
+        until(|| cluster.queue().is_empty(), "nothing is left in the queue");
+    }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn a_killed_driver_finds_its_jobs_again() {
+        let cluster = Cluster::start(&Shape::default());
+        let project = Project::new(
+            r#"
+[map.m]
+over = { range = [0, 24] }
+[map.m.task.t]
+command = "echo {{ item }} >> begun; sleep 1; echo {{ item }} >> ran; echo v={{ item }} >> $FLOWRUN_OUTPUT"
+outputs.v = "int"
+"#,
+        );
+        let driver = |words: &[&str]| {
+            let mut command = project.command(words);
+            cluster.reach(&mut command);
+            command
+        };
+        for seen in [1, 9, 17] {
+            let live = project.live(driver(&["run", "--backend", "slurm"]));
+            until(|| project.lines("ran").len() >= seen, "some tasks have ended");
+            live.signal("KILL");
+            live.wait();
+        }
+        let json = project.said(&mut driver(&["run", "--backend", "slurm", "--output", "json"])).exits(0).json();
+        assert_eq!((&json["run"], &json["state"]), (&serde_json::json!(1), &serde_json::json!("succeeded")));
+        let all: Vec<String> = (0..24).map(|i| i.to_string()).collect();
+        let numbers = |name: &str| {
+            let mut lines = project.lines(name);
+            lines.sort_by_key(|line| line.parse::<u32>().unwrap());
+            lines
+        };
+        assert_eq!((numbers("begun"), numbers("ran")), (all.clone(), all));
+        until(|| cluster.queue().is_empty(), "nothing is left in the queue");
     }
 }

@@ -82,6 +82,14 @@ pub enum Command {
     /// The helper process that starts tasks.
     #[command(name = "__executor", hide = true)]
     Executor,
+    /// A worker on a cluster's node.
+    #[command(name = "__agent", hide = true)]
+    Agent {
+        /// The folder that it shares with the driver.
+        spool: PathBuf,
+        /// The batch that it works for.
+        batch: u32,
+    },
 }
 
 /// How a result is printed.

@@ -88,6 +88,10 @@ fn command(command: Command, screen: Screen) -> Result<u8, Failed> {
         Command::Completions { shell } => completions(shell),
         Command::Man { dir } => man::write(&dir).map(|()| exit::OK),
         Command::Executor => Ok(registry::executor()),
+        Command::Agent { spool, batch } => match registry::agent(&spool, batch) {
+            Ok(()) => Ok(exit::OK),
+            Err(error) => Err(Failed::machine(format!("{error:#}"), None)),
+        },
     }
 }
 

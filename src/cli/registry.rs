@@ -1,34 +1,38 @@
 //! The one list of backends and stores: a new one is a new folder and one line here.
 
 use super::Failed;
-use crate::backend::local;
+use crate::backend::spool::Worker;
+use crate::backend::{local, slurm};
 use crate::driver::{BackendAsk, Measure, OpenBackend, OpenStore};
 use crate::store::postgres::Address;
 use crate::store::shared;
 use crate::store::sqlite::Sqlite;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the backend of a name can give.
 pub fn measure(name: Option<&str>) -> Result<Measure, Failed> {
     let _ = backend(name)?;
-    Ok(Box::new(|jobs, limits| Ok(local::capacity(jobs, limits))))
+    Ok(match name {
+        Some("slurm") => Box::new(|_, limits| Ok(slurm::capacity(limits))),
+        _ => Box::new(|jobs, limits| Ok(local::capacity(jobs, limits))),
+    })
 }
 
 /// The backend of a name; `local` when none is given.
 pub fn backend(name: Option<&str>) -> Result<OpenBackend, Failed> {
     match name.unwrap_or("local") {
         "local" => Ok(Box::new(|ask| {
-            let BackendAsk { jobs, limits, run_dir, lock, reports } = ask;
-            let options = local::Options { jobs, limits, lock, ..local::Options::new(run_dir) };
+            let BackendAsk { jobs, limits, run_dir, work, lock, reports } = ask;
+            let options = local::Options { work, jobs, limits, lock, ..local::Options::new(run_dir) };
             Ok(Box::new(local::Local::open(options, reports)?))
         })),
-        "slurm" => Err(Failed::machine(
-            "the backend `slurm` is not in this version of flowrun",
-            Some("leave `--backend` out to run on this machine".to_owned()),
-        )),
+        "slurm" => Ok(Box::new(|ask| {
+            let options = slurm::Options { run_dir: ask.run_dir, limits: ask.limits };
+            Ok(Box::new(slurm::Slurm::open(options, ask.reports)?))
+        })),
         other => Err(Failed::usage(
             format!("there is no backend `{other}`"),
-            Some("this version has one: `local`".to_owned()),
+            Some("there are `local` and `slurm`".to_owned()),
         )),
     }
 }
@@ -67,4 +71,17 @@ pub fn store(url: Option<&str>) -> Result<OpenStore, Failed> {
 /// The helper process of the local backend.
 pub fn executor() -> u8 {
     local::executor_main()
+}
+
+/// A worker of a cluster's job: the element of the array that it finds itself in.
+///
+/// # Errors
+/// It was not started by Slurm, or its spool cannot be used.
+pub fn agent(spool: &Path, batch: u32) -> anyhow::Result<()> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+    let job = std::env::var("SLURM_ARRAY_JOB_ID").map_err(|_| anyhow::anyhow!("this is no job of Slurm"))?;
+    let element = number("SLURM_ARRAY_TASK_ID").ok_or_else(|| anyhow::anyhow!("this is no element of an array"))?;
+    let worker = Worker { job, element, restart: number("SLURM_RESTART_COUNT").unwrap_or(0) };
+    let open = backend(None).map_err(|_| anyhow::anyhow!("there is no local backend"))?;
+    crate::agent::run(spool, batch, worker, &open)
 }

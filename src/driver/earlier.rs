@@ -1,6 +1,7 @@
 //! Runs that have not reached their end: which one is continued, and how what they had finished is kept.
 
 use crate::base::{Digest, NodeId};
+use crate::driver::adopted::Handed;
 use crate::driver::asked::{Asked, Place, stored_plan, wanted};
 use crate::driver::journal::Journal;
 use crate::driver::load::{Loaded, load_again, load_stored, never_run};
@@ -68,13 +69,15 @@ pub fn reopen(
     plan: &Arc<Plan>,
     capacity: &Capacity,
     options: Options,
-) -> Result<(RunDir, Journal, Engine), Error> {
+) -> Result<(RunDir, Journal, Engine, Handed), Error> {
     let dir = RunDir::open(&place.home, run)?;
     let mut history = History::default();
     let journal = dir.resume_journal(&mut |_, event, list| history.push(event, list))?;
     let engine = history.engine(plan.clone(), capacity.clone(), options)?;
     history.absorb(plan, &engine, store, run).map_err(Error::Store)?;
-    Ok((dir, journal, engine))
+    let mut handed = Handed::default();
+    history.events.iter().for_each(|event| handed.push(event));
+    Ok((dir, journal, engine, handed))
 }
 
 /// Writes what a run had finished to the store: how many results it did not have.

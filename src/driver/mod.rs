@@ -1,5 +1,6 @@
 //! Floor 6: the shell around the engine.
 
+mod adopted;
 mod asked;
 mod begin;
 mod claims;

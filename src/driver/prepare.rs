@@ -628,6 +628,7 @@ impl Workshop {
             outputs: outputs.collect(),
             time_ms: scene.time_ms,
             grace_ms: GRACE_MS,
+            needs: scene.needs.clone(),
             watched: if origin.is_some() { scene.watched } else { Vec::new() },
         };
         Ok(Ready { job, origin, wants: scene.wants })

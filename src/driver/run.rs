@@ -2,6 +2,7 @@
 //! begins, and sets up all that takes part.
 
 use crate::diag::render;
+use crate::driver::adopted::{Adopted, Handed};
 use crate::driver::asked::{Asked, Place, forced, memo_over, stored_plan, wanted};
 use crate::driver::earlier::{interrupted, reopen, resumed};
 use crate::driver::early;
@@ -81,10 +82,13 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
 
     let options = Options { keep_going: asked.keep_going, wanted: wanted.clone() };
-    let (mut continued, mut began_here) = (None, None);
+    let (mut continued, mut began_here, mut handed) = (None, None, Handed::default());
     if let Some(run) = earlier {
         match reopen(&place, run, store.as_mut(), &plan, &capacity, options.clone()) {
-            Ok((dir, journal, engine)) => continued = Some((run, dir, journal, engine)),
+            Ok((dir, journal, engine, before)) => {
+                handed = before;
+                continued = Some((run, dir, journal, engine));
+            }
             Err(error) if settings.resume.is_some() => return Err(error),
             Err(error) => note(&format!("run {run} cannot be continued, so that a new one begins: {error}")),
         }
@@ -116,9 +120,17 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
     let inherited = lock.as_fd().try_clone_to_owned().map_err(|e| Error::Backend(e.into()))?;
     // Tasks start in folders of their own: what they are given is absolute.
     let run_dir = place.project.join(".flowrun/runs").join(run.to_string());
-    let ask =
-        BackendAsk { jobs: settings.jobs, limits, run_dir: run_dir.clone(), reports: reporter, lock: Some(inherited) };
-    let backend = (settings.open_backend)(ask).map_err(Error::Backend)?;
+    let ask = BackendAsk {
+        jobs: settings.jobs,
+        limits,
+        run_dir: run_dir.clone(),
+        work: None,
+        reports: reporter,
+        lock: Some(inherited),
+    };
+    let mut backend = (settings.open_backend)(ask).map_err(Error::Backend)?;
+    let has = backend.adopt(&handed.open()).map_err(Error::Backend)?;
+    let adopted = Adopted::new(handed.still_open(has));
     if let Some(text) = backend.note() {
         sinks.iter_mut().for_each(|sink| sink.note(&text));
     }
@@ -163,6 +175,7 @@ pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, E
         sinks,
         made,
         lists,
+        adopted,
         began: began_here,
     };
     let closed = session.drive(by.into(), workers)?;

@@ -2,6 +2,7 @@
 
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId, NodeId};
+use crate::driver::adopted::{Adopted, Ready, Start};
 use crate::driver::early::Lists;
 use crate::driver::fetch::{Fetcher, Told};
 use crate::driver::in_order::{InOrder, Number};
@@ -102,6 +103,8 @@ pub struct Session<'a> {
     pub made: Made,
     /// Lists that are known already.
     pub lists: Lists,
+    /// Attempts of an earlier driver that the backend still has.
+    pub adopted: Adopted,
     /// When the run began, if it begins here: the time of its first events.
     pub began: Option<Time>,
 }
@@ -140,6 +143,8 @@ struct Loop<'a> {
     broken: Option<anyhow::Error>,
     /// Attempts that the backend has.
     running: usize,
+    /// Reports of the backend about attempts so far.
+    reported: usize,
     wake: Option<Time>,
     /// The first signal, and how many there were.
     signal: Option<i32>,
@@ -216,6 +221,7 @@ impl Session<'_> {
                 store_error: None,
                 broken: None,
                 running: 0,
+                reported: 0,
                 wake: None,
                 signal: None,
                 signals: 0,
@@ -298,6 +304,13 @@ impl Loop<'_> {
             }
             self.wait(answered)?;
             self.turn()?;
+        }
+        if self.done.flatten().is_some() {
+            // Jobs of an earlier driver that the plan has no use for any more.
+            let left = self.session.adopted.left();
+            if !left.is_empty() {
+                self.session.backend.cancel(&left, true).map_err(Error::Backend)?;
+            }
         }
         self.settle();
         self.session.journal.sync()?;
@@ -419,6 +432,14 @@ impl Loop<'_> {
     }
 
     fn report(&mut self, report: Report) -> Result<(), Error> {
+        if matches!(report, Report::Started { .. } | Report::Ended { .. }) {
+            self.reported += 1;
+        }
+        let Some(report) = self.session.adopted.translated(report) else { return Ok(()) };
+        self.take_report(report)
+    }
+
+    fn take_report(&mut self, report: Report) -> Result<(), Error> {
         match report {
             Report::Started { instance, attempt, log } => self.step(Input::Started { instance, attempt, log }),
             Report::Ended { instance, attempt, mut outcome, stats, trusted } => {
@@ -438,6 +459,7 @@ impl Loop<'_> {
                     None => self.let_go(origin.map(|origin| origin.key)),
                 }
             }
+            Report::Note(text) => self.note(&text),
             Report::Broken(message) => return Err(Error::Backend(anyhow::anyhow!(message))),
         }
         Ok(())
@@ -498,6 +520,12 @@ impl Loop<'_> {
         let name = signal_name(signal);
         self.signals += 1;
         match self.signals {
+            // What runs elsewhere goes on; the next driver takes it over.
+            1 if self.session.backend.outlives_driver() => {
+                self.signal = Some(signal);
+                self.session.workshop.patient.give_up();
+                self.done = Some(None);
+            }
             1 => {
                 self.signal = Some(signal);
                 self.session.workshop.patient.give_up();
@@ -521,6 +549,10 @@ impl Loop<'_> {
                 self.last = time;
                 self.session.journal.append(time, &events)?;
                 self.show(time, &events);
+            }
+            // What is held back for an attempt that has not begun is in no journal.
+            if !self.session.adopted.holds_back() {
+                self.session.backend.written(self.reported);
             }
             self.carry_out(effects)?;
         }
@@ -601,10 +633,17 @@ impl Loop<'_> {
                         let value = gpus.join(",").into_bytes();
                         ready.job.env.push((b"CUDA_VISIBLE_DEVICES".to_vec(), value));
                     }
+                    let key = ready.origin.as_ref().map(|origin| origin.key);
                     if let Some(origin) = ready.origin {
                         self.origins.insert(instance, origin);
                     }
-                    jobs.push(ready.job);
+                    match self.session.adopted.start(ready.job, key) {
+                        Start::Submit(job) => jobs.push(job),
+                        Start::Instead { stop } => {
+                            self.running += 1;
+                            hard.extend(stop.then_some(instance));
+                        }
+                    }
                     continue;
                 }
                 Effect::Drop { instance } => {
@@ -639,6 +678,12 @@ impl Loop<'_> {
         for (instances, hard) in [(soft, false), (hard, true)] {
             if !instances.is_empty() {
                 self.session.backend.cancel(&instances, hard).map_err(Error::Backend)?;
+            }
+        }
+        for ready in self.session.adopted.take_ready() {
+            match ready {
+                Ready::Report(report) => self.take_report(report)?,
+                Ready::Submit(job) => self.session.backend.submit(vec![job]).map_err(Error::Backend)?,
             }
         }
         Ok(())

@@ -88,6 +88,8 @@ pub struct BackendAsk {
     pub limits: Vec<u32>,
     /// The run's folder, `.flowrun/runs/N`: logs and scratch files go there.
     pub run_dir: PathBuf,
+    /// Where scratch files go, if not to `work` in the run's folder.
+    pub work: Option<PathBuf>,
     /// The pipeline's lock (`Lock` gives its descriptor by `as_fd().try_clone_to_owned()`): what executes tasks keeps it
     /// until none is left.
     pub lock: Option<OwnedFd>,

@@ -174,7 +174,7 @@ pub enum Leased {
 }
 
 /// What an instance asks of the machine.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Needs {
     /// Cores.
     pub cpus: u32,

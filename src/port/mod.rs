@@ -10,7 +10,7 @@ pub mod status;
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId, pattern};
 pub use crate::engine::key::Component;
-use crate::engine::{Capacity, Counts};
+use crate::engine::{Capacity, Counts, Needs};
 use crate::event::{Event, LogRange, Outcome, Results, RunState, Time};
 use crate::lang::model::SecretFrom;
 use crate::lang::outputs::Demand;
@@ -55,6 +55,8 @@ pub struct Job {
     pub time_ms: Option<u64>,
     /// Milliseconds between SIGTERM and SIGKILL.
     pub grace_ms: u64,
+    /// What it asks of the machine.
+    pub needs: Needs,
     /// Input files whose state before the run was trusted: changed while it ran, the result must not be cached.
     #[serde(with = "paths::stats")]
     pub watched: Vec<(PathBuf, Stat)>,
@@ -153,6 +155,8 @@ pub enum Report {
         /// Whether the result may be cached (no watched input changed while it ran).
         trusted: bool,
     },
+    /// Something that the user should know, in a sentence.
+    Note(String),
     /// The backend cannot go on at all.
     Broken(String),
 }
@@ -167,6 +171,17 @@ pub trait Backend: Send {
     fn note(&self) -> Option<String> {
         None
     }
+    /// Whether what was handed over goes on when the driver ends.
+    fn outlives_driver(&self) -> bool {
+        false
+    }
+    /// Takes over the newest attempt that an earlier driver of the run had handed over of each of these, and says which
+    /// it has: they will be reported under that number, or were and will be again.
+    fn adopt(&mut self, _open: &[InstanceId]) -> anyhow::Result<Vec<(InstanceId, u32)>> {
+        Ok(Vec::new())
+    }
+    /// So many of the reports that this backend has made are in the journal.
+    fn written(&mut self, _reports: usize) {}
     /// Stops attempts: SIGTERM and a grace period, or SIGKILL at once. Each ends with a report.
     fn cancel(&mut self, instances: &[InstanceId], hard: bool) -> anyhow::Result<()>;
 }

@@ -18,6 +18,7 @@ pub mod process;
 pub mod secret;
 pub mod signals;
 pub mod spawn;
+pub mod tool;
 pub mod who;
 
 pub use content::{Content, digest_file, digest_path};

@@ -53,8 +53,7 @@ impl Cluster {
 
     fn configure(&self, shape: &Shape) {
         // Held until all are known, so that no two are the same.
-        let ports: Vec<TcpListener> =
-            (0..=shape.nodes).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+        let ports: Vec<TcpListener> = (0..=shape.nodes).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
         let port = |i: u32| ports[i as usize].local_addr().unwrap().port();
         let (dir, user) = (self.dir.path().display(), whoami());
         let mut conf = format!(
@@ -127,9 +126,12 @@ impl Cluster {
             "munged" => {
                 let mut munged = Command::new("munged");
                 munged.args(["--foreground", "--force", "--num-threads=2"]);
-                for (option, file) in
-                    [("key-file", "munge.key"), ("socket", "munge.sock"), ("pid-file", "munge.pid"), ("seed-file", "seed")]
-                {
+                for (option, file) in [
+                    ("key-file", "munge.key"),
+                    ("socket", "munge.sock"),
+                    ("pid-file", "munge.pid"),
+                    ("seed-file", "seed"),
+                ] {
                     munged.arg(format!("--{option}={}/{file}", dir.display()));
                 }
                 munged
@@ -224,7 +226,7 @@ pub fn until(what: &str, so: impl Fn() -> bool) {
 
 /// Whether Slurm is there at all.
 pub fn installed() -> bool {
-    ["munged", "slurmctld", "slurmd", "sbatch"]
-        .iter()
-        .all(|program| ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter().any(|dir| Path::new(dir).join(program).exists()))
+    ["munged", "slurmctld", "slurmd", "sbatch"].iter().all(|program| {
+        ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter().any(|dir| Path::new(dir).join(program).exists())
+    })
 }

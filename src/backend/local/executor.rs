@@ -124,7 +124,7 @@ impl World {
         nothing: File,
         open_files: Option<libc::rlimit>,
     ) -> crate::sys::fault::Result<Self> {
-        let work = setup.run_dir.join("work");
+        let work = setup.work;
         Ok(Self {
             logs: Logs::open(setup.run_dir.join("logs"))?,
             notes: Notes::open(&work)?,

@@ -14,7 +14,8 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Goes on after the highest number there is: an earlier process of this run may have left writers behind.
+    /// Goes on after the highest number there is: an earlier process of this run may have left writers behind, and on
+    /// a cluster others are at work.
     pub fn open(folder: PathBuf) -> Result<Self> {
         let number = |name: &Path| name.file_stem()?.to_str()?.parse::<u32>().ok();
         let entries = std::fs::read_dir(&folder).at("list", &folder)?;
@@ -23,12 +24,19 @@ impl Logs {
     }
     /// A new pair.
     pub fn segment(&self) -> Result<Segment> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let open = |ending: &str| {
-            let path = self.folder.join(format!("{number}.{ending}"));
-            File::options().read(true).append(true).create(true).open(&path).at("write", &path)
-        };
-        Ok(Segment { number, out: open("out")?, err: open("err")?, out_end: 0, err_end: 0 })
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let path = |ending: &str| self.folder.join(format!("{number}.{ending}"));
+            let (out, err) = (path("out"), path("err"));
+            let open = |path: &Path| File::options().read(true).append(true).create_new(true).open(path);
+            match open(&out) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                file => {
+                    let (out, err) = (file.at("write", &out)?, open(&err).at("write", &err)?);
+                    return Ok(Segment { number, out, err, out_end: 0, err_end: 0 });
+                }
+            }
+        }
     }
 }
 

@@ -49,6 +49,8 @@ use wire::{Frames, Order, Setup};
 pub struct Options {
     /// The run's folder; `logs/` and `work/` are made inside.
     pub run_dir: PathBuf,
+    /// Where scratch files go, one folder an executor at a time; `None`: `work` in the run's folder.
+    pub work: Option<PathBuf>,
     /// `-j`: cores; `None`: those that this process may use.
     pub jobs: Option<u32>,
     /// `[limits]` of the plan, by position.
@@ -64,6 +66,7 @@ impl Options {
     pub fn new(run_dir: impl Into<PathBuf>) -> Self {
         Self {
             run_dir: run_dir.into(),
+            work: None,
             jobs: None,
             limits: Vec::new(),
             lock: None,
@@ -116,7 +119,10 @@ impl Local {
     /// Puts back what earlier, killed executors had moved aside. The executor itself is started with the
     /// first attempt, for a run in which nothing runs needs none.
     pub fn open(options: Options, reports: ReportSink) -> anyhow::Result<Self> {
-        staging::recover(&options.run_dir)?;
+        match &options.work {
+            Some(work) => staging::recover_work(work)?,
+            None => staging::recover(&options.run_dir)?,
+        }
         let capacity = capacity(options.jobs, &options.limits);
         Ok(Self { options, capacity, reports, link: None })
     }
@@ -129,8 +135,10 @@ impl Local {
     }
 
     fn start(&self) -> anyhow::Result<Link> {
-        for folder in ["logs", "work"] {
-            crate::sys::durable::make_folders(&self.options.run_dir.join(folder))?;
+        let run_dir = std::path::absolute(&self.options.run_dir)?;
+        let work = self.options.work.clone().unwrap_or_else(|| run_dir.join("work"));
+        for folder in [&run_dir.join("logs"), &work] {
+            crate::sys::durable::make_folders(folder)?;
         }
         let (ours, theirs) = UnixStream::pair()?;
         let nothing = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
@@ -160,8 +168,7 @@ impl Local {
             move || read_reports(stream, &reports, &closing, pid)
         })?;
         let mut link = Link { stream: ours, closing, reader: Some(reader) };
-        let run_dir = std::path::absolute(&self.options.run_dir)?;
-        link.send(&[Order::Setup(Setup { run_dir })]);
+        link.send(&[Order::Setup(Setup { run_dir, work })]);
         Ok(link)
     }
 }

@@ -74,7 +74,12 @@ pub fn recover(run_dir: &Path) -> Result<()> {
 }
 
 fn recover_run(run_dir: &Path) -> Result<()> {
-    let notes = run_dir.join("work").join("kept");
+    recover_work(&run_dir.join("work"))
+}
+
+/// Puts back what an executor that was cut off had moved aside, by its scratch folder.
+pub fn recover_work(work: &Path) -> Result<()> {
+    let notes = work.join("kept");
     let mut file = match File::open(&notes) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

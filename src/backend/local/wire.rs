@@ -33,6 +33,9 @@ pub struct Setup {
     /// The run's folder, absolute.
     #[serde(serialize_with = "path_to", deserialize_with = "path_from")]
     pub run_dir: PathBuf,
+    /// Where scratch files go, absolute.
+    #[serde(serialize_with = "path_to", deserialize_with = "path_from")]
+    pub work: PathBuf,
 }
 
 fn path_to<S: serde::Serializer>(path: &Path, s: S) -> Result<S::Ok, S::Error> {
@@ -126,10 +129,11 @@ mod tests {
             ],
             time_ms: Some(1),
             grace_ms: 0,
+            needs: crate::engine::Needs { cpus: 2, memory: 1 << 40, gpus: 0, limits: vec![1] },
             watched: vec![(odd(), stat)],
         };
         let orders = [
-            Order::Setup(Setup { run_dir: odd() }),
+            Order::Setup(Setup { run_dir: odd(), work: odd() }),
             Order::Start(Box::new(job)),
             Order::Cancel { instances: vec![InstanceId(0)], hard: true },
         ];

@@ -1,0 +1,284 @@
+//! Slurm's commands, each with its time-out, and what their answers mean. The only interface: `sbatch`, `squeue`,
+//! `scancel`, `scontrol show config`.
+
+use crate::engine::Needs;
+use crate::sys::tool::{self, Answer, NoAnswer};
+use std::time::Duration;
+
+/// A scheduler that is busy may take long; a site's `MessageTimeout` is often a minute.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What all instances of an array have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// What each asks for.
+    pub needs: Needs,
+    /// Seconds that each may run; `None`: as the partition says.
+    pub time_s: Option<u64>,
+}
+
+/// What became of a submission.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// The array's number.
+    As(String),
+    /// Nobody knows: the answer did not come.
+    Unknown(String),
+    /// The scheduler is busy or away: again later.
+    Later(String),
+    /// As many jobs as may be are in the queue: fewer, or later.
+    Limit(String),
+    /// This array has too many elements for this cluster.
+    TooWide(String),
+    /// This can never run.
+    Never(String),
+}
+
+/// An array to be submitted.
+pub struct Array<'a> {
+    /// The job's name, which no other array has.
+    pub name: &'a str,
+    /// Said beside it.
+    pub comment: &'a str,
+    /// Its elements.
+    pub elements: u32,
+    /// How many may run at once; `None`: all.
+    pub at_once: Option<u32>,
+    /// What each asks for.
+    pub shape: &'a Shape,
+    /// Seconds after the beginning in which an element may take another instance.
+    pub window_s: u64,
+    /// The folder that the job starts in, and where standard error goes.
+    pub folder: &'a str,
+    /// What it runs, shell text.
+    pub command: &'a str,
+}
+
+impl Array<'_> {
+    /// The words of `sbatch`.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec![
+            "sbatch".to_owned(),
+            "--parsable".to_owned(),
+            format!("--job-name={}", self.name),
+            format!("--comment={}", self.comment),
+            format!("--array=0-{}{}", self.elements - 1, self.at_once.map_or(String::new(), |n| format!("%{n}"))),
+            "--output=/dev/null".to_owned(),
+            "--requeue".to_owned(),
+            format!("--chdir={}", self.folder),
+            format!("--cpus-per-task={}", self.shape.needs.cpus),
+        ];
+        if self.shape.needs.memory > 0 {
+            words.push(format!("--mem={}K", self.shape.needs.memory.div_ceil(1024)));
+        }
+        if self.shape.needs.gpus > 0 {
+            words.push(format!("--gres=gpu:{}", self.shape.needs.gpus));
+        }
+        if let Some(seconds) = self.shape.time_s {
+            let minutes = (seconds + self.window_s).div_ceil(60).max(1);
+            words.push(format!("--time={minutes}"));
+        }
+        words
+    }
+
+    /// The script that goes to its standard input.
+    pub fn script(&self) -> String {
+        // A folder that a node does not see would make the job run in /tmp and succeed.
+        format!("#!/bin/sh\ncd {0} || exit 1\nexec {1} 2>>errors\n", quoted(self.folder), self.command)
+    }
+}
+
+/// A word for a shell.
+pub fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// Submits an array.
+pub fn sbatch(array: &Array<'_>) -> Submitted {
+    let words = array.words();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match tool::ask(&words, &array.script(), PATIENCE) {
+        Ok(answer) => verdict(&answer),
+        Err(error @ NoAnswer::Silent { .. }) => Submitted::Unknown(error.to_string()),
+        Err(error @ NoAnswer::NotStarted { .. }) => Submitted::Never(error.to_string()),
+    }
+}
+
+/// What an answer of `sbatch` means.
+fn verdict(answer: &Answer) -> Submitted {
+    if answer.code == Some(0) {
+        // `17`, or `17;cluster`.
+        let job = answer.out.trim().split(';').next().unwrap_or_default();
+        if !job.is_empty() && job.bytes().all(|b| b.is_ascii_digit()) {
+            return Submitted::As(job.to_owned());
+        }
+        return Submitted::Unknown(format!("`sbatch` said {:?}", answer.out.trim()));
+    }
+    let said = last_error(&answer.err);
+    let has = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
+    if has(&["Socket timed out", "timed out on send/recv"]) {
+        // The controller may have taken it.
+        Submitted::Unknown(said)
+    } else if has(&["Unable to contact slurm", "temporarily unable", "Connection refused", "Zero Bytes", "munge"]) {
+        Submitted::Later(said)
+    } else if has(&["Invalid job array specification"]) {
+        Submitted::TooWide(said)
+    } else if has(&["submit limit", "MaxSubmitJob", "MaxJobCount", "Job limit", "job limit", "JobLimit"]) {
+        Submitted::Limit(said)
+    } else {
+        Submitted::Never(said)
+    }
+}
+
+/// The sentence that matters of what a program of Slurm wrote to standard error.
+fn last_error(text: &str) -> String {
+    let mut lines = text.lines().map(|line| {
+        let line = line.trim();
+        line.strip_prefix("sbatch: error: ").or(line.strip_prefix("sbatch: ")).unwrap_or(line)
+    });
+    lines.rfind(|line| !line.is_empty()).unwrap_or("`sbatch` failed and said nothing").to_owned()
+}
+
+/// An element in the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The array's number.
+    pub job: String,
+    /// The element.
+    pub element: u32,
+    /// `PENDING`, `RUNNING`, …
+    pub state: String,
+    /// Why it waits.
+    pub reason: String,
+    /// The array's name.
+    pub name: String,
+}
+
+/// All elements of ours that wait or run, by the beginning of their names; an error is no answer.
+pub fn squeue(prefix: &str) -> Result<Vec<Queued>, String> {
+    let format = "--format=%F|%K|%T|%r|%j";
+    let words = ["squeue", "--noheader", "--array", "--states=all", "--me", format];
+    let answer = tool::ask(&words, "", PATIENCE).map_err(|error| error.to_string())?;
+    if answer.code != Some(0) {
+        return Err(answer.err.trim().to_owned());
+    }
+    let element = |line: &str| {
+        let mut fields = line.trim().splitn(5, '|');
+        let mut field = || fields.next().unwrap_or_default().to_owned();
+        let (job, element, state, reason, name) = (field(), field(), field(), field(), field());
+        Some(Queued { job, element: element.parse().ok()?, state, reason, name })
+    };
+    Ok(answer.out.lines().filter_map(element).filter(|queued| queued.name.starts_with(prefix)).collect())
+}
+
+impl Queued {
+    /// Whether it waits, runs, or may do so again.
+    pub fn is_alive(&self) -> bool {
+        !matches!(
+            self.state.as_str(),
+            "BOOT_FAIL"
+                | "CANCELLED"
+                | "COMPLETED"
+                | "DEADLINE"
+                | "FAILED"
+                | "OUT_OF_MEMORY"
+                | "TIMEOUT"
+                | "REVOKED"
+                | "NODE_FAIL"
+                | "PREEMPTED"
+        )
+    }
+}
+
+/// Cancels jobs, arrays or elements (`17_3`); what is over or unknown is no error.
+pub fn scancel(jobs: &[String], hard: bool) -> Result<(), String> {
+    let mut words = vec!["scancel"];
+    if hard {
+        words.extend(["--signal=KILL", "--full"]);
+    }
+    words.extend(jobs.iter().map(String::as_str));
+    let answer = tool::ask(&words, "", PATIENCE).map_err(|error| error.to_string())?;
+    if answer.code == Some(0) { Ok(()) } else { Err(answer.err.trim().to_owned()) }
+}
+
+/// What the cluster says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Elements of an array: one more than the highest index.
+    pub array: u32,
+    /// Jobs in the queue.
+    pub jobs: u32,
+}
+
+/// Asks for the limits.
+///
+/// # Errors
+/// There is no Slurm here, or it does not answer.
+pub fn limits() -> anyhow::Result<Limits> {
+    let answer = tool::ask(&["scontrol", "show", "config"], "", PATIENCE)?;
+    if answer.code != Some(0) {
+        anyhow::bail!("Slurm does not answer: {}", answer.err.trim());
+    }
+    let number = |name: &str, otherwise: u32| {
+        let line = answer.out.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='));
+        line.and_then(|value| value.trim().parse().ok()).unwrap_or(otherwise)
+    };
+    Ok(Limits { array: number("MaxArraySize", 1001).max(1), jobs: number("MaxJobCount", 10_000).max(1) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn array(time_s: Option<u64>) -> Vec<String> {
+        let shape = Shape { needs: Needs { cpus: 2, memory: 1 << 30, gpus: 1, limits: Vec::new() }, time_s };
+        let array = Array {
+            name: "n",
+            comment: "c",
+            elements: 5,
+            at_once: Some(2),
+            shape: &shape,
+            window_s: 60,
+            folder: "/a b",
+            command: "true",
+        };
+        assert_eq!(array.script(), "#!/bin/sh\ncd '/a b' || exit 1\nexec true 2>>errors\n");
+        array.words()
+    }
+
+    #[test]
+    fn an_array_asks_for_what_its_instances_need() {
+        let words = "sbatch --parsable --job-name=n --comment=c --array=0-4%2 --output=/dev/null --requeue --chdir=/a_b \
+                     --cpus-per-task=2 --mem=1048576K --gres=gpu:1";
+        assert_eq!(array(None).join(" ").replace("/a b", "/a_b"), words);
+        assert_eq!(array(Some(90)).last().map(String::as_str), Some("--time=3"));
+    }
+
+    #[test]
+    fn answers_of_sbatch_are_told_apart() {
+        let said = |code, out: &str, err: &str| verdict(&Answer { code: Some(code), out: out.into(), err: err.into() });
+        assert_eq!(said(0, "17\n", ""), Submitted::As("17".into()));
+        assert_eq!(said(0, "17;big\n", ""), Submitted::As("17".into()));
+        assert!(matches!(said(0, "", ""), Submitted::Unknown(_)));
+        let failed = |err: &str| said(1, "", err);
+        let never = "sbatch: error: Batch job submission failed: Requested node configuration is not available\n";
+        assert_eq!(
+            failed(never),
+            Submitted::Never("Batch job submission failed: Requested node configuration is not available".into())
+        );
+        assert!(matches!(
+            failed("sbatch: error: Batch job submission failed: Invalid job array specification"),
+            Submitted::TooWide(_)
+        ));
+        let limit = "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
+        assert!(matches!(failed(limit), Submitted::Limit(_)));
+        assert!(matches!(
+            failed("sbatch: error: Unable to contact slurm controller (connect failure)"),
+            Submitted::Later(_)
+        ));
+        assert!(matches!(
+            failed("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"),
+            Submitted::Unknown(_)
+        ));
+    }
+}

@@ -1,0 +1,114 @@
+//! The Slurm backend: arrays of workers that take instances from batches in a folder which driver and nodes share.
+//!
+//! ```text
+//!   driver process                        shared folder, runs/N/spool        nodes
+//!   Slurm ── Ask ──> desk thread ── writes batch/B ──────────────────────────> flowrun __agent (an array's element)
+//!     ^                  │  sbatch --array=0-E        claims/I.A <── link ──────── takes instances, one after another
+//!     └──── Report ──────┴── reads <── reports/… <───── rename ────────────────── says what has happened
+//! ```
+//!
+//! A batch has as many workers as instances, up to the scheduler's limits. A worker that is done early takes what later
+//! workers would have taken; when nothing is left of a batch, its workers that still wait in the queue are cancelled. So
+//! long tasks run as wide as the cluster allows, and short ones are packed without anybody measuring them first.
+//!
+//! The scheduler is asked when workers fall silent, and then once for all of them. What it does not answer is not
+//! known, and never a verdict.
+
+mod commands;
+mod desk;
+
+use crate::backend::spool::Spool;
+use crate::base::InstanceId;
+use crate::engine::Capacity;
+use crate::port::{Backend, Job, ReportSink};
+use crossbeam::channel::{Sender, unbounded};
+use desk::{Ask, Desk};
+use rustc_hash::FxHashSet;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+/// How the backend is made.
+pub struct Options {
+    /// The run's folder, absolute, as the nodes see it too.
+    pub run_dir: PathBuf,
+    /// `[limits]` of the plan, by position.
+    pub limits: Vec<u32>,
+}
+
+/// What a cluster can give: it says itself what it cannot.
+pub fn capacity(limits: &[u32]) -> Capacity {
+    Capacity { cpus: 1 << 24, memory: u64::MAX, gpus: Vec::new(), limits: limits.to_vec(), window: 100_000 }
+}
+
+/// The Slurm backend. Dropping it leaves the jobs alone.
+pub struct Slurm {
+    capacity: Capacity,
+    ask: Option<Sender<Ask>>,
+    spool: Spool,
+    desk: Option<JoinHandle<()>>,
+}
+
+impl Slurm {
+    /// Makes the spool, or finds the jobs of an earlier driver in it.
+    ///
+    /// # Errors
+    /// No Slurm here, or a spool that cannot be used.
+    pub fn open(options: Options, reports: ReportSink) -> anyhow::Result<Self> {
+        let desk = Desk::open(&options.run_dir, reports)?;
+        let (ask, asked) = unbounded();
+        let desk = std::thread::Builder::new().name("slurm".to_owned()).spawn(move || desk.serve(&asked))?;
+        Ok(Self {
+            capacity: capacity(&options.limits),
+            ask: Some(ask),
+            spool: Spool::of(&options.run_dir),
+            desk: Some(desk),
+        })
+    }
+
+    fn tell(&self, ask: Ask) -> anyhow::Result<()> {
+        let desk = self.ask.as_ref().expect("until it is dropped");
+        desk.send(ask).map_err(|_| anyhow::anyhow!("the thread that speaks with Slurm has ended"))
+    }
+}
+
+impl Backend for Slurm {
+    fn capacity(&self) -> Capacity {
+        self.capacity.clone()
+    }
+    fn submit(&mut self, jobs: Vec<Job>) -> anyhow::Result<()> {
+        self.tell(Ask::Submit(jobs))
+    }
+    fn cancel(&mut self, instances: &[InstanceId], hard: bool) -> anyhow::Result<()> {
+        self.tell(Ask::Cancel(instances.to_vec(), hard))
+    }
+    fn outlives_driver(&self) -> bool {
+        true
+    }
+    fn adopt(&mut self, open: &[InstanceId]) -> anyhow::Result<Vec<(InstanceId, u32)>> {
+        let mut open: FxHashSet<InstanceId> = open.iter().copied().collect();
+        let (mut adopted, mut batches) = (Vec::new(), Vec::new());
+        for number in self.spool.batches()?.into_iter().rev() {
+            let mut batch = self.spool.read_batch(number)?;
+            batch.jobs.retain(|job| open.remove(&job.instance));
+            adopted.extend(batch.jobs.iter().map(|job| (job.instance, job.attempt)));
+            if !batch.jobs.is_empty() {
+                batches.push((batch, desk::read_sent(&self.spool, number)));
+            }
+        }
+        self.tell(Ask::Adopt(batches))?;
+        Ok(adopted)
+    }
+    fn written(&mut self, reports: usize) {
+        // A desk that is gone needs nothing any more.
+        let _ = self.tell(Ask::Written(reports));
+    }
+}
+
+impl Drop for Slurm {
+    fn drop(&mut self) {
+        self.ask = None;
+        if let Some(desk) = self.desk.take() {
+            let _ = desk.join();
+        }
+    }
+}
