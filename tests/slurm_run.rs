@@ -29,7 +29,19 @@ mod needs_slurm {
         let json = on(&cluster, &project, "run --backend slurm --output json").exits(0).json();
         assert_eq!(json["outputs"]["results"], serde_json::json!([126, 129, 132, 135]));
         assert_eq!(json["counts"]["succeeded"], 9);
-        project.run("run").shows(str![[r#""#]]);
+        project.run("run").shows(str![[r#"
+exit 0
+--- out
+outputs
+  results = [126, 129, 132, 135]
+run 2 succeeded: 9 cached in [TIME]
+--- err
+[1/9] cached    gen_data
+[1/9] listed    process_data  4 items
+[9/9] cached    process_data.transform  4 instances
+[9/9] cached    process_data.compute  4 instances
+
+"#]]);
         until(|| cluster.queue().is_empty(), "nothing is left in the queue");
     }
 
