@@ -75,7 +75,7 @@ impl Bench {
                     let (out, err) = outcome.log.map(|log| self.log(log)).unwrap_or_default();
                     return End { instance, outcome, stats, trusted, out, err };
                 }
-                Report::Broken(text) => panic!("{text}"),
+                Report::Broken(text) | Report::Note(text) => panic!("{text}"),
             }
         }
     }
