@@ -16,6 +16,9 @@ _flowrun() {
             ",$1")
                 cmd="flowrun"
                 ;;
+            flowrun,__agent)
+                cmd="flowrun__subcmd____agent"
+                ;;
             flowrun,__executor)
                 cmd="flowrun__subcmd____executor"
                 ;;
@@ -95,8 +98,22 @@ _flowrun() {
 
     case "${cmd}" in
         flowrun)
-            opts="-h -V --help --version run resume check plan explain graph status runs cache log config template schema completions __man __executor"
+            opts="-h -V --help --version run resume check plan explain graph status runs cache log config template schema completions __man __executor __agent"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        flowrun__subcmd____agent)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -42,6 +42,7 @@ complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "schema" -d 'Print t
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "__man" -d 'Write man pages, completions and schema into a folder'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "__executor" -d 'The helper process that starts tasks'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "__agent" -d 'A worker on a cluster\'s node'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -s p -l param -d 'Give a param its value; may be given many times' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l params -d 'Read values of params from a TOML or JSON file' -r -F
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -s j -l jobs -d 'Cores for tasks [default: those that flowrun may use]' -r
@@ -194,3 +195,4 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand schema" -s h -l help -d 
 complete -c flowrun -n "__fish_flowrun_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand __man" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand __executor" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand __agent" -s h -l help -d 'Print help'
