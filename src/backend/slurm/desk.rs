@@ -233,8 +233,13 @@ impl Desk {
 
     /// Ends an attempt that no worker reports any more.
     fn end(&mut self, instance: InstanceId, attempt: u32, failure: Failure, host: Option<&str>) {
-        let outcome =
-            Outcome { result: Err(failure), usage: Usage::default(), log: None, host: host.map(|host| host.into()) };
+        let outcome = Outcome {
+            result: Err(failure),
+            usage: Usage::default(),
+            log: None,
+            host: host.map(|host| host.into()),
+            doubtful: false,
+        };
         self.say(Report::Ended { instance, attempt, outcome, stats: Vec::new(), trusted: false });
         self.missing.remove(&instance);
     }
@@ -409,7 +414,13 @@ impl Desk {
             for gathering in self.gathering.values_mut() {
                 if let Some(at) = gathering.jobs.iter().position(|job| job.instance == *instance) {
                     let job = gathering.jobs.remove(at);
-                    let outcome = Outcome { result: Err(stopped()), usage: Usage::default(), log: None, host: None };
+                    let outcome = Outcome {
+                        result: Err(stopped()),
+                        usage: Usage::default(),
+                        log: None,
+                        host: None,
+                        doubtful: false,
+                    };
                     let stats = Vec::new();
                     self.handed += 1;
                     let (instance, attempt) = (job.instance, job.attempt);
