@@ -23,6 +23,7 @@ const COMMANDS: &[&str] = &[
     "cache gc",
     "cache accept",
     "log",
+    "test",
     "config",
     "template",
     "template list",

@@ -36,6 +36,7 @@ complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "status" -d 'Show th
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "runs" -d 'List the runs of a pipeline, newest first, or remove runs'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "cache" -d 'Look after what is cached: list, show, verify, remove, bless'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "log" -d 'Print what an instance wrote to its standard output and error'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "test" -d 'Run the tests of a pipeline\'s tasks, each in a fresh folder'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "config" -d 'Show the settings that hold for a pipeline, and where they come from'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "template" -d 'List the built-in pipelines, or copy one to start from'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "schema" -d 'Print the JSON Schema of pipeline files, for editors'
@@ -172,6 +173,13 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l attempt -d 'Of t
 complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l stdout -d 'Standard output only'
 complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l stderr -d 'Standard error only'
 complete -c flowrun -n "__fish_flowrun_using_subcommand log" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand test" -s j -l jobs -d 'How many tests run at once [default: as many as there are cores]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand test" -l junit -d 'Write the results as JUnit\'s XML to this file' -r -F
+complete -c flowrun -n "__fish_flowrun_using_subcommand test" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand test" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand test" -l keep -d 'Keep the folders of tests that failed, and say where they are'
+complete -c flowrun -n "__fish_flowrun_using_subcommand test" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand config" -s j -l jobs -d 'Cores for tasks [default: those that flowrun may use]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l backend -d 'What executes the tasks [default: local]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r

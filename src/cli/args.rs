@@ -62,6 +62,9 @@ pub enum Command {
     /// Print what an instance wrote to its standard output and error.
     #[command(override_usage = "flowrun log [OPTIONS] [PIPELINE] INSTANCE")]
     Log(LogArgs),
+    /// Run the tests of a pipeline's tasks, each in a fresh folder.
+    #[command(override_usage = "flowrun test [OPTIONS] [PIPELINE] [PART OF A NAME]...")]
+    Test(TestArgs),
     /// Show the settings that hold for a pipeline, and where they come from.
     Config(ConfigArgs),
     /// List the built-in pipelines, or copy one to start from.
@@ -343,6 +346,37 @@ pub struct LogArgs {
     /// Standard error only
     #[arg(long)]
     pub stderr: bool,
+}
+
+/// `flowrun test`
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// A pipeline file (`pipeline.toml` when left out), then parts of the names of tests (all tests when left out)
+    #[arg(value_name = "PIPELINE|NAME", value_hint = ValueHint::FilePath)]
+    pub words: Vec<OsString>,
+    /// How many tests run at once [default: as many as there are cores]
+    #[arg(short = 'j', long, value_name = "N", env = "FLOWRUN_JOBS", hide_env_values = true, value_parser = cores)]
+    pub jobs: Option<u32>,
+    /// Keep the folders of tests that failed, and say where they are
+    #[arg(long)]
+    pub keep: bool,
+    /// Write the results as JUnit's XML to this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
+    /// Take settings from this profile of `flowrun.toml`
+    #[arg(long, value_name = "NAME", env = "FLOWRUN_PROFILE", hide_env_values = true)]
+    pub profile: Option<String>,
+    /// How the result is printed: for people, or as one JSON document
+    #[arg(long, value_enum, value_name = "FORM", default_value_t)]
+    pub output: Output,
+}
+
+impl TestArgs {
+    /// Tests run on this machine.
+    pub fn place(&self) -> PlaceArgs {
+        let backend = Some("local".to_owned());
+        PlaceArgs { jobs: self.jobs, backend, store: None, artifacts: None, profile: self.profile.clone() }
+    }
 }
 
 /// `flowrun config`

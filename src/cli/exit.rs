@@ -35,11 +35,16 @@ pub const TABLE: &[(&str, &str)] = &[
 /// The code of a run that is over or was stopped.
 pub fn of_run(ended: &Ended) -> u8 {
     match ended.end {
-        End::Stopped { signal } => 128u8.saturating_add(u8::try_from(signal).unwrap_or(0)),
+        End::Stopped { signal } => of_signal(signal),
         End::Finished(RunState::Failed) => FAILED,
         End::Finished(RunState::Succeeded) if ended.has_ignored() => TOLERATED,
         End::Finished(RunState::Succeeded) => OK,
     }
+}
+
+/// The code of what a signal stopped.
+pub fn of_signal(signal: i32) -> u8 {
+    128u8.saturating_add(u8::try_from(signal).unwrap_or(0))
 }
 
 /// The code of a command that came to no end.

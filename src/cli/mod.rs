@@ -17,6 +17,7 @@ mod run;
 mod screen;
 mod settings;
 mod template;
+mod test;
 
 use args::{Cli, Command, Output, TemplateCommand};
 use clap::{CommandFactory, Parser};
@@ -58,6 +59,7 @@ fn output(command: &Command) -> Output {
         },
         Command::Cache(args) => args.command.output(),
         Command::Config(args) => args.output,
+        Command::Test(args) => args.output,
         Command::Template(args) => match args.command {
             TemplateCommand::List { output } => output,
             TemplateCommand::New { .. } => Output::Human,
@@ -82,6 +84,7 @@ fn command(command: Command, screen: Screen) -> Result<u8, Failed> {
         },
         Command::Cache(args) => keeping::cache(&args.command, screen),
         Command::Log(args) => read::log(&args),
+        Command::Test(args) => test::test(&args, screen),
         Command::Config(args) => config::config(&args),
         Command::Template(args) => template::template(&args.command, screen),
         Command::Schema => edit::schema(),

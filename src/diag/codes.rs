@@ -75,6 +75,7 @@ codes! {
     NOT_TEXT = "E0317", "a list where text must stand";
     NOT_A_PATH = "E0318", "something else where a path must stand";
     SHOWN_SECRET = "E0330", "a secret in an expression";
+    TEST_VALUE = "E0340", "what a test gives or expects does not fit its task";
 
     // 04xx: graph, paths, outputs, resources
     CYCLE = "E0401", "nodes that wait for each other in a circle";
@@ -103,6 +104,7 @@ codes! {
     BAD_LIST = "E0602", "a map's list that cannot be made";
     MISSING_INPUT = "E0603", "an input that is not there and that no task makes";
     MISSING_SECRET = "E0610", "a secret that is not there";
+    TEST_FILE = "E0620", "a file that a test names and that is not there";
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub mod rundir;
 mod scene;
 mod session;
 pub mod settings;
+pub mod trial;
 mod wrong;
 
 pub use dry::{explain, plan};

@@ -6,7 +6,7 @@ use crate::driver::adopted::{Adopted, Handed};
 use crate::driver::asked::{Asked, Place, forced, memo_over, stored_plan, wanted};
 use crate::driver::earlier::{interrupted, reopen, resumed};
 use crate::driver::early;
-use crate::driver::load::{load, never_run};
+use crate::driver::load::{Loaded, load, never_run};
 use crate::driver::now;
 use crate::driver::outcome::conclude;
 use crate::driver::prepare::Workshop;
@@ -31,13 +31,22 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Everything that keeps it from reaching an end, see [`Error`]. What had finished by then is kept.
-pub fn run(settings: Settings, mut sinks: Vec<Box<dyn Sink>>) -> Result<Ended, Error> {
-    let mut began = now();
+pub fn run(settings: Settings, sinks: Vec<Box<dyn Sink>>) -> Result<Ended, Error> {
     // The file is checked before anything is written, even the lock.
     let fresh = match settings.resume {
         Some(_) => None,
         None => Some(load(&settings.pipeline, &settings.params, true)?),
     };
+    run_loaded(settings, fresh, sinks)
+}
+
+/// The same with a pipeline that was read already; `None`: that of the run to be resumed.
+pub(super) fn run_loaded(
+    settings: Settings,
+    fresh: Option<Loaded>,
+    mut sinks: Vec<Box<dyn Sink>>,
+) -> Result<Ended, Error> {
+    let mut began = now();
     if let Some(loaded) = &fresh {
         let asked = Asked::of(&settings);
         wanted(&loaded.plan, &asked.select)?;

@@ -234,6 +234,32 @@ impl<'a> Scene<'a> {
         Ok(many)
     }
 
+    /// The paths of every input, whether they are there or not, as far as they can be told before anything runs.
+    pub fn paths_of_inputs(&mut self) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        let task = self.task;
+        for local in &task.order {
+            let input = match local {
+                Local::Input(at) => Some(&task.inputs[*at as usize]).filter(|input| !input.fetched),
+                _ => None,
+            };
+            let Some(input) = input else {
+                // What is wrong is said where the task runs.
+                if self.evaluate(*local).is_err() {
+                    break;
+                }
+                continue;
+            };
+            let mut paths = Vec::new();
+            let Ok(many) = self.paths(&input.name, &input.value, &mut paths) else { break };
+            found.extend(paths.iter().filter_map(|path| path.as_bytes().map(<[u8]>::to_vec)));
+            let mut seen: Vec<Value> = paths.iter().map(|path| self.seen(path)).collect();
+            let shown = if many { Value::list(seen) } else { seen.pop().unwrap_or_default() };
+            self.frame.set(&["inputs", &input.name], shown);
+        }
+        found
+    }
+
     fn output(&mut self, at: usize) -> Result<(), Failure> {
         let output = &self.task.outputs[at];
         let Some(template) = output.kind.path() else { return Ok(()) };

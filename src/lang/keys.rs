@@ -12,7 +12,7 @@ pub use kind::Kind;
 pub use table::Table;
 
 use crate::lang::expr::RESERVED_FUNCTIONS;
-use crate::lang::settings;
+use crate::lang::{settings, trial};
 
 /// One key of one table.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,7 @@ const U32: i64 = u32::MAX as i64;
 
 /// Every key, those of `flowrun.toml` last; each table's in the order of the reference page.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    [top::KEYS, task::KEYS, body::KEYS, policy::KEYS].into_iter().flatten().chain(settings::keys())
+    [top::KEYS, task::KEYS, body::KEYS, policy::KEYS, trial::KEYS].into_iter().flatten().chain(settings::keys())
 }
 
 /// The words of `on_max`.

@@ -10,6 +10,7 @@ pub mod reader;
 pub mod schema;
 pub mod settings;
 pub mod shell;
+pub mod trial;
 pub mod types;
 
 pub use schema::{reference, schema};

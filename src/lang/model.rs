@@ -4,6 +4,7 @@ use crate::base::Value;
 use crate::diag::{FileId, Span, Spanned};
 use crate::lang::outputs::Demand;
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
+use crate::lang::trial::TrialDecl;
 use crate::lang::types::Type;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -127,6 +128,8 @@ pub struct Model {
     pub nodes: Vec<NodeDecl>,
     /// `[outputs]`
     pub outputs: Vec<(Name, Datum)>,
+    /// `[test.NAME]`
+    pub trials: Vec<TrialDecl>,
 }
 
 /// `[params.NAME]`

@@ -107,6 +107,11 @@ fn kind_schema(kind: Kind) -> Value {
         Kind::Causes => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
         Kind::Factor => json!({ "type": "string", "pattern": "^[xX]" }),
         Kind::PlainMemory | Kind::PlainDuration => json!({ "type": ["integer", "string"], "minimum": 0 }),
+        Kind::OneOrMore => {
+            json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+        }
+        Kind::Content => json!({ "anyOf": [{ "type": "string" }, pointer(Table::Content)] }),
+        Kind::Contents => json!({ "type": "object", "additionalProperties": kind_schema(Kind::Content) }),
         Kind::Table(table) => pointer(table),
         Kind::Cases => json!({ "type": "object", "additionalProperties": pointer(Table::Case) }),
         Kind::Named(inner) => named(kind_schema(*inner)),

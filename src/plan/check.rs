@@ -6,7 +6,7 @@ use super::model::{Body, Node, NodeKind, Plan};
 use super::params::{self, Given};
 use super::vary::{self, Traces};
 use super::words::Place;
-use super::{edges, holder, map, order, policy, task};
+use super::{edges, holder, map, order, policy, task, trial};
 use crate::base::id::BodyId;
 use crate::base::{Arena, NodeId};
 use crate::diag::{Diagnostic, Severity};
@@ -114,7 +114,7 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
             limits.push((name.value.clone(), n.value));
         }
     }
-    let plan = Plan {
+    let mut plan = Plan {
         name: model.name.as_ref().map_or_else(|| "pipeline".into(), |name| name.value.clone()),
         description: model.description.as_ref().map(|text| text.value.clone()),
         params,
@@ -125,9 +125,13 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
         output_names,
         output_deps: output_deps(&output_reads),
         output_reads,
+        trials: Vec::new(),
         sources: Default::default(),
     };
-    (Some(plan), diagnostics)
+    let mut diagnostics = diagnostics;
+    plan.trials = trial::check(model, &plan, &mut diagnostics);
+    let right = diagnostics.iter().all(|d| d.severity == Severity::Warning);
+    (right.then_some(plan), sorted(diagnostics))
 }
 
 fn output_deps(reads: &[super::Read]) -> Vec<NodeId> {

@@ -9,6 +9,7 @@ use crate::lang::model::SecretFrom;
 use crate::lang::outputs::Demand;
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
+use crate::plan::trial::Trial;
 use std::sync::Arc;
 
 /// A pipeline in which nothing is left to be found wrong before it runs.
@@ -33,6 +34,8 @@ pub struct Plan {
     pub output_reads: Reads,
     /// Nodes of the root body that `outputs` read; a selection that leaves one out has no such output.
     pub output_deps: Vec<NodeId>,
+    /// `[test.NAME]`, in file order.
+    pub trials: Vec<Trial>,
     /// The texts that spans point into; empty when nobody gave them.
     pub sources: Sources,
 }
@@ -53,6 +56,7 @@ impl Plan {
             output_names: Arc::default(),
             output_reads: Vec::new(),
             output_deps: Vec::new(),
+            trials: Vec::new(),
             sources: Sources::default(),
         }
     }

@@ -267,6 +267,14 @@ fn allowed(decl: &ParamDecl, value: Value, origin: Origin) -> Result<Value, Diag
     Ok(value)
 }
 
+/// A value that a test gives, with the position of its param.
+pub(super) fn of_trial(model: &Model, name: &str, value: &Value, origin: Origin) -> Result<(u32, Value), Diagnostic> {
+    let at = model.params.iter().position(|p| &*p.name.value == name).ok_or_else(|| unknown(model, name, origin))?;
+    let decl = &model.params[at];
+    let typed = decl.ty.value.check(value).map_err(|message| not_of_type(decl, &message, origin))?;
+    Ok((at as u32, allowed(decl, typed, origin)?))
+}
+
 /// A param that nothing reads.
 pub(super) fn unused(model: &Model, used: impl Fn(&Arc<str>) -> bool, diagnostics: &mut Vec<Diagnostic>) {
     for decl in &model.params {

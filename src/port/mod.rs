@@ -6,6 +6,7 @@ pub mod forecast;
 pub mod keeping;
 mod paths;
 pub mod status;
+pub mod verdict;
 
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId, pattern};

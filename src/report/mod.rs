@@ -7,3 +7,4 @@ pub mod keeping;
 pub mod outcome;
 pub mod runs;
 pub mod status;
+pub mod trial;

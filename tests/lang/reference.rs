@@ -81,6 +81,20 @@ fn whole(key: &Key) -> String {
                 "[task.t]\ncommand = 'true'\nresources = {{ memory = '1GiB', time = '1h' }}\n[task.t.retry]\n{more}{table}{example}"
             )
         }
+        Table::Test | Table::Expect | Table::Content => {
+            let table = match key.table {
+                Table::Test => "",
+                Table::Expect => "[test.t.expect]\n",
+                _ => "[test.t.files.'conf.ini']\n",
+            };
+            format!(
+                "[task.report]\ncommand = 'report {{{{ prepare.count }}}} {{{{ inputs.table }}}} > {{{{ outputs.html }}}}'\n\
+                 inputs.table = 'data/table.csv'\noutputs = {{ html = {{ file = 'report.html' }}, lines = 'int' }}\n\
+                 [test.t]\n{}{}{table}{example}",
+                unless(&["node"], "node = 'report'"),
+                unless(&["values.prepare.count"], "values.prepare.count = 1"),
+            )
+        }
         Table::Settings => example.to_owned(),
         Table::Profile => format!("[profile.default]\n{example}"),
         Table::Caps => format!("[caps]\n{example}"),

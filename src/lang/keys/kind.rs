@@ -70,6 +70,12 @@ pub enum Kind {
     PlainMemory,
     /// Time as it stands.
     PlainDuration,
+    /// A string, or an array of strings.
+    OneOrMore,
+    /// A path, or a table with a text.
+    Content,
+    /// A table from paths to contents.
+    Contents,
     /// A table with these keys.
     Table(Table),
     /// A table from any texts to the bodies of a branch.
@@ -106,6 +112,9 @@ impl Kind {
             Causes => "an array of strings",
             PlainMemory => "an amount of memory",
             PlainDuration => "a duration",
+            OneOrMore => "a string or an array of strings",
+            Content => "a path or a table",
+            Contents => "a table",
         }
     }
     /// A value of this kind, as TOML.
@@ -135,6 +144,9 @@ impl Kind {
             PlainMemory => "\"64GiB\"",
             PlainDuration => "\"10s\"",
             Table(Table::Ensure) => "{ non_empty = true }",
+            OneOrMore => "[\"a\", \"b\"]",
+            Content => "\"tests/small.fq\"",
+            Contents => "{ \"data/ref.fa\" = \"tests/ref.fa\" }",
             Table(Table::Retry) => "{ attempts = 3 }",
             Table(Table::OnOom) => "{ memory = \"x2\" }",
             Table(Table::OnTimeout) => "{ time = \"x2\" }",
@@ -185,6 +197,9 @@ impl Kind {
             Factor => "factor".to_owned(),
             PlainMemory => "amount".to_owned(),
             PlainDuration => "duration".to_owned(),
+            OneOrMore => "string, or array of strings".to_owned(),
+            Content => "path, or table".to_owned(),
+            Contents => "table: PATH = path, or table".to_owned(),
             Table(table) => format!("table, see {}", table.heading()),
             Cases => format!("tables, see {}", Table::Case.heading()),
             Named(Table(table)) => format!("tables, see {}", table.heading()),

@@ -1,7 +1,7 @@
 //! The tables of the pipeline file, and what they are called.
 
 use super::{Key, all};
-use crate::lang::settings;
+use crate::lang::{settings, trial};
 
 /// A table of the file: which keys may stand together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +46,12 @@ pub enum Table {
     OnTimeout,
     /// `retry.cap = { … }`
     Cap,
+    /// `[test.NAME]`
+    Test,
+    /// `expect` of a test.
+    Expect,
+    /// `{ text = … }` of a test.
+    Content,
     /// The top of `flowrun.toml`.
     Settings,
     /// `[profile.NAME]` of `flowrun.toml`.
@@ -56,7 +62,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of the reference page.
-    pub const ALL: [Table; 23] = [
+    pub const ALL: [Table; 26] = [
         Table::File,
         Table::Pipeline,
         Table::Param,
@@ -77,6 +83,9 @@ impl Table {
         Table::OnOom,
         Table::OnTimeout,
         Table::Cap,
+        Table::Test,
+        Table::Expect,
+        Table::Content,
         Table::Settings,
         Table::Profile,
         Table::Caps,
@@ -116,6 +125,9 @@ impl Table {
             Table::OnOom => "`on_oom`",
             Table::OnTimeout => "`on_timeout`",
             Table::Cap => "`cap`",
+            Table::Test => "a test",
+            Table::Expect => "`expect` of a test",
+            Table::Content => "a content",
             Table::Settings => "`flowrun.toml`",
             Table::Profile => "a profile of `flowrun.toml`",
             Table::Caps => "`[caps]`",
@@ -144,6 +156,9 @@ impl Table {
             Table::OnOom => "`retry.on_oom = { … }`",
             Table::OnTimeout => "`retry.on_timeout = { … }`",
             Table::Cap => "`retry.cap = { … }`",
+            Table::Test => "`[test.NAME]`",
+            Table::Expect => "`[test.NAME.expect]`",
+            Table::Content => "`{ text = … }`",
             Table::Settings => "The file `flowrun.toml`",
             Table::Profile => "`[profile.NAME]`",
             Table::Caps => "`[caps]`",
@@ -197,6 +212,9 @@ impl Table {
             Table::OnOom => "`retry.on_oom = { memory = \"x2\" }`; the task must say its `resources.memory`.",
             Table::OnTimeout => "`retry.on_timeout = { time = \"x2\" }`; the task must say its `resources.time`.",
             Table::Cap => "`retry.cap = { memory = \"64GiB\", time = \"2d\" }`.",
+            Table::Test => trial::TEST,
+            Table::Expect => trial::EXPECT,
+            Table::Content => "A text in place of a file.",
             Table::Settings => settings::FILES,
             Table::Profile => settings::PROFILE,
             Table::Caps => settings::CAPS,

@@ -98,7 +98,15 @@ pipeline = "qc.toml""#,
         r#"[outputs]
 best = "{{ params.kind }}""#,
     ),
-    planned(Table::File, "test", "A test of one node: inputs given, outputs expected."),
+    key(
+        Table::File,
+        "test",
+        Named(&Table(Table::Test)),
+        "",
+        "Tests of single tasks: what is given, and what must come out. `flowrun test` runs them.",
+        r#"[test.last_does_nothing]
+node = "last""#,
+    ),
     //
     key(
         Table::Pipeline,

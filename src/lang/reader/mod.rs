@@ -20,6 +20,7 @@ mod syntax;
 mod task;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 pub use calls::{Open, Opened, read_all};
 pub use settings::read_settings;
@@ -107,6 +108,9 @@ impl Reader<'_> {
             self.report(d.help("write one: `[task.hello]` with `command = 'echo hello'`"));
         }
         model.outputs = self.values(&file, "outputs", "an output");
+        for (name, value) in self.tables(&file, "test", "a test") {
+            model.trials.extend(self.trial(name, value));
+        }
         model
     }
 

@@ -142,6 +142,16 @@ require = "any"
 [outputs]
 all = "{{ each.out }}"
 fixed = 3
+
+[test.one]
+description = "one of them"
+node = "each"
+params.genome = "tests/genome.fa"
+values.item = { id = "a" }
+inputs.reads = ["tests/a.fq"]
+files."conf.ini" = { text = "a = 1" }
+expect = { exit = 0, values = { out = 1 }, files = { bam = "a.bam" }, matches = { bam = 'x' }, sha256 = { bam = "00" }, log = "done" }
+
 "##;
 
 fn whole(text: &str) -> Model {
