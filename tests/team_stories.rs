@@ -16,3 +16,5 @@ mod machine;
 mod moving;
 #[path = "team/stores.rs"]
 mod stores;
+#[path = "team/users.rs"]
+mod users;
