@@ -146,3 +146,83 @@ fn the_schema_is_json() {
     let schema = Project::empty().run("schema").exits(0).json();
     assert!(schema["properties"]["task"].is_object(), "{schema:#}");
 }
+
+#[test]
+fn a_pipeline_tells_its_params() {
+    let project = Project::new(
+        r#"
+[pipeline]
+name = "demo"
+description = "Shows its params"
+[params.max_depth]
+default = 3
+min = 1
+max = 16
+help = "how deep it may go; a sentence that is long enough to need a second line of the screen"
+[params.mode]
+default = "fast"
+choices = ["fast", "exact"]
+[params.genome]
+type = "path"
+[task.t]
+command = "echo {{ params.max_depth }} {{ params.mode }} {{ params.genome }}"
+"#,
+    );
+    project.run("run pipeline.toml -- --help").exits(0).shows(str![[r#"
+exit 0
+--- out
+demo: Shows its params
+
+Usage: flowrun run pipeline.toml -- [--NAME VALUE]...
+
+Params:
+  --max-depth <int>
+          how deep it may go; a sentence that is long enough to need a second line
+          of the screen
+          [default: 3] [min: 1] [max: 16]
+  --mode <string>
+          [default: "fast"] [one of "fast", "exact"]
+  --genome <path>
+          [no default: every run must give it]
+
+"#]]);
+    // Nothing ran, and a word of another command asks for the same.
+    project.run("plan -- -h").exits(0).shows(str![[r#"
+exit 0
+--- out
+demo: Shows its params
+
+Usage: flowrun run -- [--NAME VALUE]...
+
+Params:
+  --max-depth <int>
+          how deep it may go; a sentence that is long enough to need a second line
+          of the screen
+          [default: 3] [min: 1] [max: 16]
+  --mode <string>
+          [default: "fast"] [one of "fast", "exact"]
+  --genome <path>
+          [no default: every run must give it]
+
+"#]]);
+    assert!(!project.path(".flowrun").exists());
+    project.write("none.toml", "[task.t]\ncommand = 'true'\n");
+    project.run("check none.toml -- --help").exits(0).shows(str![[r#"
+exit 0
+--- out
+none
+
+The pipeline has no params.
+
+"#]]);
+    // A param of that name is the pipeline's own.
+    project.write("own.toml", "[params.help]\ndefault = 'x'\n[task.t]\ncommand = 'echo {{ params.help }}'\n");
+    project.run("check own.toml -- --help me").exits(0).shows(str![[r#"
+exit 0
+--- out
+`own.toml` is right
+
+"#]]);
+    // `help run` is `run --help`.
+    assert_eq!(project.run("help run").exits(0).out(), project.run("run --help").exits(0).out());
+}

@@ -28,7 +28,7 @@ const EXAMPLES: &str = "Examples:
   flowrun plan                          what would run now, and why";
 
 const PARAMS_HELP: &str = "Words after `--` are params of the pipeline by their names: \
-    `-- --multiplier 15`.\nOptions with [env: …] may be set in the environment; the command line wins.";
+    `-- --multiplier 15`; `-- --help` lists them.\nOptions with [env: …] may be set in the environment; the command line wins.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,7 @@
 //! The commands for whoever writes a pipeline: `check`, `plan`, `explain`, `graph`, `schema`. Nothing runs.
 
 use super::Failed;
-use super::args::{CheckArgs, ExplainArgs, FreshArgs, GraphArgs, GraphForm, Output, PlanArgs};
+use super::args::{CheckArgs, ExplainArgs, FreshArgs, GraphArgs, GraphForm, Output, ParamArgs, PlanArgs};
 use super::exit;
 use super::screen::{Screen, complain, print};
 use super::settings::{self, Target};
@@ -10,12 +10,15 @@ use crate::diag;
 use crate::driver::{self, Params};
 
 use crate::plan::{Plan, graph};
-use crate::report::{forecast, json};
+use crate::report::{forecast, json, params};
 use jiff::tz::TimeZone;
 
 /// `flowrun check`
 pub fn check(args: &CheckArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::only_pipeline(&args.words, "check")?;
+    if let Some(code) = params_of(&target, &args.params, screen)? {
+        return Ok(code);
+    }
     let chosen = target.chosen(None)?;
     let params = Params { profile: chosen.of_plan(), ..settings::params(&args.params)? };
     let (list, sources, right) = match driver::load(&target.pipeline, &params, false) {
@@ -37,11 +40,12 @@ pub fn check(args: &CheckArgs, screen: Screen) -> Result<u8, Failed> {
     if warnings > 0 {
         parts.push(text::count(warnings, "warning"));
     }
+    let name = text::quote(&target.pipeline.to_string_lossy());
     if !parts.is_empty() {
-        complain(format!("\n{} in `{}`\n", parts.join(" and "), target.pipeline.display()));
+        complain(format!("\n{} in {name}\n", parts.join(" and ")));
     }
     if right {
-        print(format!("`{}` is {}\n", target.pipeline.display(), screen.out.green("right")))?;
+        print(format!("{name} is {}\n", screen.out.green("right")))?;
     }
     Ok(if right { exit::OK } else { exit::USAGE })
 }
@@ -49,6 +53,9 @@ pub fn check(args: &CheckArgs, screen: Screen) -> Result<u8, Failed> {
 /// `flowrun plan`
 pub fn plan(args: &PlanArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::of(&args.words)?;
+    if let Some(code) = params_of(&target, &args.params, screen)? {
+        return Ok(code);
+    }
     let settings = settings::settings(&target, settings::params(&args.params)?, &args.place, &args.fresh)?;
     let plan = driver::plan(settings)?;
     print(match args.output {
@@ -61,6 +68,9 @@ pub fn plan(args: &PlanArgs, screen: Screen) -> Result<u8, Failed> {
 /// `flowrun explain`
 pub fn explain(args: &ExplainArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::of(&args.words)?;
+    if let Some(code) = params_of(&target, &args.params, screen)? {
+        return Ok(code);
+    }
     let fresh = FreshArgs::default();
     let settings = settings::settings(&target, settings::params(&args.params)?, &args.place, &fresh)?;
     let why = driver::explain(settings)?;
@@ -69,6 +79,19 @@ pub fn explain(args: &ExplainArgs, screen: Screen) -> Result<u8, Failed> {
         Output::Json => forecast::json(&why, false),
     })?;
     Ok(exit::OK)
+}
+
+/// `-- --help`: the params of the pipeline, unless one of them is called `help`.
+pub fn params_of(target: &Target, args: &ParamArgs, screen: Screen) -> Result<Option<u8>, Failed> {
+    if !settings::asks_for_help(args) {
+        return Ok(None);
+    }
+    let loaded = driver::load(&target.pipeline, &Params::default(), false)?;
+    if loaded.params.iter().any(|param| &*param.name.value == "help") {
+        return Ok(None);
+    }
+    print(params::human(&loaded.plan, &loaded.params, &target.words(), screen.out))?;
+    Ok(Some(exit::OK))
 }
 
 /// `flowrun graph`

@@ -23,6 +23,7 @@ use args::{Cli, Command, Output, TemplateCommand};
 use clap::{CommandFactory, Parser};
 use keeping_args::RunsCommand;
 use screen::{Screen, print};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use failed::Failed;
@@ -30,7 +31,7 @@ pub use failed::Failed;
 /// The whole program.
 pub fn main() -> ExitCode {
     panic::hook();
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(words(std::env::args_os().collect()));
     let screen = Screen::here();
     let output = output(&cli.command);
     let end = std::panic::catch_unwind(|| command(cli.command, screen));
@@ -42,6 +43,15 @@ pub fn main() -> ExitCode {
         }
         Err(_) => ExitCode::from(exit::BUG),
     }
+}
+
+/// `flowrun help run` is `flowrun run --help`.
+fn words(mut words: Vec<OsString>) -> Vec<OsString> {
+    if words.get(1).is_some_and(|first| first == "help") {
+        words.remove(1);
+        words.push("--help".into());
+    }
+    words
 }
 
 /// How the command prints its result.

@@ -1,10 +1,10 @@
 //! `run` and `resume`: the views of a run, and its end.
 
-use super::Failed;
 use super::args::{FreshArgs, Output, ResumeArgs, RunArgs, WatchArgs};
 use super::exit;
 use super::screen::{Screen, complain, print};
 use super::settings::{self, Target};
+use super::{Failed, edit};
 use crate::driver::{self, Params, Settings};
 use crate::port::Sink;
 use crate::report::outcome;
@@ -14,6 +14,9 @@ use std::fs::File;
 /// `flowrun run`
 pub fn run(args: &RunArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::of(&args.words)?;
+    if let Some(code) = edit::params_of(&target, &args.params, screen)? {
+        return Ok(code);
+    }
     let settings = settings::settings(&target, settings::params(&args.params)?, &args.place, &args.fresh)?;
     drive(settings, &target, &args.watch, screen)
 }

@@ -124,6 +124,11 @@ fn as_file(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(DEFAULT_PIPELINE) } else { path.to_owned() }
 }
 
+/// Whether `--help` stands among the words after `--`.
+pub fn asks_for_help(args: &ParamArgs) -> bool {
+    args.tail.iter().any(|word| word == "--help" || word == "-h")
+}
+
 /// `-p NAME=VALUE`, `--params FILE` and the words after `--`.
 pub fn params(args: &ParamArgs) -> Result<Params, Failed> {
     let mut words = Vec::new();

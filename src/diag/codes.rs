@@ -40,6 +40,7 @@ codes! {
     UNKNOWN_WORD = "E0120", "a word that a key does not know";
     CALLED_FILE = "E0121", "a called pipeline file that cannot be read";
     CALL_CYCLE = "E0122", "pipeline files that call each other in a circle";
+    NUL = "E0123", "a NUL character where none can stand";
     NOT_ITS_FILE = "E0122", "a table that stands in another file than it may";
     BAD_ADDRESS = "E0140", "an address or a digest of a fetched file that cannot be read";
 
@@ -67,7 +68,7 @@ codes! {
     INSIDE_A_MAP = "E0309", "a node of a map's body named without its map";
     READS_ITSELF = "E0310", "a node that reads itself or waits for itself";
     NO_ATTRIBUTES = "E0311", "an attribute of a value that has none";
-    TWO_SHAPES = "E0312", "one name read by one node as a record and as a way to something else";
+    TWO_SHAPES = "E0312", "a name that is not of one shape in the cases of its branch";
     LOCAL_CYCLE = "E0313", "a task's own things that are defined by each other in a circle";
     NOT_A_LIST = "E0314", "`over` gives no list";
     NOT_A_BOOL = "E0315", "a condition that gives neither true nor false";

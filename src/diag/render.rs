@@ -1,6 +1,7 @@
 //! Diagnostics for people, in the manner of rustc.
 
 use super::{Diagnostic, FileId, Severity, Sources, Span, within};
+use crate::base::human::plain;
 use crate::base::text::floor;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 use std::ops::Range;
@@ -42,7 +43,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {
             let annotation = kind.span(range.start - from..range.end - from);
             if label.text.is_empty() { annotation } else { annotation.label(label.text.as_str()) }
         });
-        let snippet = Snippet::source(&text[from..to]).line_start(line).path(path.as_str());
+        let snippet = Snippet::source(&text[from..to]).line_start(line).path(plain(path));
         group = group.element(snippet.annotations(annotations));
     }
     if let Some(help) = &diagnostic.help {

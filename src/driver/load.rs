@@ -5,7 +5,7 @@ use super::{Error, Params, Profile};
 use crate::base::text::{Problem, and, did_you_mean, quote};
 use crate::base::{Digest, Value};
 use crate::diag::{self, Diagnostic, Severity, Sources};
-use crate::lang::model::{Datum, Name};
+use crate::lang::model::{Datum, Name, ParamDecl};
 use crate::lang::reader::{self, Open, Opened};
 use crate::plan::{self, Given, ParamFile, Plan, Word};
 use crate::sys::{Fault, FaultKind};
@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub struct Loaded {
     /// The plan.
     pub plan: Plan,
+    /// The params as the file declares them.
+    pub params: Vec<ParamDecl>,
     /// The texts that `warnings` point into.
     pub sources: Sources,
     /// What is said and does not stop a run.
@@ -92,7 +94,7 @@ fn build(
         Some(mut plan) if list.iter().all(|d| d.severity == Severity::Warning) => {
             let stored = kept(&plan, &own, path);
             plan.sources = sources.clone();
-            Ok(Loaded { plan, sources, warnings: list, stored })
+            Ok(Loaded { plan, params: model.params, sources, warnings: list, stored })
         }
         _ => Err(Error::Diagnostics { list, sources }),
     }

@@ -1,6 +1,6 @@
 //! The table of keys for editors and for people: a JSON Schema (draft 4, as taplo reads it) and the reference page.
 
-use super::expr::RESERVED_FUNCTIONS;
+use super::expr::{FILTERS, FUNCTIONS, RESERVED_FUNCTIONS, TESTS};
 use super::keys::{Key, Kind, SCOPE_NAMES, Status, Table};
 use crate::base::text::{and, or};
 use serde_json::{Map, Value, json};
@@ -152,6 +152,16 @@ pub fn reference() -> String {
         and(RESERVED_FUNCTIONS.iter().copied())
     );
     page.push_str(FORMS);
+    let word = |names: &[&str]| {
+        let names = names.iter().map(|name| format!("`{name}`"));
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let _ = write!(page, "{EXPRESSIONS}\nThe filters, `value | filter`:\n{}\n", word(FILTERS));
+    let _ = write!(page, "\nThe tests, `value is test`:\n{}\n\nThe functions:\n", word(TESTS));
+    page.push_str("| function | value |\n| --- | --- |\n");
+    for (form, meaning) in FUNCTIONS {
+        let _ = writeln!(page, "| `{form}` | {meaning} |");
+    }
     page
 }
 
@@ -184,6 +194,24 @@ Memory and disk are a number and one of `B kB MB GB TB PB` (powers of 1000) or `
 any case: `512MiB`, `1.5 GB`. A number alone is bytes. `4G` is refused, for it can be read in two ways.
 
 Times are parts of `d h m s ms`, the largest first: `2d`, `1h30m`, `90s`. A number alone is seconds.
+";
+
+const EXPRESSIONS: &str = "
+## Expressions
+The expression language is Jinja's: names and attributes (`sample.fq1`, `row['sample-id']`), indexes and slices (`list[0]`,
+`list[1:]`), `+ - * / // % **`, `~` to join text, comparisons, `in`, `and or not`, `a if condition else b`, literals
+(`1`, `2.5`, `'text'`, `true`, `none`, `[1, 2]`, `{'key': value}`), filters and tests. There are no statements. What each
+filter and test does is told at https://docs.rs/minijinja under `filters` and `tests`. Of flowrun itself are
+
+| filter | value |
+| --- | --- |
+| `lists \\| flat` | the elements of the lists in a list, in order; what is no list stays. `flat(2)` does it twice |
+| `a \\| zip(b, …)` | lists of the elements that stand at one place; lists of unequal lengths are an error |
+| `a \\| product(b, …)` | every combination as a list; the last list runs fastest |
+| `path \\| basename`, `dirname` | the last name of a path, and what stands before it |
+| `path \\| stem`, `extension` | the last name without its ending, and the ending without its dot |
+| `text \\| fromjson`, `lines` | the value of a JSON text; the lines of a text |
+| `value \\| raw` | at the end of a hole in a command: the value as it is, not quoted |
 ";
 
 #[cfg(test)]

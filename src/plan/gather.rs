@@ -6,7 +6,7 @@ use super::model::{From, Local, Read, Reads, Shape, Ty};
 use super::resolve::{self, Found, Site, Target};
 use super::words::Place;
 use crate::base::{NodeId, Value};
-use crate::diag::{Diagnostic, Span, codes};
+use crate::diag::{Diagnostic, Span};
 use crate::lang::expr::{Names, PathRead, Template, Use};
 use crate::lang::model::{Datum, TaskDecl, Text};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -78,7 +78,6 @@ pub(super) struct Gather<'w, 'm> {
 struct Entry {
     read: Read,
     path: Vec<Arc<str>>,
-    span: Span,
 }
 
 impl<'w, 'm> Gather<'w, 'm> {
@@ -157,20 +156,20 @@ impl<'w, 'm> Gather<'w, 'm> {
                 }
                 seen.from.push(from.clone());
                 let fields = resolve::fields_of(read, &meaning);
-                self.enter(read.path.clone(), from.clone(), fields, meaning.ty, keyed(place), span);
+                self.enter(read.path.clone(), from.clone(), fields, meaning.ty, keyed(place));
             }
         }
     }
 
     /// A value that something other than an expression reads: an item for `$FLOWRUN_VARS`.
-    pub fn enter(&mut self, path: Vec<Arc<str>>, from: From, fields: Vec<Arc<str>>, ty: Ty, keyed: bool, span: Span) {
+    pub fn enter(&mut self, path: Vec<Arc<str>>, from: From, fields: Vec<Arc<str>>, ty: Ty, keyed: bool) {
         if let Some(at) = self.by_path.get(&path) {
             self.entries[*at].read.keyed |= keyed;
             return;
         }
         self.by_path.insert(path.clone(), self.entries.len());
         let name = path.join(".").into();
-        self.entries.push(Entry { read: Read { name, from, path: fields, ty, keyed }, path, span });
+        self.entries.push(Entry { read: Read { name, from, path: fields, ty, keyed }, path });
     }
 
     /// The node that collects waits for `node`, which stands `up` bodies out from the expression.
@@ -236,30 +235,32 @@ impl<'w, 'm> Gather<'w, 'm> {
     }
 
     /// What was collected: the names, one for each read, then the task's own.
-    pub fn finish(self, found: &mut Findings) -> (Arc<Names>, Reads) {
+    pub fn finish(self, _found: &mut Findings) -> (Arc<Names>, Reads) {
         let mut reads: Reads = Vec::new();
         let mut paths: Vec<Vec<Arc<str>>> = Vec::new();
         let mut raised: Vec<usize> = Vec::new();
-        for (i, entry) in self.entries.iter().enumerate() {
-            let shorter = (1..entry.path.len()).find_map(|len| self.by_path.get(&entry.path[..len]));
-            let Some(shorter) = shorter else { continue };
-            let whole = &self.entries[*shorter];
-            if whole.read.from != entry.read.from && !is_field(&whole.read, &entry.read) {
-                found.diagnostics.push(two_shapes(whole, entry));
-            } else if self.entries[i].read.keyed {
-                raised.push(*shorter);
-            }
+        // Of two names of one value the shorter one is read. (`m` and `m.align.bam` are two: a list of records, and a list.)
+        let whole = |entry: &Entry| {
+            let mut shorter = (1..entry.path.len()).filter_map(|len| self.by_path.get(&entry.path[..len]).copied());
+            let same = |whole: &Read| whole.from == entry.read.from || is_field(whole, &entry.read);
+            shorter.find(|at| same(&self.entries[*at].read))
+        };
+        let wholes: Vec<Option<usize>> = self.entries.iter().map(whole).collect();
+        for (entry, whole) in self.entries.iter().zip(&wholes) {
+            raised.extend(whole.filter(|_| entry.read.keyed));
         }
         for (i, mut entry) in self.entries.into_iter().enumerate() {
-            if (1..entry.path.len()).any(|len| self.by_path.contains_key(&entry.path[..len])) {
+            if wholes[i].is_some() {
                 continue;
             }
             entry.read.keyed |= raised.contains(&i);
             reads.push(entry.read);
             paths.push(entry.path);
         }
-        paths.extend(self.own);
-        (Arc::new(Names::new(paths)), reads)
+        let own: FxHashSet<&[Arc<str>]> = self.own.iter().map(Vec::as_slice).collect();
+        let begun = |path: &[Arc<str>]| (1..path.len()).any(|len| own.contains(&path[..len]));
+        paths.extend(self.own.iter().filter(|path| !begun(path)).cloned());
+        (Arc::new(Names::keeping(paths)), reads)
     }
 }
 
@@ -270,22 +271,6 @@ fn is_field(whole: &Read, part: &Read) -> bool {
         other => other,
     };
     matches!(whole.ty, Ty::Record(_)) && whole.from == whole_of(&part.from)
-}
-
-/// `m` and `m.align.bam` cannot both be values: the one is a list of records, the other a list.
-fn two_shapes(whole: &Entry, part: &Entry) -> Diagnostic {
-    let last = part.path.last().map_or("", |n| n);
-    let message = format!("`{}` and `{}` cannot both be read by one node", whole.read.name, part.read.name);
-    if let Ty::Record(_) = whole.read.ty {
-        return Diagnostic::error(codes::TWO_SHAPES, part.span, message)
-            .label(format!("here `{}` is a name on the way to a node inside", whole.read.name))
-            .also(whole.span, "here it is the record of its outputs")
-            .help(format!("read its outputs one by one: `{}.NAME`", whole.read.name));
-    }
-    Diagnostic::error(codes::TWO_SHAPES, part.span, message)
-        .label(format!("here `{}` is a name on the way to a list", whole.read.name))
-        .also(whole.span, "here it is a list of records")
-        .help(format!("take the list from the records: `{} | map(attribute='{last}')`", whole.read.name))
 }
 
 /// Whether what this place reads belongs to the key.

@@ -91,7 +91,7 @@ fn item_names(names: &Names, reads: &[Read], item: &Arc<str>) -> Arc<Names> {
     }
     paths.push(vec![item.clone()]);
     paths.push(vec![index]);
-    Arc::new(Names::new(paths))
+    Arc::new(Names::keeping(paths))
 }
 
 fn source(g: &mut Gather<'_, '_>, source: &decl::Source, seen: &mut Seen, found: &mut Findings) -> Source {
@@ -172,10 +172,12 @@ fn not_a_list(world: &World<'_>, g: &Gather<'_, '_>, datum: &Datum) -> Diagnosti
         },
     );
     match (ty, name) {
-        (Ty::String, None) => d.help(match template.is_some_and(|t| t.as_literal().is_none()) {
-            true => "a string that is one single `{{ … }}` keeps its type; with text beside it, it is text",
-            false => "write an expression, `over = \"{{ … }}\"`, an array, or a table such as `{ glob = \"…\" }`",
-        }),
+        (Ty::String, None) => {
+            d.help(match template.is_some_and(|t| t.as_literal().is_none() && t.as_constant().is_none()) {
+                true => "a string that is one single `{{ … }}` keeps its type; with text beside it, it is text",
+                false => "write an expression, `over = \"{{ … }}\"`, an array, or a table such as `{ glob = \"…\" }`",
+            })
+        }
         (Ty::Int, Some(name)) => d.help(format!("count up to it: `over = {{ range = [0, \"{{{{ {name} }}}}\"] }}`")),
         (Ty::Path, Some(name)) => d.help(format!("read its lines: `over = {{ lines = \"{{{{ {name} }}}}\" }}`")),
         (Ty::Map(_) | Ty::Record(_), Some(name)) => {

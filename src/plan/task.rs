@@ -136,9 +136,9 @@ pub(super) fn build<'m>(
 
     let map = world.visible(body).enumerate().find_map(|(up, body)| Some((up as u32, world.owner(body)?)));
     let item = map.as_ref().map(|(_, (_, view))| view.item.clone());
-    if let (RunDecl::Script(text), Some((up, (map, view)))) = (&task.run, map) {
+    if let (RunDecl::Script(_), Some((up, (map, view)))) = (&task.run, map) {
         let ty = world.item_ty(map);
-        g.enter(vec![view.item.clone()], From::Item { up }, Vec::new(), ty, true, text.span);
+        g.enter(vec![view.item.clone()], From::Item { up }, Vec::new(), ty, true);
         trace.run.from.push(From::Item { up });
     }
     if let Some(cache) = &task.cache

@@ -98,11 +98,12 @@ impl<'m> World<'m> {
         found
     }
 
-    /// The type of a string: of `{{ name }}` the name's, of any other expression unknown, else text.
+    /// The type of a string: of `{{ name }}` the name's, of `{{ 3 }}` the value's, of any other expression unknown, else
+    /// text.
     pub fn template_ty(&self, site: &Site<'m>, template: &Template) -> Ty {
         match template.as_path() {
             Some(read) => self.resolve(site, template.source(), read).map_or(Ty::Any, |found| found.ty),
-            None if template.is_single() => Ty::Any,
+            None if template.is_single() => template.as_constant().map_or(Ty::Any, Ty::of),
             None => Ty::String,
         }
     }

@@ -5,6 +5,7 @@ pub mod forecast;
 pub mod json;
 pub mod keeping;
 pub mod outcome;
+pub mod params;
 pub mod runs;
 pub mod status;
 pub mod trial;

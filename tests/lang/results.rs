@@ -488,3 +488,32 @@ failed outputs.plain: `t.x[9]` is undefined (pipeline.toml:19)
 
 "#]]);
 }
+
+#[test]
+fn a_map_is_read_as_its_records_and_by_its_nodes_in_one_breath() {
+    let project = Project::new(
+        r#"
+[task.x]
+over = ["a", "b", "c"]
+command = '''
+echo "{{ item }}" >> ran
+echo "out={{ item }}{{ item }}" >> "$FLOWRUN_OUTPUT"
+echo "size={{ index }}" >> "$FLOWRUN_OUTPUT"
+'''
+outputs.out = "string"
+outputs.size = "int"
+
+[task.use]
+command = 'echo {{ x | length }} {{ x.out }} {{ x[1].out }} {{ x | map(attribute="size") | sum }} {{ x.size[2] }}'
+outputs.said = { type = "string", from = "stdout" }
+
+[outputs]
+said = "{{ use.said }}"
+both = ["{{ x.out }}", "{{ x[2] }}", "{{ x }}"]
+"#,
+    );
+    let records = json!([{ "out": "aa", "size": 0 }, { "out": "bb", "size": 1 }, { "out": "cc", "size": 2 }]);
+    let expected = json!({ "said": "3 aa bb cc bb 3 2", "both": [["aa", "bb", "cc"], records[2], records] });
+    assert_eq!(outputs(&project), expected);
+    assert_eq!(counts(&project, "run --output json"), (0, 4));
+}

@@ -359,6 +359,14 @@ fn sentence(error: &minijinja::Error) -> String {
 }
 
 impl Compiled {
+    /// The value, when it needs no name.
+    pub(super) fn as_constant(&self) -> Option<&Value> {
+        match &self.code {
+            Code::Constant(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// Whether the expression is one dotted path and nothing else.
     pub(super) fn as_path(&self) -> Option<&PathRead> {
         matches!(self.code, Code::Path).then(|| self.reads.first()).flatten()

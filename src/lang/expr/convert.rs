@@ -81,6 +81,9 @@ pub(super) fn decode(text: &str) -> Cow<'_, [u8]> {
 
 /// The value that an expression gave. The error is the end of a sentence that begins with "it gives".
 pub(super) fn from_jinja(value: &Jinja) -> Result<Value, String> {
+    if let Some(way) = value.downcast_object_ref::<Way>() {
+        return from_jinja(&way.value);
+    }
     match value.kind() {
         ValueKind::Undefined | ValueKind::None => Ok(Value::Null),
         ValueKind::Bool => Ok(Value::Bool(value.is_true())),
@@ -195,7 +198,40 @@ impl Object for Scope {
                 let inner = Self { names: self.names.clone(), values: self.values.clone(), branch };
                 Some(Jinja::from_dyn_object(DynObject::new(Arc::new(inner))))
             }
+            Entry::Both(slot, branch) => {
+                let value = to_jinja(self.values[slot as usize].as_ref()?);
+                let Some(object) = value.as_object().cloned() else { return Some(value) };
+                let inner = Self { names: self.names.clone(), values: self.values.clone(), branch };
+                Some(Jinja::from_object(Way { value, object, inner: Arc::new(inner) }))
+            }
         }
+    }
+}
+
+/// A value on the way to others: a map's records, beside the lists of what its nodes give.
+#[derive(Debug)]
+struct Way {
+    value: Jinja,
+    /// The same value.
+    object: DynObject,
+    inner: Arc<Scope>,
+}
+
+impl Object for Way {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        self.object.repr()
+    }
+    fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
+        self.inner.get_value(key).or_else(|| self.object.get_value(key))
+    }
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        self.object.enumerate()
+    }
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        self.object.enumerator_len()
+    }
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.object.render(f)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::convert::{self, from_jinja, to_jinja};
 use crate::base::Value;
-use minijinja::value::Rest;
+use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, filters, functions, tests};
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -16,19 +16,28 @@ const FUEL: u64 = 1_000_000;
 /// Names of functions; no node may bear one.
 pub const RESERVED_FUNCTIONS: &[&str] = &["first", "range"];
 
+/// What the functions give, in order, for the reference.
+pub const FUNCTIONS: &[(&str, &str)] = &[
+    ("first(a, b, …)", "the first of them that is not null; null when all are"),
+    ("range(n)", "the numbers from 0 to n - 1; `range(from, to, step)` as in Python"),
+];
+
 /// The one environment of all expressions.
 pub(super) static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
 macro_rules! table {
-    ($add:ident, $names:ident, $install:ident: $($name:literal => $what:expr),* $(,)?) => {
-        pub(super) const $names: &[&str] = &[$($name),*];
+    ($(#[$about:meta])* $add:ident, $names:ident, $install:ident: $($name:literal => $what:expr),* $(,)?) => {
+        $(#[$about])*
+        pub const $names: &[&str] = &[$($name),*];
         fn $install(environment: &mut Environment<'static>) {
             $(environment.$add($name, $what);)*
         }
     };
 }
 
-table! { add_filter, FILTERS, install_filters:
+table! {
+    /// Names of the filters.
+    add_filter, FILTERS, install_filters:
     "abs" => filters::abs,
     "attr" => filters::attr,
     "basename" => |path: &str| basename(path).to_owned(),
@@ -43,6 +52,7 @@ table! { add_filter, FILTERS, install_filters:
     "dirname" => |path: &str| dirname(path).to_owned(),
     "extension" => |path: &str| extension(path).to_owned(),
     "first" => filters::first,
+    "flat" => flat,
     "float" => filters::float,
     "format" => filters::format,
     "fromjson" => fromjson,
@@ -59,6 +69,7 @@ table! { add_filter, FILTERS, install_filters:
     "map" => filters::map,
     "max" => filters::max,
     "min" => filters::min,
+    "product" => product,
     "raw" => raw,
     "reject" => filters::reject,
     "rejectattr" => filters::rejectattr,
@@ -78,9 +89,12 @@ table! { add_filter, FILTERS, install_filters:
     "trim" => filters::trim,
     "unique" => filters::unique,
     "upper" => filters::upper,
+    "zip" => zip,
 }
 
-table! { add_test, TESTS, install_tests:
+table! {
+    /// Names of the tests.
+    add_test, TESTS, install_tests:
     "!=" => tests::is_ne,
     "<" => tests::is_lt,
     "<=" => tests::is_le,
@@ -191,6 +205,77 @@ fn tojson(value: &Jinja) -> Result<String, Error> {
 
 fn fromjson(text: &str) -> Result<Jinja, Error> {
     Value::from_json(text).map(|value| to_jinja(&value)).map_err(|e| wrong(format!("this is not JSON: {e}")))
+}
+
+/// Elements of a list made from lists; more is a slip, and would take all memory.
+const MOST: usize = 10_000_000;
+
+/// The elements of a list.
+fn elements(value: &Jinja, filter: &str) -> Result<Vec<Jinja>, Error> {
+    if !matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable) {
+        let found = match value.kind() {
+            ValueKind::None | ValueKind::Undefined => "null",
+            ValueKind::String => "a text",
+            ValueKind::Number => "a number",
+            ValueKind::Bool => "a boolean",
+            ValueKind::Map => "a record",
+            _ => "something else",
+        };
+        return Err(wrong(format!("`{filter}` needs a list, and this is {found}")));
+    }
+    Ok(value.try_iter()?.collect())
+}
+
+/// `lists | flat`: the elements of the lists in a list, in order; what is no list stays as it is. `flat(2)` does it twice.
+fn flat(value: &Jinja, levels: Option<u32>) -> Result<Jinja, Error> {
+    let mut list = elements(value, "flat")?;
+    for _ in 0..levels.unwrap_or(1) {
+        if !list.iter().any(|element| element.kind() == ValueKind::Seq) {
+            break;
+        }
+        let mut next = Vec::with_capacity(list.len());
+        for element in list {
+            match element.kind() {
+                ValueKind::Seq => next.extend(element.try_iter()?),
+                _ => next.push(element),
+            }
+        }
+        list = next;
+    }
+    Ok(Jinja::from(list))
+}
+
+/// `a | zip(b, …)`: lists of the elements that stand at one place; of unequal lengths it is an error.
+fn zip(value: &Jinja, others: Rest<Jinja>) -> Result<Jinja, Error> {
+    let lists = lists(value, &others, "zip")?;
+    if let Some((i, other)) = lists.iter().enumerate().find(|(_, list)| list.len() != lists[0].len()) {
+        let (first, other) = (lists[0].len(), other.len());
+        return Err(wrong(format!("`zip` needs lists of one length: list 1 has {first}, list {} has {other}", i + 1)));
+    }
+    let row = |i: usize| Jinja::from(lists.iter().map(|list| list[i].clone()).collect::<Vec<_>>());
+    Ok(Jinja::from((0..lists[0].len()).map(row).collect::<Vec<_>>()))
+}
+
+/// `a | product(b, …)`: every combination as a list; the last list runs fastest.
+fn product(value: &Jinja, others: Rest<Jinja>) -> Result<Jinja, Error> {
+    let lists = lists(value, &others, "product")?;
+    let size = lists.iter().try_fold(1usize, |size, list| size.checked_mul(list.len()));
+    if size.is_none_or(|size| size > MOST) {
+        return Err(wrong(format!("`product` would have more than {MOST} elements")));
+    }
+    let mut rows: Vec<Vec<Jinja>> = vec![Vec::new()];
+    for list in &lists {
+        let longer = |row: &Vec<Jinja>| {
+            let row = row.clone();
+            list.iter().map(move |element| row.iter().cloned().chain([element.clone()]).collect())
+        };
+        rows = rows.iter().flat_map(longer).collect();
+    }
+    Ok(Jinja::from(rows.into_iter().map(Jinja::from).collect::<Vec<_>>()))
+}
+
+fn lists(value: &Jinja, others: &[Jinja], filter: &str) -> Result<Vec<Vec<Jinja>>, Error> {
+    [value].into_iter().chain(others).map(|list| elements(list, filter)).collect()
 }
 
 /// The last name of a path.

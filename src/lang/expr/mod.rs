@@ -15,7 +15,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub use functions::RESERVED_FUNCTIONS;
+pub use functions::{FILTERS, FUNCTIONS, RESERVED_FUNCTIONS, TESTS};
 pub use names::{Frame, Names};
 pub use split::literals;
 pub use template::{Known, Template};

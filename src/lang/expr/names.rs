@@ -5,7 +5,8 @@ use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
 /// Names that the expressions of one node may look up: a tree of dotted names whose leaves are slots of a [`Frame`].
-/// Where both `sample` and `sample.fq1` are asked for, `sample` is the leaf.
+/// Where both `sample` and `sample.fq1` are asked for, `sample` is the leaf, unless it is a value of its own beside the
+/// way to others, as the list of a map's records is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Names {
     slots: Vec<Vec<Arc<str>>>,
@@ -17,11 +18,22 @@ pub struct Names {
 pub(super) enum Entry {
     Slot(u32),
     Branch(u32),
+    /// A slot that is also a way to others.
+    Both(u32, u32),
 }
 
 impl Default for Names {
     fn default() -> Self {
         Self { slots: Vec::new(), branches: vec![Vec::new()] }
+    }
+}
+
+impl Entry {
+    fn slot(self) -> Option<u32> {
+        match self {
+            Entry::Slot(slot) | Entry::Both(slot, _) => Some(slot),
+            Entry::Branch(_) => None,
+        }
     }
 }
 
@@ -39,34 +51,50 @@ impl Names {
     pub fn new(paths: impl IntoIterator<Item = Vec<Arc<str>>>) -> Self {
         let paths: Vec<Vec<Arc<str>>> = paths.into_iter().filter(|path| !path.is_empty()).collect();
         let all: FxHashSet<&[Arc<str>]> = paths.iter().map(Vec::as_slice).collect();
+        let begun = |path: &[Arc<str>]| (1..path.len()).any(|len| all.contains(&path[..len]));
+        Self::keeping(paths.iter().filter(|path| !begun(path)).cloned())
+    }
+
+    /// Every path gets a slot, in their order, also one that begins another.
+    pub fn keeping(paths: impl IntoIterator<Item = Vec<Arc<str>>>) -> Self {
         let mut names = Self::default();
-        for path in &paths {
-            if (1..path.len()).any(|len| all.contains(&path[..len])) || names.slot(path).is_some() {
-                continue;
-            }
+        for path in paths {
             names.insert(path);
         }
         names
     }
 
-    fn insert(&mut self, path: &[Arc<str>]) {
-        let Some((last, branch_names)) = path.split_last() else { return };
+    fn insert(&mut self, path: Vec<Arc<str>>) {
+        let Some((last, way)) = path.split_last() else { return };
         let mut at = 0;
-        for name in branch_names {
-            at = match self.entry(at, name) {
-                Some(Entry::Branch(next)) => next,
-                Some(Entry::Slot(_)) => return,
-                None => {
+        for name in way {
+            let next = match self.entry(at, name) {
+                Some(Entry::Branch(next) | Entry::Both(_, next)) => next,
+                known => {
                     let next = self.branches.len() as u32;
                     self.branches.push(Vec::new());
-                    self.branches[at as usize].push((name.clone(), Entry::Branch(next)));
+                    let slot = known.and_then(Entry::slot);
+                    self.put(at, name, slot.map_or(Entry::Branch(next), |slot| Entry::Both(slot, next)));
                     next
                 }
             };
+            at = next;
         }
         let slot = self.slots.len() as u32;
-        self.branches[at as usize].push((last.clone(), Entry::Slot(slot)));
-        self.slots.push(path.to_vec());
+        match self.entry(at, last) {
+            None => self.put(at, last, Entry::Slot(slot)),
+            Some(Entry::Branch(next)) => self.put(at, last, Entry::Both(slot, next)),
+            Some(_) => return,
+        }
+        self.slots.push(path);
+    }
+
+    fn put(&mut self, branch: u32, name: &Arc<str>, entry: Entry) {
+        let entries = &mut self.branches[branch as usize];
+        match entries.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = entry,
+            None => entries.push((name.clone(), entry)),
+        }
     }
 
     pub(super) fn entry(&self, branch: u32, name: &str) -> Option<Entry> {
@@ -81,14 +109,23 @@ impl Names {
     /// The slot that holds the path or a beginning of it, and how many names of the path lead to it.
     pub(super) fn find<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Found {
         let mut at = 0;
+        // the last slot that the way leads through
+        let (mut through, mut length) = (None, 0);
         for (i, name) in path.into_iter().enumerate() {
-            match self.entry(at, name) {
-                Some(Entry::Slot(slot)) => return Found::Slot { slot: slot as usize, used: i + 1 },
-                Some(Entry::Branch(next)) => at = next,
-                None => return Found::Nothing,
+            let entry = self.entry(at, name);
+            if let Some(slot) = entry.and_then(Entry::slot) {
+                through = Some((i + 1, Found::Slot { slot: slot as usize, used: i + 1 }));
             }
+            match entry {
+                Some(Entry::Branch(next) | Entry::Both(_, next)) => at = next,
+                Some(Entry::Slot(_)) | None => return through.map_or(Found::Nothing, |(_, found)| found),
+            }
+            length = i + 1;
         }
-        Found::Branch(at)
+        match through {
+            Some((used, found)) if used == length => found,
+            _ => Found::Branch(at),
+        }
     }
 
     /// The slot that holds this path, or a beginning of it.
@@ -201,6 +238,14 @@ mod tests {
         assert_eq!(names.slot(&path("sample")), Some(1));
         assert_eq!(names.slot(&path("params")), None);
         assert_eq!(names.slot(&path("nobody")), None);
+    }
+
+    #[test]
+    fn a_value_may_stand_on_the_way_to_others() {
+        let names = Names::keeping(["x.out", "x", "x.more.y", "z"].map(path));
+        let found = ["x", "x.out", "x.out.deep", "x.other", "x.more", "z.q"].map(|p| names.slot(&path(p)));
+        assert_eq!(found, [Some(1), Some(0), Some(0), Some(1), None, Some(3)]);
+        assert_eq!(names.find(["x", "more"]), Found::Branch(2));
     }
 
     #[test]

@@ -235,7 +235,7 @@ fn expressions() {
 1 | x = '''{{ x | nothing_like_it }}'''
   |               ^^^^^^^^^^^^^^^
   |
-  = help: the filters are `abs`, `attr`, `basename`, `batch`, `bool`, `capitalize`, `chain`, `count`, `d`, `default`, `dictsort`, `dirname`, `extension`, `first`, `float`, `format`, `fromjson`, `groupby`, `indent`, `int`, `items`, `join`, `last`, `length`, `lines`, `list`, `lower`, `map`, `max`, `min`, `raw`, `reject`, `rejectattr`, `replace`, `reverse`, `round`, `select`, `selectattr`, `slice`, `sort`, `split`, `stem`, `string`, `sum`, `title`, `tojson`, `trim`, `unique`, `upper`
+  = help: the filters are `abs`, `attr`, `basename`, `batch`, `bool`, `capitalize`, `chain`, `count`, `d`, `default`, `dictsort`, `dirname`, `extension`, `first`, `flat`, `float`, `format`, `fromjson`, `groupby`, `indent`, `int`, `items`, `join`, `last`, `length`, `lines`, `list`, `lower`, `map`, `max`, `min`, `product`, `raw`, `reject`, `rejectattr`, `replace`, `reverse`, `round`, `select`, `selectattr`, `slice`, `sort`, `split`, `stem`, `string`, `sum`, `title`, `tojson`, `trim`, `unique`, `upper`, `zip`
 "#,
     );
     check(

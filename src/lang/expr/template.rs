@@ -156,6 +156,11 @@ impl Template {
         self.single()?.expression.as_path()
     }
 
+    /// The value, when the string is one single `{{ … }}` that needs no name.
+    pub fn as_constant(&self) -> Option<&Value> {
+        self.single()?.expression.as_constant()
+    }
+
     /// Every name that the holes read.
     pub fn reads(&self) -> Vec<PathRead> {
         self.holes().flat_map(|hole| hole.expression.reads.iter().cloned()).collect()

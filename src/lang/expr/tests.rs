@@ -195,3 +195,31 @@ fn the_pattern_of_a_path() {
     assert_eq!(template("{{ a }}").as_literal(), None);
     assert_eq!(template("{{ a.b }}").as_path().unwrap().path.join("."), "a.b");
 }
+
+#[test]
+fn lists_of_lists_have_a_defined_order() {
+    let values = r#"{"l": [[1, 2], null, [3, [4]]], "a": ["x", "y"], "m": {"k": 1}, "nil": null}"#;
+    assert_eq!(eval("{{ l | flat }}", values), "[1,2,null,3,[4]]");
+    assert_eq!(eval("{{ l | flat(9) }}", values), "[1,2,null,3,4]");
+    assert_eq!(eval("{{ [] | flat }}", values), "[]");
+    assert_eq!(eval("{{ a | zip([1, 2], range(2)) }}", values), r#"[["x",1,0],["y",2,1]]"#);
+    assert_eq!(eval("{{ [] | zip([]) }}", values), "[]");
+    assert_eq!(eval("{{ a | product([1, 2, 3]) | first }}", values), r#"["x",1]"#);
+    assert_eq!(
+        eval("{{ a | product([1, 2], [true]) }}", values),
+        r#"[["x",1,true],["x",2,true],["y",1,true],["y",2,true]]"#
+    );
+    assert_eq!(eval("{{ a | product([]) }}", values), "[]");
+    for (wrong, said) in [
+        ("{{ a | zip([1]) }}", "`zip` needs lists of one length: list 1 has 2, list 2 has 1"),
+        (
+            "{{ nil | flat }}",
+            "`flat` needs a list, and this is null | `nil` is null here: write `| default('x', true)` behind it",
+        ),
+        ("{{ a | zip(m) }}", "`zip` needs a list, and this is a record"),
+        ("{{ 'ab' | product(a) }}", "`product` needs a list, and this is a text"),
+        ("{{ range(9999) | product(range(9999)) }}", "`product` would have more than 10000000 elements"),
+    ] {
+        assert_eq!(eval(wrong, values), format!("the expression cannot be computed: {said}"));
+    }
+}

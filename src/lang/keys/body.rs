@@ -135,7 +135,7 @@ command = "trim {{ item }}""#,
         "One of several bodies, chosen by a value.",
         r#"[map.samples.branch.route]
 on = "{{ item }}"
-[map.samples.branch.route.case.a.task.first]
+[map.samples.branch.route.case.a.task.begin]
 command = "true""#,
     ),
     key(

@@ -214,7 +214,7 @@ impl Reader<'_> {
         // `[[task.a]]` is an array to TOML, and its name stands inside the brackets; no key takes one
         let tables = toml.is_array() && value.span().contains(&(name.span.start as usize));
         if fits && !tables {
-            return true;
+            return self.without_nul(name, value, kind);
         }
         // a value that is not there: the parser has complained already
         if value.span().is_empty() {
@@ -229,6 +229,24 @@ impl Reader<'_> {
             None => self.type_help(name, value, kind),
         };
         self.report(d.help(help));
+        false
+    }
+
+    /// Reports a NUL in what becomes a path, a word of a command or a variable: nothing of a machine can hold it.
+    fn without_nul(&mut self, name: &Name, value: Val<'_>, kind: Kind) -> bool {
+        if matches!(kind, Kind::Value | Kind::Literal | Kind::Literals | Kind::Expression | Kind::Condition) {
+            return true;
+        }
+        let strings: Vec<Val<'_>> = match value.get_ref() {
+            DeValue::String(_) => vec![value],
+            DeValue::Array(items) => items.iter().collect(),
+            _ => Vec::new(),
+        };
+        let held = strings.into_iter().find(|value| value.get_ref().as_str().is_some_and(|text| text.contains('\0')));
+        let Some(held) = held else { return true };
+        let message = format!("{} holds a NUL character", quote(&name.value));
+        let d = Diagnostic::error(codes::NUL, self.span(held.span()), message);
+        self.report(d.help("take it out: no command, path or variable can hold one"));
         false
     }
 

@@ -61,9 +61,13 @@ impl Reader<'_> {
         let chunk = self.count(table, "chunk");
         let max_parallel = self.count(table, "max_parallel");
         let max_failures = self.allowance(table);
-        let field = table.get("over")?;
-        let span = self.span(field.value.span());
-        let source = self.source(field.value, "over")?;
+        // What is wrong about the list has been said: the rest is read as if there were one.
+        let unknown = || Source::Value(Datum::List(Spanned { value: Vec::new(), span: table.span }));
+        let (span, source) = match table.get("over") {
+            Some(field) => (self.span(field.value.span()), self.source(field.value, "over").unwrap_or_else(unknown)),
+            None if table.rejected.contains(&"over") => (table.span, unknown()),
+            None => return None,
+        };
         Some(OverDecl { source, span, item, key, filter, group_by, chunk, max_parallel, max_failures })
     }
 
@@ -92,7 +96,11 @@ impl Reader<'_> {
             [field] => match field.key.name {
                 "range" => self.range(field.value),
                 "product" => self.axes(field.value, "product").map(Source::Product),
-                "zip" => self.axes(field.value, "zip").map(Source::Zip),
+                "zip" => {
+                    let axes = self.axes(field.value, "zip")?;
+                    self.check_lengths(&axes);
+                    Some(Source::Zip(axes))
+                }
                 form => {
                     let text = self.text_of(field.value)?;
                     if text.value.is_empty() {
@@ -175,5 +183,22 @@ impl Reader<'_> {
             }
         }
         Some(out)
+    }
+
+    /// The lists of a `zip` that stand in the file have one length.
+    fn check_lengths(&mut self, axes: &[(Name, Source)]) {
+        let literal = |(name, source): &(Name, Source)| match source {
+            Source::Value(Datum::List(items)) => Some((name.value.clone(), items.value.len(), items.span)),
+            _ => None,
+        };
+        let mut lists = axes.iter().filter_map(literal);
+        let Some((first, length, place)) = lists.next() else { return };
+        for (name, other, span) in lists.filter(|(_, other, _)| *other != length) {
+            let elements = |n: usize| crate::base::text::count(n as u64, "element");
+            let message = format!("the lists of a `zip` have one length, and {} has another", quote(&name));
+            let d = Diagnostic::error(codes::BAD_SOURCE, span, message).label(elements(other));
+            let d = d.also(place, format!("{} has {}", quote(&first), elements(length)));
+            self.report(d.help("make them equally long, or take `product` for every combination"));
+        }
     }
 }

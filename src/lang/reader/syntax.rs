@@ -79,6 +79,10 @@ fn mistake(error: &Error, text: &str, range: Range<usize>, file: FileId) -> Diag
             ("a comma is missing", "write `,` between two of them")
         }
         "invalid unquoted key" => ("a name outside quotes is letters, digits, `_` and `-`", "put it in quotes"),
+        "cannot recurse further; max recursion depth met" | "recursion limit" => (
+            "arrays and tables stand too deep in each other here",
+            "take a level out: 80 are more than a pipeline needs",
+        ),
         "key with no value" => ("the key has no value", "write `=` and the value after it"),
         _ => {
             return Diagnostic::error(codes::SYNTAX, span, message)

@@ -58,29 +58,33 @@ error[E0311]: `m.t.r` is a list, one value for each item of `m`, and a list has 
 }
 
 #[test]
-fn one_name_has_one_shape_in_one_node() {
+fn a_constant_has_its_type() {
     let text = r#"
-[map.m]
-over = [1, 2]
-outputs.n = "{{ t.n }}"
-[map.m.task.t]
-command = "echo n={{ item }}"
-outputs.n = "int"
-[task.use]
-command = "echo {{ m | length }} {{ m.t.n }}"
+[task.a]
+over = "{{ 3 }}"
+command = "true"
+[task.b]
+over = { product = { x = "{{ 'abc' }}", y = "{{ [1, 2] }}" } }
+command = "true"
 "#;
     assert_eq!(
         said(text, &given()).1,
-        r#"error[E0312]: `m` and `m.t.n` cannot both be read by one node
- --> p.toml:9:37
+        r##"error[E0314]: `over` is an int, not a list
+ --> p.toml:3:8
   |
-9 | command = "echo {{ m | length }} {{ m.t.n }}"
-  |                    -                ^^^^^ here `m` is a name on the way to a list
-  |                    |
-  |                    here it is a list of records
+3 | over = "{{ 3 }}"
+  |        ^^^^^^^^^
   |
-  = help: take the list from the records: `m | map(attribute='n')`
-"#
+  = help: write an expression, `over = "{{ … }}"`, an array, or a table such as `{ glob = "…" }`
+
+error[E0314]: `over` is a string, not a list
+ --> p.toml:6:26
+  |
+6 | over = { product = { x = "{{ 'abc' }}", y = "{{ [1, 2] }}" } }
+  |                          ^^^^^^^^^^^^^
+  |
+  = help: write an expression, `over = "{{ … }}"`, an array, or a table such as `{ glob = "…" }`
+"##
     );
 }
 

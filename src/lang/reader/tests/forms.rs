@@ -390,3 +390,102 @@ error[E0118]: `max_failures` has no meaning without `over`
 "##
     );
 }
+
+#[test]
+fn a_nul_stands_in_no_word_of_the_machine() {
+    story!(
+        r##"
+[task.a]
+command = "echo a\u0000b"
+env.X = "a\u0000"
+inputs.f = ["a", "b\u0000"]
+outputs.g = { file = "\u0000" }
+vars.fine = "a\u0000"
+
+[task.b]
+argv = ["echo", "\u0000"]
+over = { lines = "x\u0000" }
+"##,
+        r##"
+error[E0123]: `command` holds a NUL character
+ --> pipeline.toml:2:11
+  |
+2 | command = "echo a\u0000b"
+  |           ^^^^^^^^^^^^^^^
+  |
+  = help: take it out: no command, path or variable can hold one
+
+error[E0123]: `X` holds a NUL character
+ --> pipeline.toml:3:9
+  |
+3 | env.X = "a\u0000"
+  |         ^^^^^^^^^
+  |
+  = help: take it out: no command, path or variable can hold one
+
+error[E0123]: `f` holds a NUL character
+ --> pipeline.toml:4:18
+  |
+4 | inputs.f = ["a", "b\u0000"]
+  |                  ^^^^^^^^^
+  |
+  = help: take it out: no command, path or variable can hold one
+
+error[E0123]: `file` holds a NUL character
+ --> pipeline.toml:5:22
+  |
+5 | outputs.g = { file = "\u0000" }
+  |                      ^^^^^^^^
+  |
+  = help: take it out: no command, path or variable can hold one
+
+error[E0123]: `argv` holds a NUL character
+ --> pipeline.toml:9:17
+  |
+9 | argv = ["echo", "\u0000"]
+  |                 ^^^^^^^^
+  |
+  = help: take it out: no command, path or variable can hold one
+
+error[E0123]: `lines` holds a NUL character
+  --> pipeline.toml:10:18
+   |
+10 | over = { lines = "x\u0000" }
+   |                  ^^^^^^^^^
+   |
+   = help: take it out: no command, path or variable can hold one
+"##
+    );
+}
+
+#[test]
+fn lists_side_by_side_are_equally_long() {
+    story!(
+        r##"
+[task.a]
+over = { zip = { x = [1, 2], y = { lines = "y.txt" }, z = [1, 2, 3] } }
+command = "true"
+
+[task.deep]
+command = "true"
+vars.x = [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]
+"##,
+        r##"
+error[E0115]: the lists of a `zip` have one length, and `z` has another
+ --> pipeline.toml:2:59
+  |
+2 | over = { zip = { x = [1, 2], y = { lines = "y.txt" }, z = [1, 2, 3] } }
+  |                      ------ `x` has 2 elements            ^^^^^^^^^ 3 elements
+  |
+  = help: make them equally long, or take `product` for every combination
+
+error[E0101]: arrays and tables stand too deep in each other here
+ --> pipeline.toml:7:90
+  |
+7 | vars.x = [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]...
+  |                                                                                          ^
+  |
+  = help: take a level out: 80 are more than a pipeline needs
+"##
+    );
+}
