@@ -79,7 +79,7 @@ pub fn try_out(settings: Settings, name: &str, fresh: &Path) -> Result<Tried, Er
         log: Vec::new(),
         folder: None,
     };
-    let loaded = Loaded { plan, sources: loaded.sources, warnings: Vec::new(), stored: loaded.stored };
+    let loaded = Loaded { plan, warnings: Vec::new(), ..loaded };
     let settings = Settings { pipeline: fresh.join("pipeline.toml"), select: Vec::new(), ..settings };
     let ended = match run_loaded(settings, Some(loaded), Vec::new()) {
         Ok(ended) => ended,
