@@ -240,7 +240,7 @@ pub fn redacted(text: &str, dir: &Path) -> String {
             out.push_str("[PID]");
             i += word.len();
         } else if ["UTC on ", "[PID] on `", "on host "].iter().any(|before| out.ends_with(before))
-            || out.ends_with("[PID] on ") && word != "host"
+            || out.ends_with("[PID] on ") && !["", "host"].contains(&word.as_str())
         {
             out.push_str("[HOST]");
             i += chars[i..].iter().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')).count();
