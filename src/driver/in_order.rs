@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How long after a question the answers to later ones wait for its answer.
-pub const MOMENT: Duration = Duration::from_millis(50);
+pub const MOMENT: Duration = Duration::from_millis(100);
 
 /// The number of a question.
 pub type Number = u64;

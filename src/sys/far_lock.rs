@@ -169,7 +169,7 @@ impl FarLock {
     pub fn holder(folder: &Path) -> Option<Who> {
         let far = read(folder, highest(folder).ok()??).ok()?;
         let text = far.text.filter(|text| !text.over)?;
-        if is_near(&text) && !is_guarded(folder) {
+        if is_near(&text) && !is_guarded(folder) && !text.who.is_alive() {
             return None;
         }
         (text.file == far.inode).then_some(text.who)

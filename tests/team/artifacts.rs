@@ -203,6 +203,19 @@ mod needs_mount {
 
     #[test]
     #[ignore = "needs mount"]
+    fn a_read_only_folder_gives_what_it_has() {
+        let project = Project::new(MADE);
+        let said = beside_a_small_disk(
+            &project,
+            "$FLOWRUN run -j 1 --artifacts small/art > said 2>&1; mount -o remount,ro small; rm -r out\n\
+             $FLOWRUN run -j 1 --artifacts small/art 2>/dev/null; $FLOWRUN run -j 1 --artifacts small/art -p word=two",
+        );
+        assert!(said.out().starts_with("run 2 succeeded: 2 cached in "), "{}", said.text());
+        assert_eq!(notes(&said), "outputs are not kept in `small/art`: the file system is mounted read-only\n");
+    }
+
+    #[test]
+    #[ignore = "needs mount"]
     fn a_folder_on_another_device_works_by_copy() {
         let project = Project::new(MADE);
         beside_a_small_disk(

@@ -151,6 +151,40 @@ runs
 "#]]);
     }
 
+    /// Who may only read reads, as long as nobody writes.
+    #[test]
+    #[ignore = "needs fuse"]
+    fn a_folder_that_is_mounted_read_only() {
+        let project = Project::new(WAITING);
+        on_two_hosts(
+            &project,
+            "touch disk/go; near run 2>/dev/null; mkdir seen; bindfs -r disk seen; cd seen\n\
+             for word in plan runs status run; do \"$FLOWRUN\" $word 2>&1 | head -3; done\n\
+             rm ../disk/go; (cd ../here; exec \"$FLOWRUN\" run -j 1 --no-cache >/dev/null 2>&1) &\n\
+             until grep -q '\"run\":2,' ../disk/.flowrun/store.db.lock.hosts/* 2>/dev/null; do sleep 0.02; done\n\
+             for word in plan status; do \"$FLOWRUN\" $word 2>&1 | head -1; done; touch ../disk/go; wait",
+        )
+        .shows(str![[r#"
+exit 0
+--- out
+run 1 succeeded: 4 succeeded in [TIME]
+exit 0
+wait: cached 4
+
+run 0 · cached 4 · unknown 0
+ run  state      began                       time  instances
+   1  succeeded  [TIME] UTC    [TIME]  4 succeeded
+run 1 of pipeline: succeeded
+began [TIME] UTC, [TIME]
+4 succeeded
+error: cannot write `.flowrun/locks/pipeline.lock.hosts/2`: read-only file system
+  help: the file system is mounted read-only: work on a copy elsewhere
+error: the store `.flowrun/store.db` lies on a network file system (fuse), where one process uses it at a time: run 2, process [PID] on `[HOST]`, since [TIME] UTC
+run 2 of pipeline: at work: process [PID] on host [HOST]
+
+"#]]);
+    }
+
     /// A store that knew write-ahead logs and shared memory is moved to where there are none, and back.
     #[test]
     #[ignore = "needs fuse"]
