@@ -595,3 +595,76 @@ error[E0620]: the test `a` names `no/such`, which is not there
 
 "#]]);
 }
+
+#[test]
+fn one_node_runs_alone_on_what_the_others_gave_last() {
+    let project = Project::new(
+        r#"
+[task.gen]
+command = 'echo gen >> ran; echo "raw=[1, 2]" >> "$FLOWRUN_OUTPUT"'
+outputs.raw = "list<int>"
+
+[task.stamp]
+cache = false
+command = 'echo stamp >> ran; echo "at=5" >> "$FLOWRUN_OUTPUT"'
+outputs.at = "int"
+
+[map.each]
+over = "{{ gen.raw }}"
+
+[map.each.task.write]
+command = 'echo write >> ran; echo {{ item }} > {{ outputs.text }}'
+outputs.text = { file = "results/{{ item }}.txt" }
+
+[map.each.task.twice]
+command = 'echo twice >> ran; cat {{ write.text }} {{ write.text }} > {{ outputs.text }}'
+outputs.text = { file = "results/{{ item }}.twice" }
+
+[task.sum]
+command = 'echo sum >> ran; cat {{ each.twice.text }} > {{ outputs.all }}; echo {{ stamp.at }} >> {{ outputs.all }}'
+outputs.all = { file = "results/all" }
+"#,
+    );
+    let missing = |line: &str| {
+        let said = project.run(line).exits(1).json();
+        let failures = said["failures"].as_array().unwrap().clone();
+        let mut told: Vec<String> = failures.iter().map(|f| format!("{}: {}", f["instance"], f["message"])).collect();
+        told.sort();
+        told
+    };
+    assert_eq!(
+        missing("run --only sum --output json"),
+        [r#""gen": "there is no earlier result""#, r#""stamp": "there is no earlier result""#]
+    );
+    assert!(!project.path("ran").exists());
+    project.run("run").exits(0);
+    // Everything but `sum` has changed, and only `sum` is looked at.
+    project.edit("pipeline.toml", "echo gen >> ran", "exit 1");
+    project.edit("pipeline.toml", "echo stamp >> ran", "exit 1");
+    project.edit("pipeline.toml", "echo twice >> ran", "exit 1");
+    project.edit("pipeline.toml", "echo sum >> ran", "echo again >> ran");
+    project.write("ran", "");
+    let said = project.run("run --only sum --output json").exits(0).json();
+    assert_eq!(said["counts"]["succeeded"], 1);
+    assert_eq!(project.lines("ran"), ["again"]);
+    assert_eq!(project.read("results/all"), "1\n1\n2\n2\n5\n");
+    // A node of a map alone, for every item.
+    project.edit("pipeline.toml", "echo write >> ran", "echo other >> ran");
+    project.run("run --only each.write").exits(0);
+    assert_eq!(project.lines("ran"), ["again", "other", "other"]);
+    // A file that is not as it was made is nothing to go on with.
+    project.write("results/1.twice", "edited\n");
+    let told = missing("run --only sum --force sum --output json");
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].starts_with(r#""each[0].twice": "what it gave last is not there any more: results/1.twice"#),
+        "{told:?}"
+    );
+    project.run("run --only").shows(str![[r#"
+exit 2
+--- err
+error: `--only` needs a node
+  help: name the nodes that run: `flowrun run --only align`
+
+"#]]);
+}

@@ -16,6 +16,9 @@ _flowrun() {
             ",$1")
                 cmd="flowrun"
                 ;;
+            flowrun,__agent)
+                cmd="flowrun__subcmd____agent"
+                ;;
             flowrun,__executor)
                 cmd="flowrun__subcmd____executor"
                 ;;
@@ -98,8 +101,22 @@ _flowrun() {
 
     case "${cmd}" in
         flowrun)
-            opts="-h -V --help --version run resume check plan explain graph status runs cache log test config template schema completions __man __executor"
+            opts="-h -V --help --version run resume check plan explain graph status runs cache log test config template schema completions __man __executor __agent"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        flowrun__subcmd____agent)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -710,7 +727,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__run)
-            opts="-p -j -h --param --params --jobs --backend --store --artifacts --profile --force --no-cache --keep-going --events --lease --output --wait --help"
+            opts="-p -j -h --only --param --params --jobs --backend --store --artifacts --profile --force --no-cache --keep-going --events --lease --output --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

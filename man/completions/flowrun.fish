@@ -56,6 +56,7 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l events -d 'Write
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l lease -d 'After how many silent seconds other runs take over what this one computes' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l only -d 'Run the named nodes alone, on what the others gave last'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l no-cache -d 'Use no cached result; new ones are still kept'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l keep-going -d 'After a failure go on with everything that does not need it'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l wait -d 'Wait while another run holds this pipeline'

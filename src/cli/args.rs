@@ -183,6 +183,9 @@ pub struct RunArgs {
     /// run with what they need (all when left out)
     #[arg(value_name = "PIPELINE|NODE", value_hint = ValueHint::FilePath)]
     pub words: Vec<OsString>,
+    /// Run the named nodes alone, on what the others gave last
+    #[arg(long)]
+    pub only: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub params: ParamArgs,

@@ -18,7 +18,11 @@ pub fn run(args: &RunArgs, screen: Screen) -> Result<u8, Failed> {
         return Ok(code);
     }
     let settings = settings::settings(&target, settings::params(&args.params)?, &args.place, &args.fresh)?;
-    drive(settings, &target, &args.watch, screen)
+    if args.only && target.rest.is_empty() {
+        let help = "name the nodes that run: `flowrun run --only align`".to_owned();
+        return Err(Failed::usage("`--only` needs a node", Some(help)));
+    }
+    drive(Settings { only: args.only, ..settings }, &target, &args.watch, screen)
 }
 
 /// `flowrun resume`

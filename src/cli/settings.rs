@@ -209,6 +209,7 @@ pub fn settings(target: &Target, params: Params, place: &PlaceArgs, fresh: &Fres
         open_store: registry::store(store.as_deref())?,
         store,
         keep_going: chosen.flag("keep_going", false, "FLOWRUN_KEEP_GOING"),
+        only: false,
         force: fresh.force.clone(),
         no_cache: chosen.flag("no_cache", fresh.no_cache, "FLOWRUN_NO_CACHE"),
         wait: chosen.flag("wait", false, "FLOWRUN_WAIT"),

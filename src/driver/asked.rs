@@ -59,20 +59,26 @@ pub struct Asked {
     /// `--keep-going`
     #[serde(default)]
     pub keep_going: bool,
+    /// `--only`
+    #[serde(default)]
+    pub only: bool,
 }
 
 impl Asked {
     /// From the settings.
     pub fn of(settings: &Settings) -> Self {
         let (select, force) = (settings.select.clone(), settings.force.clone());
-        Self { select, force, no_cache: settings.no_cache, keep_going: settings.keep_going }
+        Self { select, force, no_cache: settings.no_cache, keep_going: settings.keep_going, only: settings.only }
     }
 }
 
 /// What the run's folder keeps, with the identity by which a plain `run` knows the run again.
 pub fn stored_plan(loaded: &Loaded, asked: &Asked) -> StoredPlan {
     let stored = loaded.stored.clone();
-    let identity = serde_json::to_vec(&(&stored.identity, &asked.select, &asked.force, asked.no_cache));
+    let mut identity = serde_json::to_vec(&(&stored.identity, &asked.select, &asked.force, asked.no_cache));
+    if asked.only {
+        identity = serde_json::to_vec(&(identity.unwrap_or_default(), "only"));
+    }
     let identity = Digest::of(&identity.unwrap_or_default());
     let options = serde_json::to_value(asked).unwrap_or_default();
     StoredPlan { identity, options, select: asked.select.clone(), ..stored }

@@ -7,7 +7,7 @@ use crate::base::id::Id;
 use crate::base::text::{did_you_mean, quote};
 use crate::base::{Digest, InstanceId};
 use crate::engine::{Counts, Failed, Fold, Ledger, State};
-use crate::event::{Event, LogRange, Time};
+use crate::event::{Event, LogRange, Results, Time};
 use crate::plan::NodeKind;
 use crate::port::ended::{FailedKind, FailureItem};
 use crate::port::status::{AtWork, Delayed, Elsewhere, Life, LogPlace, Status};
@@ -190,6 +190,24 @@ impl Past {
     pub fn times(&self) -> (Time, Time) {
         (self.0.began, self.0.last)
     }
+}
+
+/// What instances gave in the newest runs of a pipeline that ran them, from the journals; `before` is no such run.
+pub(super) fn results_of(home: &Home, pipeline: &str, before: u64, names: &[Arc<str>]) -> Vec<Option<Results>> {
+    let mut found = vec![None; names.len()];
+    for run in home.runs().unwrap_or_default().into_iter().rev().filter(|run| *run < before) {
+        let is_ours = RunDir::open(home, run).and_then(|dir| dir.read_plan()).is_ok_and(|plan| plan.name == pipeline);
+        // A run that cannot be read any more has nothing to give.
+        let Some(story) = is_ours.then(|| Story::read(home, run).ok()).flatten() else { continue };
+        for (name, found) in names.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+            let results = |id| story.fold.ledger().results(id).cloned();
+            *found = story.instance(name).and_then(results);
+        }
+        if found.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    found
 }
 
 /// A run, read from its folder.

@@ -67,6 +67,8 @@ pub struct Workshop {
     pub lease: Duration,
     /// `cache accept`: earlier results that are to count under new keys.
     pub accepting: Option<Accepting>,
+    /// `run --only`: nodes of which only the last results are taken, by id; empty: none.
+    pub taken_as_is: Vec<bool>,
     facts: Vec<OnceLock<Result<Facts, String>>>,
     declared: Declared,
     desk: Mutex<Desk>,
@@ -176,6 +178,7 @@ impl Workshop {
             dry,
             lease: TERM,
             accepting: None,
+            taken_as_is: Vec::new(),
             facts,
             declared,
             desk,
@@ -247,6 +250,9 @@ impl Workshop {
                 return Ok(ids.iter().map(|(id, _)| (*id, failed())).collect());
             }
         };
+        if self.taken_as_is.get(node.0 as usize).copied().unwrap_or(false) {
+            return self.take_latest(node, task, facts, batch, names);
+        }
         let place = self.place();
         let mut found = Vec::with_capacity(batch.len());
         for (at, one) in batch.into_iter().enumerate() {
@@ -390,7 +396,7 @@ impl Workshop {
         Ok(())
     }
 
-    fn in_place(&self, name: &str, artifact: &Artifact<'_>) -> Result<(), Change> {
+    pub(super) fn in_place(&self, name: &str, artifact: &Artifact<'_>) -> Result<(), Change> {
         let Artifact { digest, dir, exec, .. } = artifact;
         let path = artifact.path.as_bytes().unwrap_or_default();
         let full = self.project.join(OsStr::from_bytes(path));

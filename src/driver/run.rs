@@ -6,6 +6,7 @@ use crate::driver::adopted::{Adopted, Handed};
 use crate::driver::asked::{Asked, Place, forced, memo_over, stored_plan, wanted};
 use crate::driver::earlier::{interrupted, reopen, resumed};
 use crate::driver::early;
+use crate::driver::latest;
 use crate::driver::load::{Loaded, load, never_run};
 use crate::driver::now;
 use crate::driver::outcome::conclude;
@@ -87,10 +88,12 @@ pub(super) fn run_loaded(
     let limits: Vec<u32> = plan.limits.iter().map(|(_, n)| *n).collect();
     let capacity = (settings.measure)(settings.jobs, &limits).map_err(Error::Backend)?;
     // What a run to be continued had listed and done by now is not looked at again.
-    let lists = early::look(&plan, &wanted, &place.project, &capacity, earlier.is_none());
+    let runs = if asked.only { latest::run(&plan, &asked.select) } else { wanted.clone() };
+    let lists = early::look(&plan, &runs, &place.project, &capacity, earlier.is_none());
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
 
-    let options = Options { keep_going: asked.keep_going, wanted: wanted.clone() };
+    // All that is missing of the others is told at once.
+    let options = Options { keep_going: asked.keep_going || asked.only, wanted: wanted.clone() };
     let (mut continued, mut began_here, mut handed) = (None, None, Handed::default());
     if let Some(run) = earlier {
         match reopen(&place, run, store.as_mut(), &plan, &capacity, options.clone()) {
@@ -160,6 +163,9 @@ pub(super) fn run_loaded(
         force,
         None,
     );
+    if asked.only {
+        workshop.taken_as_is = latest::taken(&plan, &asked.select);
+    }
     workshop.lease = settings.lease.unwrap_or(workshop.lease);
     let me = Who::me(began);
     let by = format!("flowrun {}, process {} on {}", env!("CARGO_PKG_VERSION"), me.pid, me.host);

@@ -29,6 +29,8 @@ pub struct Settings {
     pub store: Option<String>,
     /// Independent work goes on after a failure.
     pub keep_going: bool,
+    /// `--only`: of all nodes but those of `select` the last results are taken, and none of them runs.
+    pub only: bool,
     /// Nodes whose cached results are not used.
     pub force: Vec<String>,
     /// No cached result is used at all; new ones are still recorded.
