@@ -1,6 +1,7 @@
 //! The protocol of the artifact store under random interleavings: processes that put, restore, verify, sweep, die at
-//! any step or with the power, on disks that fill up and rot. Whatever happens: nothing is handed out that is not what
-//! was asked for, and nothing is lost that is referenced or young.
+//! any step or with the power, on disks that fill up and rot. They are of two users, whose stores do not know each other.
+//! Whatever happens: nothing is handed out that is not what was asked for, and nothing is lost that a store refers to,
+//! that a run has put which has not ended, or that is young.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +18,7 @@ use artifact::gate::{Gate, Random, Turns, World};
 use artifact::memory::Memory;
 use common::{figure, long};
 use flowrun::base::Digest;
-use flowrun::store::artifacts::{Artifacts, Condition};
+use flowrun::store::artifacts::{Artifacts, Condition, Sweep, User};
 use flowrun::sys::content::{Leaf, Tree};
 use flowrun::sys::files::{Disk, Files};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -29,6 +30,7 @@ const GRACE: u64 = 1000;
 /// The clock of a real file system goes in steps.
 const STEP: u64 = 50;
 const PROCESSES: usize = 4;
+const USERS: usize = 2;
 const ACTIONS: usize = 5;
 
 /// What a task may give.
@@ -107,8 +109,6 @@ fn seen(world: &impl Files, project: &Path, name: &str) -> Option<(bool, Held)> 
 struct Known {
     /// When the last whole put began.
     put: Option<u64>,
-    /// A result refers to it, and was recorded in time.
-    referenced: bool,
     /// Its bytes were changed by nobody.
     spoiled: bool,
     /// Counts what ends a reference.
@@ -118,7 +118,10 @@ struct Known {
 #[derive(Default)]
 struct Model {
     known: FxHashMap<Digest, Known>,
-    references: FxHashSet<Digest>,
+    /// What each store refers to.
+    references: [FxHashSet<Digest>; USERS],
+    /// What runs have put that have not ended, or died.
+    runs: FxHashMap<u64, Option<Digest>>,
     /// What the world's clock does not show.
     aged: u64,
     busy: usize,
@@ -132,10 +135,24 @@ impl Model {
     }
 
     /// Whether it must come back; the number changes when a promise ends.
-    fn promised(&self, output: &Output, now: u64) -> Option<u32> {
-        let known = self.known.get(&output.digest)?;
-        let young = known.put.is_some_and(|put| now < put + GRACE - STEP);
-        (!self.is_spoiled(output) && (known.referenced || young)).then_some(known.ended)
+    fn promised(&self, output: &Output, now: u64, grace: u64) -> Option<u32> {
+        let digest = &output.digest;
+        let known = self.known.get(digest)?;
+        let young = known.put.is_some_and(|put| now < (put + grace).saturating_sub(STEP));
+        let listed = self.runs.values().any(|put| *put == Some(*digest));
+        let referenced = self.references.iter().any(|references| references.contains(digest));
+        (!self.is_spoiled(output) && (referenced || listed || young)).then_some(known.ended)
+    }
+
+    fn is_open(&self, run: u64) -> bool {
+        self.runs.contains_key(&run)
+    }
+
+    /// A run is over, and its store has what it put.
+    fn end(&mut self, run: u64) {
+        if let Some(Some(digest)) = self.runs.remove(&run) {
+            self.known.entry(digest).or_default().ended += 1;
+        }
     }
 }
 
@@ -149,11 +166,17 @@ struct Process<'a, W: World> {
     random: Random,
     root: &'a Path,
     me: usize,
+    run: u64,
+    grace: u64,
+}
+
+fn user(me: usize) -> User {
+    User::new(&format!("user {}", me % USERS), "a project")
 }
 
 impl<W: World> Process<'_, W> {
     fn artifacts(&self) -> Artifacts<Gate<W>> {
-        Artifacts::over(self.gate.clone(), self.store(), true)
+        Artifacts::over(self.gate.clone(), self.store(), true).used_by(user(self.me), self.run)
     }
 
     fn store(&self) -> PathBuf {
@@ -175,6 +198,14 @@ impl<W: World> Process<'_, W> {
     fn act(mut self) -> Option<()> {
         let output = &self.outputs[self.random.below(self.outputs.len())];
         let store = self.store();
+        if self.close && self.grace == 0 {
+            // Only about lists: who needs what, while it is swept.
+            return match self.random.below(8) {
+                0..=2 => self.put(output),
+                3..=6 => self.sweep(),
+                _ => self.forget(output),
+            };
+        }
         match self.random.below(if self.close { 15 } else { 20 }) {
             14 if self.close => self.forget(output),
             0..=5 => self.put(output),
@@ -214,9 +245,8 @@ impl<W: World> Process<'_, W> {
     /// A user has the result removed from the store of results.
     fn forget(&self, output: &Output) -> Option<()> {
         self.step(|_, model, _| {
-            model.references.remove(&output.digest);
-            let known = model.known.entry(output.digest).or_default();
-            (known.referenced, known.ended) = (false, known.ended + 1);
+            model.references[self.me % USERS].remove(&output.digest);
+            model.known.entry(output.digest).or_default().ended += 1;
         })
     }
 
@@ -234,12 +264,11 @@ impl<W: World> Process<'_, W> {
         self.step(|_, model, _| {
             let known = model.known.entry(output.digest).or_default();
             known.put = known.put.max(Some(begin));
+            model.runs.insert(self.run, Some(output.digest));
         })?;
-        // The store of results, some time later.
-        self.step(|_, model, now| {
-            model.references.insert(output.digest);
-            let known = model.known.entry(output.digest).or_default();
-            known.referenced |= now < begin + GRACE - STEP && known.put.is_some();
+        // The store of results, any time later.
+        self.step(|_, model, _| {
+            model.references[self.me % USERS].insert(output.digest);
         })
     }
 
@@ -251,7 +280,7 @@ impl<W: World> Process<'_, W> {
             if old.dir == output.dir && old.make(world, &path).is_err() {
                 let _ = world.remove_all(&path);
             }
-            (model.promised(output, now), seen(world, &project, "back"))
+            (model.promised(output, now, self.grace), seen(world, &project, "back"))
         })?;
         let exec = output.files.first().is_some_and(|(_, _, exec)| *exec);
         let found = self.artifacts().restore(&output.digest, &path, exec);
@@ -269,7 +298,7 @@ impl<W: World> Process<'_, W> {
                 && found != Condition::Whole
             {
                 model.refused += 1;
-                let promised = promised.is_some() && promised == model.promised(output, now);
+                let promised = promised.is_some() && promised == model.promised(output, now, self.grace);
                 assert!(!promised, "{output:?} was promised and is {found:?}");
                 assert!(found == Condition::Missing || model.is_spoiled(output), "{output:?} is {found:?}");
             }
@@ -283,8 +312,11 @@ impl<W: World> Process<'_, W> {
     }
 
     fn sweep(&self) -> Option<()> {
-        let mut references = || Ok(self.step(|_, model, _| model.references.clone()).unwrap_or_default());
-        let done = self.artifacts().sweep(Duration::from_millis(GRACE), &mut references, false);
+        let mine = self.me % USERS;
+        let ended = |run| self.step(|_, model, _| !model.is_open(run)).unwrap_or(false);
+        let mut references = || Ok(self.step(|_, model, _| model.references[mine].clone()).unwrap_or_default());
+        let sweep = Sweep { grace: Duration::from_millis(self.grace), idle: None, ended: &ended, dry: false };
+        let done = self.artifacts().sweep(&sweep, &mut references);
         // On a full disk the time cannot be seen, and nothing is removed.
         let _ = done;
         Some(())
@@ -341,6 +373,7 @@ fn interleave<W: World + 'static>(world: W, root: &Path, seed: u64) -> (u64, u64
     let close = random.one_in(2);
     outputs.truncate(if close { 1 } else { 3 });
     let deadly = if close { 0 } else { [0, 40, 200][random.below(3)] };
+    let grace = if random.one_in(2) { GRACE } else { 0 };
     let turns = Arc::new(Turns::new(random.next(), PROCESSES, deadly));
     let model = Mutex::new(Model::default());
     (0..PROCESSES).for_each(|me| world.make_folders(&root.join(format!("p{me}"))).unwrap());
@@ -355,14 +388,23 @@ fn interleave<W: World + 'static>(world: W, root: &Path, seed: u64) -> (u64, u64
             let (world, turns, model, outputs, store) = (&world, &turns, &model, &outputs, &store);
             scope.spawn(move || {
                 let _leaving = Leaving(turns, me);
-                for _ in 0..ACTIONS {
+                for action in 0..ACTIONS {
                     // A process is started, does one thing and ends, or dies.
-                    turns.look(me, || model.lock().unwrap().busy += 1);
+                    let run = (action * PROCESSES + me) as u64;
+                    turns.look(me, || {
+                        let mut model = model.lock().unwrap();
+                        model.busy += 1;
+                        model.runs.insert(run, None);
+                    });
                     let (gate, random) = (Gate::new(world, turns, me), Random(random.next()));
-                    Process { gate, world, turns, model, outputs, close, random, root, me }.act();
+                    let process = Process { gate, world, turns, model, outputs, close, random, root, me, run, grace };
+                    let ends = process.act().is_some();
                     turns.look(me, || {
                         let mut model = model.lock().unwrap();
                         model.busy -= 1;
+                        if ends {
+                            model.end(run);
+                        }
                         all_whole(world, store, &model);
                     });
                 }
@@ -370,21 +412,26 @@ fn interleave<W: World + 'static>(world: W, root: &Path, seed: u64) -> (u64, u64
         }
     });
     let mut model = model.into_inner().unwrap();
-    // A year later nothing is young. What is referenced is there, and nothing else.
+    // A year later nothing is young, and no run is open. What a store refers to is there, and nothing else.
     model.aged += world.age(&store, 100 * GRACE);
-    let (artifacts, references) = (Artifacts::over(Gate::alone(&world), &store, true), model.references.clone());
-    let sweep = |_| artifacts.sweep(Duration::from_millis(GRACE), &mut || Ok(references.clone()), false);
-    // The disk may be full once more.
-    (0..10).map(sweep).find(Result::is_ok).unwrap().unwrap();
+    model.runs.clear();
+    for me in 0..USERS {
+        let artifacts = Artifacts::over(Gate::alone(&world), &store, true).used_by(user(me), u64::MAX);
+        let ask = Sweep { grace: Duration::from_millis(grace), idle: None, ended: &|_| true, dry: false };
+        let sweep = |_| artifacts.sweep(&ask, &mut || Ok(model.references[me].clone()));
+        // The disk may be full once more.
+        (0..10).map(sweep).find(Result::is_ok).unwrap().unwrap();
+    }
     all_whole(&world, &store, &model);
+    let artifacts = Artifacts::over(Gate::alone(&world), &store, true);
     let now = world.time() + model.aged;
     for output in &outputs {
-        if model.promised(output, now).is_some() {
+        if model.promised(output, now, grace).is_some() {
             assert_eq!(artifacts.check(&output.digest).unwrap(), Condition::Whole, "{output:?} was promised");
         }
     }
-    let live: FxHashSet<Digest> =
-        outputs.iter().filter(|output| references.contains(&output.digest)).flat_map(|output| output.parts()).collect();
+    let referenced = |output: &&Output| model.references.iter().any(|references| references.contains(&output.digest));
+    let live: FxHashSet<Digest> = outputs.iter().filter(referenced).flat_map(|output| output.parts()).collect();
     for (path, digest) in objects(&*world, &store) {
         assert!(live.contains(&digest), "{} is left", path.display());
         assert!(!path.to_str().unwrap().contains("gone"), "{} is left", path.display());

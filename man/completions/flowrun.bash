@@ -239,7 +239,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__cache__subcmd__gc)
-            opts="-h --older-than --keep-last --max-size --unreachable --unreferenced --dry-run --store --artifacts --output --help"
+            opts="-h --older-than --keep-last --max-size --unreachable --forget-idle --dry-run --store --artifacts --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -254,6 +254,10 @@ _flowrun() {
                     return 0
                     ;;
                 --max-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --forget-idle)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -150,12 +150,12 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_s
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l older-than -d 'What is older than this: `30d`, `12h`' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l keep-last -d 'Keep the N newest' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l max-size -d 'The oldest, until this much is left: `10GB`' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l forget-idle -d 'Keep nothing for other users of the artifact folder that have been away for so long' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l artifacts -d 'The folder of artifacts [default: .flowrun/artifacts]' -r -f -a "(__fish_complete_directories)"
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l unreachable -d 'Results of instances that no kept run has'
-complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l unreferenced -d 'In a folder that --artifacts names, also objects that no result of this store refers to: only where no other store uses the folder'
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -l dry-run -d 'Say what would go and how much it frees; remove nothing'
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from gc" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -s p -l param -d 'Give a param its value; may be given many times' -r

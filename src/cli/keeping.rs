@@ -85,12 +85,12 @@ fn gc(args: &GcArgs, screen: Screen) -> Result<u8, Failed> {
     let ask = GcAsk {
         limits: limits(&args.limits),
         unreachable: args.unreachable,
-        unreferenced: args.unreferenced,
+        idle: args.forget_idle,
         dry: args.dry_run,
     };
     let told = keeping::gc(&place(&target, target.artifacts(args.artifacts.as_ref())?), &store, &ask)?;
     print(match args.output {
-        Output::Human => report::collected(&told, screen.out),
+        Output::Human => report::collected(&told, &TimeZone::system(), screen.out),
         Output::Json => report::collected_json(&told),
     })?;
     Ok(exit::OK)

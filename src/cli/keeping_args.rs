@@ -38,8 +38,9 @@ What goes:
 Without any of them only bytes go that no result refers to.
 
 Files in the project are never touched. What a run at work has stays, and no
-run can begin while it works. In a folder that --artifacts names, objects that
-this store does not know stay: another store may refer to them.";
+run can begin while it works. What other projects keep in a folder that
+--artifacts names stays: each of them is on record there for what it needs,
+until it has not used the folder for as long as --forget-idle says.";
 
 const VERIFY_HELP: &str = "\
 Every file of the newest result of each instance is read, and every object of
@@ -164,10 +165,9 @@ pub struct GcArgs {
     /// Results of instances that no kept run has
     #[arg(long)]
     pub unreachable: bool,
-    /// In a folder that --artifacts names, also objects that no result of this store refers to: only where no other
-    /// store uses the folder
-    #[arg(long)]
-    pub unreferenced: bool,
+    /// Keep nothing for other users of the artifact folder that have been away for so long
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub forget_idle: Option<u64>,
     /// Say what would go and how much it frees; remove nothing
     #[arg(long)]
     pub dry_run: bool,

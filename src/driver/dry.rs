@@ -8,6 +8,7 @@ use crate::driver::asked::{Asked, Place, forced, memo_over, wanted};
 use crate::driver::begin;
 use crate::driver::early::{self, Lists};
 use crate::driver::history::whys;
+use crate::driver::kept;
 use crate::driver::lease;
 use crate::driver::load::load;
 use crate::driver::prepare::{Accepting, Dry, Workshop};
@@ -17,7 +18,6 @@ use crate::engine::{Capacity, Effect, Engine, Input, Options, State, Why};
 use crate::event::Event;
 use crate::plan::{NodeKind, Plan};
 use crate::port::{Access, Lease, Made};
-use crate::store::artifacts::Artifacts;
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -87,10 +87,7 @@ pub(super) fn rehearse(
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
     let store = (settings.open_store)(place.home.path(), access).map_err(Error::Store)?;
     let store = Arc::new(Mutex::new(store));
-    let artifacts = match &settings.artifacts {
-        Some(folder) => Artifacts::named(folder),
-        None => Artifacts::by_reflink(place.home.artifacts()),
-    };
+    let artifacts = kept::artifacts(&place.home, settings.artifacts.as_deref());
     let mut workshop = Workshop::new(
         plan.clone(),
         place.project.clone(),

@@ -13,6 +13,7 @@ pub mod history;
 mod in_order;
 pub mod journal;
 pub mod keeping;
+mod kept;
 mod latest;
 mod lease;
 mod list;

@@ -6,6 +6,7 @@ use crate::driver::adopted::{Adopted, Handed};
 use crate::driver::asked::{Asked, Place, forced, memo_over, stored_plan, wanted};
 use crate::driver::earlier::{interrupted, reopen, resumed};
 use crate::driver::early;
+use crate::driver::kept;
 use crate::driver::latest;
 use crate::driver::load::{Loaded, load, never_run};
 use crate::driver::now;
@@ -17,7 +18,6 @@ use crate::driver::session::Session;
 use crate::driver::settings::{BackendAsk, End, Ended, Error, Settings};
 use crate::engine::{Engine, Options};
 use crate::port::{Access, Made, Report, RunRow, Sink, Store};
-use crate::store::artifacts::Artifacts;
 use crate::sys::lock::{self, Lock, NoLock, Who};
 use crate::sys::{Fault, FaultKind};
 use std::os::fd::AsFd;
@@ -147,10 +147,12 @@ pub(super) fn run_loaded(
         sinks.iter_mut().for_each(|sink| sink.note(&text));
     }
     let signals = crate::sys::signals::signals().map_err(|e| Error::Backend(e.into()))?;
+    let user = kept::user(&place.home, store.as_ref(), kept::is_needed(&plan))?;
     let store = Arc::new(Mutex::new(store));
-    let artifacts = match &settings.artifacts {
-        Some(folder) => Artifacts::named(folder),
-        None => Artifacts::by_reflink(place.home.artifacts()),
+    let artifacts = kept::artifacts(&place.home, settings.artifacts.as_deref());
+    let artifacts = match user {
+        Some(user) => artifacts.used_by(user, run),
+        None => artifacts,
     };
     let mut workshop = Workshop::new(
         plan.clone(),

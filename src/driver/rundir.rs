@@ -1,7 +1,7 @@
 //! The state folder `.flowrun` beside the pipeline file, and in it the folder of each run.
 //!
 //! ```text
-//! .flowrun/.gitignore  store.db  artifacts/  locks/STEM.lock
+//! .flowrun/.gitignore  store.db  artifacts/  mark  locks/STEM.lock
 //! .flowrun/runs/N/     journal  plan  lists/DIGEST.json  logs/  work/  control/
 //! ```
 
@@ -51,6 +51,10 @@ impl Home {
     /// The artifact store, where none was named.
     pub fn artifacts(&self) -> PathBuf {
         self.folder.join("artifacts")
+    }
+    /// The word that tells the project from others that use one artifact folder.
+    pub fn mark(&self) -> PathBuf {
+        self.folder.join("mark")
     }
     /// The lock of a pipeline file.
     pub fn lock(&self, pipeline: &Path) -> PathBuf {

@@ -96,6 +96,12 @@ pub struct Collected {
     pub bytes: u64,
     /// Bytes of the objects that stay.
     pub left: u64,
+    /// Objects that only other users of the artifact folder need, and their bytes.
+    pub foreign: (u64, u64),
+    /// Who these are, and when they used the folder last, milliseconds since the epoch.
+    pub others: Vec<(String, u64)>,
+    /// Who was away for so long that what they need counts no more.
+    pub idle: Vec<(String, u64)>,
     /// Why things stay that would go otherwise, in sentences.
     pub notes: Vec<String>,
     /// Nothing was removed.
@@ -161,8 +167,8 @@ pub struct GcAsk {
     pub limits: Limits,
     /// Entries of instances that no kept run has.
     pub unreachable: bool,
-    /// Every object that no entry of this store refers to, in a folder that the user named too.
-    pub unreferenced: bool,
+    /// What other users of the artifact folder need who have been away for so long, in milliseconds, counts no more.
+    pub idle: Option<u64>,
     /// Nothing is removed.
     pub dry: bool,
 }

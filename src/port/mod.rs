@@ -369,6 +369,9 @@ pub trait Store: Send {
     /// Takes runs from the index. Their numbers are not given again.
     fn remove_runs(&mut self, runs: &[u64]) -> anyhow::Result<()>;
 
+    /// What tells this store from others that a project may use: a place for people, without a password; empty: the
+    /// project's own.
+    fn name(&self) -> String;
     /// Whether entries of other projects are among those of [`Store::list`].
     fn mixes_projects(&self) -> bool {
         false

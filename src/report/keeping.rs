@@ -235,7 +235,7 @@ fn because(because: Because) -> &'static str {
 }
 
 /// `cache gc` for people.
-pub fn collected(told: &Collected, paint: Paint) -> String {
+pub fn collected(told: &Collected, zone: &TimeZone, paint: Paint) -> String {
     let mut text = String::new();
     let mut groups: Vec<(&str, &str, Because, Vec<&str>)> = Vec::new();
     for (entry, why) in &told.entries {
@@ -257,6 +257,19 @@ pub fn collected(told: &Collected, paint: Paint) -> String {
             }
         };
         let _ = writeln!(text, "{what}{of}: {}", because(why));
+    }
+    let users = |text: &mut String, users: &[(String, u64)]| {
+        for (name, used) in users {
+            let _ = writeln!(text, "  {}, last here {}", human::plain(name), human::moment(*used, zone));
+        }
+    };
+    if told.foreign.0 > 0 {
+        let _ = writeln!(text, "{} ({}) kept for others:", count(told.foreign.0, "object"), size(told.foreign.1));
+        users(&mut text, &told.others);
+    }
+    if !told.idle.is_empty() {
+        text.push_str("nothing is kept any more for\n");
+        users(&mut text, &told.idle);
     }
     notes(&mut text, &told.notes);
     let word = if told.dry { paint.yellow("would remove") } else { "removed".to_owned() };
@@ -292,7 +305,12 @@ pub fn collected_json(told: &Collected) -> String {
             entry
         })
         .collect();
+    let users = |users: &[(String, u64)]| -> Vec<Json> {
+        users.iter().map(|(name, used)| json!({ "name": name, "used": used })).collect()
+    };
     line(&json!({
+        "kept_for_others": { "objects": told.foreign.0, "bytes": told.foreign.1, "users": users(&told.others) },
+        "forgotten": users(&told.idle),
         "dry_run": told.dry, "entries": entries, "of_entries": told.of_entries, "objects": told.objects,
         "of_objects": told.of_objects, "leftovers": told.leftovers, "bytes": told.bytes, "left": told.left,
         "notes": told.notes,

@@ -122,6 +122,10 @@ impl Store for Overlay {
         self.own.remove_runs(runs)
     }
 
+    fn name(&self) -> String {
+        self.own.name()
+    }
+
     fn note(&self) -> Option<String> {
         Some(self.note.clone())
     }

@@ -464,6 +464,11 @@ impl Store for Sqlite {
         })
     }
 
+    fn name(&self) -> String {
+        let path = || self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        if self.shared { path().display().to_string() } else { String::new() }
+    }
+
     fn mixes_projects(&self) -> bool {
         self.shared
     }

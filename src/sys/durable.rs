@@ -19,11 +19,16 @@ pub enum Sync {
 
 /// Writes a file as a whole; a file of that name is replaced at once.
 pub fn write(path: &Path, bytes: &[u8], sync: Sync) -> Result<()> {
+    write_with(path, sync, |file| file.write_all(bytes))
+}
+
+/// The same, with the file in hand.
+pub fn write_with(path: &Path, sync: Sync, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
     let folder = parent(path)?;
     let temporary = temporary_beside(path)?;
     let done = (|| {
         let mut file = File::create_new(&temporary).at("write", path)?;
-        file.write_all(bytes).at("write", path)?;
+        fill(&mut file).at("write", path)?;
         if sync == Sync::Now {
             file.sync_all().at("write", path)?;
         }

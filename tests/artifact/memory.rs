@@ -25,7 +25,8 @@ struct Inode {
     bytes: Vec<u8>,
     changed: u64,
     exec: bool,
-    flushed: bool,
+    /// So many bytes are on the disk.
+    flushed: usize,
 }
 
 #[derive(Debug, Default)]
@@ -193,7 +194,7 @@ impl Files for Memory {
         let clock = state.clock;
         let inode = &mut state.inodes[file.inode];
         inode.bytes.extend_from_slice(&bytes[..room]);
-        (inode.changed, inode.flushed) = (clock, false);
+        inode.changed = clock;
         if full { Err(error(io::ErrorKind::StorageFull)) } else { Ok(()) }
     }
 
@@ -207,7 +208,8 @@ impl Files for Memory {
     }
 
     fn seal(&self, file: &Handle, _folder: &Path) -> io::Result<()> {
-        self.state().inodes[file.inode].flushed = true;
+        let inode = &mut self.state().inodes[file.inode];
+        inode.flushed = inode.bytes.len();
         Ok(())
     }
 
@@ -338,9 +340,8 @@ impl World for Memory {
             name.ancestors().skip(1).for_each(|at| drop(state.names.insert(at.to_owned(), Entry::Dir)));
         }
         for inode in &mut state.inodes {
-            if !inode.flushed {
-                inode.bytes.truncate(inode.bytes.len() / 2);
-            }
+            let lost = inode.bytes.len().saturating_sub(inode.flushed).div_ceil(2);
+            inode.bytes.truncate(inode.bytes.len() - lost);
         }
         state.durable = state.names.clone();
     }

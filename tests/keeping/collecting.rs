@@ -1,9 +1,10 @@
 //! Letting go: `cache gc`.
 
-use crate::common::contents;
-use crate::{age, ann, cached, letters, objects, ran};
+use crate::common::{Project, contents};
+use crate::{age, ann, cached, letters, objects, ran, shows_text};
 use serde_json::json;
 use snapbox::str;
+use std::path::Path;
 use std::process::Command;
 
 #[test]
@@ -136,51 +137,110 @@ For more information, try '--help'.
 "#]]);
 }
 
+/// Makes everything in a folder look two days old.
+fn old(folder: &Path) {
+    for (name, _) in contents(folder) {
+        let status = Command::new("touch").args(["-d", "2 days ago"]).arg(folder.join(name)).status();
+        assert!(status.unwrap().success());
+    }
+}
+
 #[test]
-fn a_folder_that_others_may_use_keeps_what_is_not_known_here() {
-    let project = letters();
-    let folder = project.path("kept");
-    let shared = |line: &str| project.said(project.command(line.split(' ')).env("FLOWRUN_ARTIFACTS", &folder));
-    shared("run").exits(0);
-    // What another project put there, and what is older than the grace.
-    let strange = folder.join("ab").join("c".repeat(62));
-    std::fs::create_dir_all(strange.parent().unwrap()).unwrap();
-    std::fs::write(&strange, "of another").unwrap();
-    let old = || {
-        for (name, _) in contents(&folder) {
-            let status = Command::new("touch").args(["-d", "2 days ago"]).arg(folder.join(name)).status();
-            assert!(status.unwrap().success());
-        }
+fn a_folder_of_several_projects_keeps_what_another_one_needs() {
+    let (ann, bob, kept) = (letters(), letters(), Project::empty());
+    bob.write("letters.json", r#"["b","x"]"#);
+    let folder = kept.dir();
+    let ask =
+        |project: &Project, line: &str| project.said(project.command(line.split(' ')).env("FLOWRUN_ARTIFACTS", folder));
+    let kept = || contents(folder).iter().filter(|(name, _)| !name.starts_with("users")).count();
+    let home = bob.dir().canonicalize().unwrap().display().to_string();
+    let shows = |line: &str, expected: snapbox::data::Inline| {
+        shows_text(ask(&ann, line).text().replace(&home, "[BOB]"), expected);
     };
-    shared("runs rm 1").exits(0);
-    shared("cache gc --unreachable --dry-run").shows(str![[r#"
+    ask(&ann, "run").exits(0);
+    ask(&bob, "run").exits(0);
+    assert_eq!(kept(), 4, "one of the three and two objects is of both");
+    ask(&ann, "runs rm 1").exits(0);
+    shows(
+        "cache gc --unreachable --dry-run",
+        str![[r#"
 exit 0
 --- out
 each.shout 3 (each[a].shout, each[b].shout, each[c].shout): no run that is kept has it
 join: no run that is kept has it
 list: no run that is kept has it
-1 object that no entry of this store refers to is kept, for another store may: `--unreferenced` lets it go
-would remove 5 of 5 results, 0 of 4 objects; 0 B would be free, 16 B of objects stay
+2 objects (4 B) kept for others:
+  [BOB], last here [TIME] UTC
+2 objects that nobody refers to were put in the last 10 minutes, and stay for now
+would remove 5 of 5 results, 0 of 4 objects; 0 B would be free, 8 B of objects stay
 
-"#]]);
-    old();
-    shared("cache gc --unreachable").shows(str![[r#"
+"#]],
+    );
+    old(folder);
+    shows(
+        "cache gc --unreachable",
+        str![[r#"
 exit 0
 --- out
 each.shout 3 (each[a].shout, each[b].shout, each[c].shout): no run that is kept has it
 join: no run that is kept has it
 list: no run that is kept has it
-1 object that no entry of this store refers to is kept, for another store may: `--unreferenced` lets it go
-removed 5 of 5 results, 3 of 4 objects; 6 B are free, 10 B of objects stay
+2 objects (4 B) kept for others:
+  [BOB], last here [TIME] UTC
+removed 5 of 5 results, 2 of 4 objects; 4 B are free, 4 B of objects stay
 
-"#]]);
-    assert_eq!(contents(&folder).len(), 1);
-    old();
-    shared("cache gc --unreferenced").shows(str![[r#"
+"#]],
+    );
+    assert_eq!(kept(), 2);
+    let _ = std::fs::remove_dir_all(bob.path("out"));
+    assert_eq!(ask(&bob, "run --output json").exits(0).json()["counts"]["cached"], 4, "all of it was there for bob");
+    // Bob goes away, and his store with him.
+    drop(bob);
+    old(folder);
+    shows(
+        "cache gc --forget-idle 3d --dry-run",
+        str![[r#"
 exit 0
 --- out
-removed 0 of 0 results, 1 of 1 object; 10 B are free, 0 B of objects stay
+2 objects (4 B) kept for others:
+  [BOB], last here [TIME] UTC
+would remove 0 of 0 results, 0 of 2 objects; 0 B would be free, 4 B of objects stay
 
-"#]]);
-    assert!(!strange.exists());
+"#]],
+    );
+    shows(
+        "cache gc --forget-idle 1d",
+        str![[r#"
+exit 0
+--- out
+nothing is kept any more for
+  [BOB], last here [TIME] UTC
+removed 0 of 0 results, 2 of 2 objects; 4 B are free, 0 B of objects stay
+
+"#]],
+    );
+    assert_eq!(contents(folder), []);
+}
+
+#[test]
+fn a_project_with_two_stores_and_a_copy_of_it_keep_what_the_others_need() {
+    let project = letters();
+    let folder = project.path(".flowrun/artifacts");
+    let gc = |project: &Project, store: &str| {
+        let words = ["cache", "gc", "--older-than", "0s", "--output", "json", "--store", store];
+        let said = project.said(project.command(words).env("FLOWRUN_ARTIFACTS", &folder));
+        // Else all is too young to go.
+        old(&folder);
+        said.exits(0).json()["entries"].as_array().unwrap().len()
+    };
+    for store in ["one.db", "two.db"] {
+        ann(&project, &format!("run --store {store}")).exits(0);
+    }
+    let copy = Project::empty();
+    let status = Command::new("cp").arg("-a").arg(project.path(".")).arg(copy.dir()).status();
+    assert!(status.unwrap().success());
+    old(&folder);
+    assert_eq!((gc(&project, "one.db"), objects(&project)), (5, 3), "the other store names them");
+    assert_eq!((gc(&copy, "two.db"), objects(&project)), (5, 3), "a copy is another user");
+    assert_eq!((gc(&project, "two.db"), objects(&project)), (5, 0));
 }

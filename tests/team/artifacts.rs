@@ -46,7 +46,8 @@ fn run(team: &Project, project: &Project) -> (u64, u64) {
 /// The objects, by name.
 fn objects(folder: &Path) -> Vec<PathBuf> {
     let all = crate::common::contents(folder).into_iter().map(|(path, _)| path);
-    all.filter(|path| !path.starts_with("damaged")).collect()
+    // Beside them stands who needs what.
+    all.filter(|path| !["damaged", "users"].iter().any(|folder| path.starts_with(folder))).collect()
 }
 
 #[test]
@@ -88,7 +89,9 @@ fn a_damaged_object_is_set_aside_and_made_again() {
         std::fs::set_permissions(&path, mode).unwrap();
         // It is not handed out: the task that needs it runs, and what it makes takes the place.
         let (one, two) = (Project::new(MADE), Project::new(MADE));
-        assert_eq!((run(&team, &one), one.lines("ran").len()), ((1, 1), 1), "{object:?}");
+        // The folder has a copy of the file, and is taken when the file's new object is there in time.
+        let (ran, taken) = run(&team, &one);
+        assert!(ran >= 1 && ran + taken == 2 && one.lines("ran").len() as u64 == ran, "{object:?}: {ran}, {taken}");
         assert_eq!((run(&team, &two), two.lines("ran").len()), ((0, 2), 0), "{object:?}");
         for project in [&one, &two] {
             assert_eq!(crate::common::contents(&project.path("out")), made);
@@ -220,7 +223,7 @@ mod needs_mount {
         let project = Project::new(MADE);
         beside_a_small_disk(
             &project,
-            "$FLOWRUN run -j 1 --artifacts small/art > said 2>&1; find small/art -type f | wc -l\n\
+            "$FLOWRUN run -j 1 --artifacts small/art > said 2>&1; find small/art/?? -type f | wc -l\n\
              rm -r out; $FLOWRUN run -j 1 --artifacts small/art; cat ran out/text out/dir/b/c",
         )
         .shows(str![[r#"

@@ -1,11 +1,12 @@
 //! `cache gc`: what of the cache goes, by age, number and reach, and what of the artifacts goes with it.
 //!
-//! Entries go first, then the bytes that no entry refers to any more. In the project's own folder that is all there is
-//! to ask; a folder that was named may serve other stores, so that only what these entries had goes there, unless the
-//! user says that nobody else uses it. A run at work keeps everything of its pipeline, and all that was put since it
-//! began.
+//! Entries go first, then the bytes that nobody refers to any more: no entry of any project of this store, and no list of
+//! another user of the artifact folder (`store::artifacts`), so that other stores need not be opened. A run at work keeps
+//! everything of its pipeline; what it puts is on a list of its own until it has ended. Entries that another project of
+//! the store made are that project's to remove.
 
 use super::super::{Error, OpenStore};
+use super::look::made_elsewhere;
 use super::past::Reach;
 use super::{Keeper, Locks, now};
 use crate::base::Digest;
@@ -13,19 +14,20 @@ use crate::base::text::{self, count, quote};
 use crate::event::Produced;
 use crate::port::keeping::{Because, Collected, GcAsk, Where};
 use crate::port::{Access, Listed};
-use crate::store::artifacts::Object;
+use crate::store::artifacts::{Object, Sweep};
 use crate::sys::{Fault, FaultKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::time::Duration;
 
-/// In a folder that others use what was put so lately stays: its entry may not be written yet.
-const GRACE: Duration = Duration::from_secs(3600);
+/// In a folder that others use, perhaps over a network, what was put so lately stays.
+const GRACE: Duration = Duration::from_secs(600);
 
 /// Removes what may go, or says what would.
 pub fn gc(place: &Where, open: &OpenStore, ask: &GcAsk) -> Result<Collected, Error> {
     let access = if ask.dry { Access::Read } else { Access::Write };
     let mut keeper = Keeper::open(place, open, access)?;
-    let locks = Locks::of(&keeper.home, !ask.dry)?;
+    let mut locks = Locks::of(&keeper.home, !ask.dry)?;
+    locks.live.extend(keeper.live_elsewhere()?);
     let done = collect(&mut keeper, &locks, place.artifacts.is_some(), ask);
     locks.release();
     done
@@ -44,9 +46,14 @@ fn collect(keeper: &mut Keeper, locks: &Locks, named: bool, ask: &GcAsk) -> Resu
         told.notes.push(format!("{}: {kept}", live.words));
     }
     let others = if ask.unreachable { pipelines_of_others(keeper)? } else { FxHashSet::default() };
+    let elsewhere = made_elsewhere(keeper)?;
+    let may_go = |entry: &Listed| {
+        let own = keeper.is_meant(&entry.pipeline) && !elsewhere.contains(&entry.made.run);
+        own && locks.needs(&entry.pipeline).is_none()
+    };
     let mut gone = vec![None; entries.len()];
     for (entry, gone) in entries.iter().zip(&mut gone) {
-        if keeper.is_meant(&entry.pipeline) && locks.needs(&entry.pipeline).is_none() {
+        if may_go(entry) {
             let reached = !ask.unreachable || others.contains(&*entry.pipeline) || reach.has(entry);
             *gone = verdict(ask, entry, reach.used(entry), reached);
         }
@@ -54,24 +61,22 @@ fn collect(keeper: &mut Keeper, locks: &Locks, named: bool, ask: &GcAsk) -> Resu
 
     let objects = keeper.artifacts.list()?;
     told.of_objects = objects.len() as u64;
-    let since = locks.live.iter().map(|live| now().saturating_sub(live.since)).max().unwrap_or(0);
-    let grace = Duration::from_millis(since).max(if named { GRACE } else { Duration::ZERO });
+    let grace = if named { GRACE } else { Duration::ZERO };
     let evicted = match ask.limits.max_size {
         Some(limit) if !objects.is_empty() => {
             let before = keeper.artifacts.now()?.saturating_sub(millis(grace));
-            let may_go = |entry: &Listed| locks.needs(&entry.pipeline).is_none() && keeper.is_meant(&entry.pipeline);
             let room = Room { keeper, limit, before, objects: &objects, reach: &reach };
             room.evict(&may_go, &entries, &mut gone)?
         }
         _ => FxHashSet::default(),
     };
-    let leaving = Leaving::new(keeper, &entries, &gone, evicted)?;
+    let leaving = Leaving::new(&entries, &gone, evicted);
     told.entries = entries.into_iter().zip(gone).filter_map(|(entry, gone)| Some((entry, gone?))).collect();
     if !ask.dry {
         let entries: Vec<Listed> = told.entries.iter().map(|(entry, _)| entry.clone()).collect();
         keeper.store.remove(&entries).map_err(Error::Store)?;
     }
-    sweep(keeper, (grace, named), ask, &leaving, &objects, &mut told)?;
+    sweep(keeper, locks, grace, ask, &leaving, &objects, &mut told)?;
     Ok(told)
 }
 
@@ -95,12 +100,7 @@ fn pipelines_of_others(keeper: &mut Keeper) -> Result<FxHashSet<String>, Error> 
     if !keeper.store.mixes_projects() {
         return Ok(FxHashSet::default());
     }
-    let own = keeper.project.to_string_lossy().into_owned();
-    // A project that moved has earlier runs under another path: a run whose folder is here is its own.
-    let here: FxHashSet<u64> = keeper.home.runs()?.into_iter().collect();
-    let runs = keeper.store.all_runs(u32::MAX).map_err(Error::Store)?;
-    let others = runs.into_iter().filter(|run| *run.project != *own && !here.contains(&run.row.run));
-    Ok(others.map(|run| run.row.pipeline.to_string()).collect())
+    Ok(keeper.runs_elsewhere()?.into_iter().map(|run| run.row.pipeline.to_string()).collect())
 }
 
 /// The room that objects may take.
@@ -181,17 +181,18 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Removes the bytes that no entry refers to.
+/// Removes the bytes that nobody refers to.
 fn sweep(
     keeper: &mut Keeper,
-    (grace, named): (Duration, bool),
+    locks: &Locks,
+    grace: Duration,
     ask: &GcAsk,
     leaving: &Leaving,
     objects: &[Object],
     told: &mut Collected,
 ) -> Result<(), Error> {
+    let open = keeper.open_runs()?;
     let Keeper { store, artifacts, .. } = keeper;
-    let stranger = |digest: &Digest| named && !ask.unreferenced && !leaving.known.contains(digest);
     let mut referenced = || {
         let mut counts: FxHashMap<Digest, u32> = FxHashMap::default();
         store.digests(&mut |digest| *counts.entry(digest).or_insert(0) += 1).map_err(as_fault)?;
@@ -203,20 +204,24 @@ fn sweep(
         let mut live: FxHashSet<Digest> =
             counts.into_iter().filter(|(_, n)| *n > 0).map(|(digest, _)| digest).collect();
         live.retain(|digest| !leaving.evicted.contains(digest));
-        live.extend(objects.iter().map(|object| object.digest).filter(stranger));
         Ok(live)
     };
-    let swept = artifacts.sweep(grace, &mut referenced, ask.dry)?;
+    let ended = |run: u64| !open.contains(&run) && locks.runs(run).is_none();
+    let sweep = Sweep { grace, idle: ask.idle.map(Duration::from_millis), ended: &ended, dry: ask.dry };
+    let swept = artifacts.sweep(&sweep, &mut referenced)?;
     let going: FxHashSet<(Digest, bool)> = swept.objects.iter().map(|object| (object.digest, object.dir)).collect();
     let stay = objects.iter().filter(|object| !going.contains(&(object.digest, object.dir)));
     (told.objects, told.leftovers, told.bytes) = (swept.objects.len() as u64, swept.leftovers, swept.bytes);
     told.left = stay.map(|object| object.size).sum();
-    let strangers = objects.iter().filter(|object| stranger(&object.digest)).count() as u64;
-    if strangers > 0 {
-        let (are, them) = if strangers == 1 { ("is", "it") } else { ("are", "them") };
+    told.foreign = swept.foreign;
+    told.others = swept.others.into_iter().map(|other| (other.name, other.used)).collect();
+    told.idle = swept.idle.into_iter().map(|other| (other.name, other.used)).collect();
+    if swept.young > 0 {
+        let (was, stays) = if swept.young == 1 { ("was", "stays") } else { ("were", "stay") };
         told.notes.push(format!(
-            "{} that no entry of this store refers to {are} kept, for another store may: `--unreferenced` lets {them} go",
-            count(strangers, "object")
+            "{} that nobody refers to {was} put in the last {} minutes, and {stays} for now",
+            count(swept.young, "object"),
+            grace.as_secs() / 60
         ));
     }
     if ask.limits.max_size.is_some_and(|limit| told.left > limit) {
@@ -236,31 +241,20 @@ struct Leaving {
     outputs: Vec<Digest>,
     /// Outputs that stay in their entries, and whose bytes go.
     evicted: FxHashSet<Digest>,
-    /// All that entries of any project referred to, files of folders too.
-    known: FxHashSet<Digest>,
 }
 
 impl Leaving {
-    fn new(
-        keeper: &mut Keeper,
-        entries: &[Listed],
-        gone: &[Option<Because>],
-        evicted: FxHashSet<Digest>,
-    ) -> Result<Self, Error> {
-        let mut all = Vec::new();
-        keeper.store.digests(&mut |digest| all.push(digest)).map_err(Error::Store)?;
-        let mut known: FxHashSet<Digest> = all.iter().copied().collect();
-        keeper.artifacts.add_files_of(&all, &mut known)?;
+    fn new(entries: &[Listed], gone: &[Option<Because>], evicted: FxHashSet<Digest>) -> Self {
         let both = || entries.iter().zip(gone);
         let mut keys: FxHashSet<Digest> =
             both().filter(|(_, gone)| gone.is_none()).map(|(entry, _)| entry.key).collect();
-        let mut leaving = Vec::new();
+        let mut outputs_of_gone = Vec::new();
         for (entry, _) in both().filter(|(_, gone)| gone.is_some()) {
             if keys.insert(entry.key) {
-                leaving.extend(outputs(entry));
+                outputs_of_gone.extend(outputs(entry));
             }
         }
-        Ok(Self { outputs: leaving, evicted, known })
+        Self { outputs: outputs_of_gone, evicted }
     }
 }
 

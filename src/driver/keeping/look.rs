@@ -154,13 +154,11 @@ pub fn verify(place: &Where, open: &OpenStore) -> Result<Verified, Error> {
 }
 
 /// Runs of other projects, where the store mixes them: what they made is not missed here.
-fn made_elsewhere(keeper: &mut Keeper) -> Result<FxHashSet<u64>, Error> {
+pub fn made_elsewhere(keeper: &mut Keeper) -> Result<FxHashSet<u64>, Error> {
     if !keeper.store.mixes_projects() {
         return Ok(FxHashSet::default());
     }
-    let own = keeper.project.to_string_lossy().into_owned();
-    let runs = keeper.store.all_runs(u32::MAX).map_err(Error::Store)?;
-    Ok(runs.into_iter().filter(|run| *run.project != *own).map(|run| run.row.run).collect())
+    Ok(keeper.runs_elsewhere()?.into_iter().map(|run| run.row.run).collect())
 }
 
 fn look_at(project: &Path, artifacts: &Artifacts, told: &Mutex<Verified>, todo: Todo) -> Result<(), Error> {

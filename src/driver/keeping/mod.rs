@@ -15,14 +15,19 @@ pub use look::{list, show, verify};
 pub use past::everywhere;
 pub use rm::rm;
 
+use super::history::Past;
+use super::kept;
 use super::load::load;
 use super::rundir::{Home, RunDir};
 use super::{Error, OpenStore, Params, now};
+use crate::base::text::quote;
 use crate::port::keeping::Where;
-use crate::port::{Access, Store};
+use crate::port::status::Life;
+use crate::port::{Access, AnyRun, Store};
 use crate::store::artifacts::Artifacts;
 use crate::sys::At;
 use crate::sys::lock::{self, Lock, NoLock, Who};
+use rustc_hash::FxHashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -50,11 +55,47 @@ impl Keeper {
         // A store is not made just to be looked after.
         let access = if home.path().is_dir() { access } else { Access::Read };
         let store = open(home.path(), access).map_err(Error::Store)?;
-        let artifacts = match &place.artifacts {
-            Some(folder) => Artifacts::named(folder),
-            None => Artifacts::by_reflink(home.artifacts()),
+        let artifacts = kept::artifacts(&home, place.artifacts.as_deref());
+        let artifacts = match kept::user(&home, store.as_ref(), access == Access::Write)? {
+            Some(user) => artifacts.used_by(user, 0),
+            None => artifacts,
         };
         Ok(Self { home, project, store, artifacts, pipeline })
+    }
+
+    /// The runs of the project that have not ended, so that not all of what they did need be in the store.
+    fn open_runs(&mut self) -> Result<FxHashSet<u64>, Error> {
+        let rows = self.store.runs(None, u32::MAX).map_err(Error::Store)?;
+        let ended: FxHashSet<u64> = rows.iter().filter(|row| row.state.is_some()).map(|row| row.run).collect();
+        let with_row = rows.iter().map(|row| row.run);
+        Ok(with_row.chain(self.home.runs()?).filter(|run| !ended.contains(run)).collect())
+    }
+
+    /// The runs of other projects. One that has moved has earlier runs under another path: whose folder is here is its
+    /// own.
+    fn runs_elsewhere(&mut self) -> Result<Vec<AnyRun>, Error> {
+        let own = self.project.to_string_lossy().into_owned();
+        let here: FxHashSet<u64> = self.home.runs()?.into_iter().collect();
+        let runs = self.store.all_runs(u32::MAX).map_err(Error::Store)?;
+        let elsewhere = |run: &AnyRun| !run.project.is_empty() && *run.project != *own && !here.contains(&run.row.run);
+        Ok(runs.into_iter().filter(elsewhere).collect())
+    }
+
+    /// Runs of other projects of the store that are at work, or may be: of what cannot be looked at from here nobody
+    /// knows, for a while.
+    fn live_elsewhere(&mut self) -> Result<Vec<Live>, Error> {
+        let mut live = Vec::new();
+        for run in self.runs_elsewhere()?.into_iter().filter(|run| run.row.state.is_none()) {
+            let home = Home::at(Path::new(&*run.project).join(".flowrun"));
+            let who = format!("run {} of {} on host {}", run.row.run, quote(&run.user), run.host);
+            let words = match Past::of_identity(&home, run.row.run, &run.row.identity) {
+                Some(past) if matches!(past.life(), Life::Live(_)) => format!("{who} is at work"),
+                None if run.row.began > now().saturating_sub(UNKNOWN_MS) => format!("{who} may be at work"),
+                _ => continue,
+            };
+            live.push(Live { run: None, pipeline: Some(run.row.pipeline), words });
+        }
+        Ok(live)
     }
 
     fn is_meant(&self, pipeline: &str) -> bool {
@@ -62,14 +103,15 @@ impl Keeper {
     }
 }
 
+/// A run that has no end in the store and that nobody here can look at counts as being at work for so long: a week.
+const UNKNOWN_MS: u64 = 7 * 24 * 3600 * 1000;
+
 /// A run that is at work.
 struct Live {
-    /// Its number, once it has one.
+    /// Its number, once it has one, if it is one of this project.
     run: Option<u64>,
     /// The pipeline's name; `None`: not known, so it may be any.
     pipeline: Option<Arc<str>>,
-    /// When it began.
-    since: u64,
     /// For people.
     words: String,
 }
@@ -113,7 +155,7 @@ impl Locks {
                 let number = who.run.map_or_else(|| "a run".to_owned(), |run| format!("run {run}"));
                 let words = format!("{number} of process {} on host {} is at work", who.pid, who.host);
                 let pipeline = plan.map(|plan| plan.name.into());
-                locks.live.push(Live { run: who.run, pipeline, since: who.since, words });
+                locks.live.push(Live { run: who.run, pipeline, words });
             }
         }
         Ok(locks)

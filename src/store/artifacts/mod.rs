@@ -4,6 +4,7 @@
 //! ```text
 //! ab/cdef…          a file            ab/cdef….tree       the list of a folder's entries
 //! damaged/abcdef…   set aside         ab/cdef….gone-…     on its way out, see `sweep`
+//! users/…           who needs what, see `users`
 //! ```
 //!
 //! An object is written under a name of its own, flushed, and renamed: it is whole or not there. What is there already
@@ -12,8 +13,10 @@
 //! user named the folder. Never as a hard link: writing to the path would change the object.
 
 mod sweep;
+mod users;
 
-pub use sweep::{Condition, Object, Swept};
+pub use sweep::{Condition, Object, Sweep, Swept};
+pub use users::{Other, User};
 
 use crate::base::Digest;
 use crate::sys::content::{Leaf, Tree};
@@ -37,6 +40,8 @@ pub struct Artifacts<F: Files = Disk> {
     copies: bool,
     /// Whether the file system said that it has no reflinks: then nothing more is tried.
     refused: AtomicBool,
+    /// Where this process lists what it puts.
+    listing: Option<users::Listing<F::File>>,
 }
 
 impl Artifacts {
@@ -54,7 +59,7 @@ impl Artifacts {
 impl<F: Files> Artifacts<F> {
     /// A folder in some file system.
     pub fn over(files: F, folder: impl Into<PathBuf>, copies: bool) -> Self {
-        Self { files, folder: folder.into(), copies, refused: AtomicBool::new(false) }
+        Self { files, folder: folder.into(), copies, refused: AtomicBool::new(false), listing: None }
     }
 
     /// The folder itself.
@@ -68,7 +73,7 @@ impl<F: Files> Artifacts<F> {
         if self.refused.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        let put = if dir { self.put_folder(path, digest) } else { self.put_file(path, digest) };
+        let put = if dir { self.put_folder(path, digest) } else { self.put_file(path, digest, &[*digest]) };
         put.map_err(|fault| match fault.kind {
             // One sentence for all objects, so that a run says it once.
             FaultKind::Full => self.unkept("there is no space left").help("free some space there"),
@@ -90,32 +95,38 @@ impl<F: Files> Artifacts<F> {
         if Tree::digest_of(&text) != *digest {
             return Ok(false);
         }
+        let files = tree.entries.iter().filter_map(|(_, leaf)| match leaf {
+            Leaf::File { digest, .. } => Some(*digest),
+            Leaf::Dir | Leaf::Link { .. } => None,
+        });
+        let parts: Vec<Digest> = std::iter::once(*digest).chain(files).collect();
         // The files first: where the list is, they are.
         for (below, leaf) in &tree.entries {
             if let Leaf::File { digest, .. } = leaf
-                && !self.put_file(&path.join(below), digest)?
+                && !self.put_file(&path.join(below), digest, &parts)?
             {
                 return Ok(false);
             }
         }
         let object = self.tree(digest);
-        if self.refresh(&object, text.len() as u64)? {
+        if self.refresh(&object, text.len() as u64, &parts)? {
             return Ok(true);
         }
-        self.enter(&object, |target| {
+        self.enter(&object, &parts, |target| {
             self.files.write(target, &text).at("write", &object)?;
             Ok(true)
         })
     }
 
-    fn put_file(&self, path: &Path, digest: &Digest) -> Result<bool> {
+    /// Keeps a file, as one of the `parts` of an output.
+    fn put_file(&self, path: &Path, digest: &Digest, parts: &[Digest]) -> Result<bool> {
         let object = self.object(digest);
         let size = self.files.about(path).at("look at", path)?.size;
-        if self.refresh(&object, size)? {
+        if self.refresh(&object, size, parts)? {
             return Ok(true);
         }
         let mut source = self.files.open(path).at("read", path)?;
-        self.enter(&object, |target| match self.files.share(&source, target) {
+        self.enter(&object, parts, |target| match self.files.share(&source, target) {
             Ok(()) => Ok(true),
             Err(error) if is_full(&error) => Err(Fault::io("write", &object, &error)),
             Err(_) if self.copies => Ok(self.copy((&mut source, path), (target, &object))? == *digest),
@@ -129,9 +140,12 @@ impl<F: Files> Artifacts<F> {
 
     /// Sets the time of an object to now; `Ok(false)`: it must be written, for it is not there or not whole, or belongs
     /// to a user who did not allow it.
-    fn refresh(&self, object: &Path, size: u64) -> Result<bool> {
+    fn refresh(&self, object: &Path, size: u64, parts: &[Digest]) -> Result<bool> {
         let fresh = match self.files.about(object) {
-            Ok(about) if about.size == size => self.files.touch(object),
+            Ok(about) if about.size == size => {
+                self.note(parts)?;
+                self.files.touch(object)
+            }
             Ok(_) => return Ok(false),
             Err(error) => Err(error),
         };
@@ -150,7 +164,7 @@ impl<F: Files> Artifacts<F> {
     }
 
     /// Writes an object as a whole; `fill` says whether it is what it should be.
-    fn enter(&self, object: &Path, fill: impl FnOnce(&mut F::File) -> Result<bool>) -> Result<bool> {
+    fn enter(&self, object: &Path, parts: &[Digest], fill: impl FnOnce(&mut F::File) -> Result<bool>) -> Result<bool> {
         let folder = object.parent().unwrap_or(&self.folder);
         let made = self.files.about(&self.folder).is_err();
         self.files.make_folders(&self.folder).at("make the folder", &self.folder)?;
@@ -162,6 +176,11 @@ impl<F: Files> Artifacts<F> {
                 return Ok(false);
             }
             self.files.seal(&target, &self.folder).at("write", object)?;
+            if self.listing.is_some() {
+                self.note(parts)?;
+                // Younger than its line, see `users`.
+                self.files.touch(&temporary).at("write", object)?;
+            }
             self.files.rename(&temporary, object).at("write", object)?;
             self.files.flush_names(folder).at("flush the folder", folder)?;
             Ok(true)
@@ -188,6 +207,7 @@ impl<F: Files> Artifacts<F> {
         let placed = self.restore_beside(digest, &temporary, exec).and_then(|found| {
             if found == Condition::Whole {
                 self.replace(&temporary, path)?;
+                self.tell_use();
             }
             Ok(found)
         });

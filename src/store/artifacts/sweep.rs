@@ -4,8 +4,10 @@
 //! refreshes an object by its name; a sweep first takes the name away and then looks at the time once more. So either
 //! the sweep sees the new time and gives the name back, or the writer finds no name and writes the object anew. References
 //! are asked for after the time was noted: what is recorded later was put later, and is young. The time is always the
-//! file system's own, so that clocks of hosts that differ do no harm.
+//! file system's own, so that clocks of hosts that differ do no harm. What users of other stores need is on their lists,
+//! see `users`.
 
+use super::users::{Listed, Other};
 use super::{Artifacts, DAMAGED, GONE, TREE, is_temporary};
 use crate::base::Digest;
 use crate::sys::content::{Leaf, Tree};
@@ -42,6 +44,18 @@ pub struct Object {
     pub put: u64,
 }
 
+/// What a sweep may remove.
+pub struct Sweep<'a> {
+    /// What was put so lately stays: on a network, lists are seen a little later than they are written.
+    pub grace: Duration,
+    /// Lists of other users that were not used for so long count no more, and go.
+    pub idle: Option<Duration>,
+    /// Whether a run of this user has ended, so that its store names what the run kept.
+    pub ended: &'a dyn Fn(u64) -> bool,
+    /// Nothing is removed.
+    pub dry: bool,
+}
+
 /// What a sweep removed, or would remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -51,6 +65,14 @@ pub struct Swept {
     pub leftovers: u64,
     /// Bytes of all.
     pub bytes: u64,
+    /// Objects that stay for their youth alone.
+    pub young: u64,
+    /// Objects that stay for others alone, and their bytes.
+    pub foreign: (u64, u64),
+    /// For whom.
+    pub others: Vec<Other>,
+    /// Whose lists were idle, and count no more.
+    pub idle: Vec<Other>,
 }
 
 impl<F: Files> Artifacts<F> {
@@ -173,33 +195,65 @@ impl<F: Files> Artifacts<F> {
         // It may take the place of one that was put since then, and must not make that one look old. The owner of a
         // foreign object will see to it.
         let _ = self.files.touch(gone);
-        self.files.rename(gone, place)
+        self.files.rename(gone, place)?;
+        self.files.flush_names(place.parent().unwrap_or(&self.folder))
     }
 
-    /// Removes what was not put for the time of the grace and is not referenced. `referenced` is called once, and gives
-    /// the digests of all results that any store keeps which uses this folder; the files of a folder are found from its
-    /// digest. Dry: nothing is removed.
-    pub fn sweep(
-        &self,
-        grace: Duration,
-        referenced: &mut dyn FnMut() -> Result<FxHashSet<Digest>>,
-        dry: bool,
-    ) -> Result<Swept> {
+    /// Removes what was not put for the time of the grace, is not referenced, and is on no other user's list.
+    /// `referenced` is called once, and gives the digests of all results that this user's store keeps; the files of a
+    /// folder are found from its digest.
+    pub fn sweep(&self, ask: &Sweep<'_>, referenced: &mut dyn FnMut() -> Result<FxHashSet<Digest>>) -> Result<Swept> {
         let mut swept = Swept::default();
         if matches!(self.files.about(&self.folder), Err(error) if FaultKind::of(&error) == FaultKind::Missing) {
             return Ok(swept);
         }
-        let grace = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         // The order is the point: time, references, objects.
-        let before = self.now()?.saturating_sub(grace);
+        let now = self.now()?;
+        let before = now.saturating_sub(millis(ask.grace).max(1));
+        let old = self.superseded(ask.ended)?;
         let mut live = referenced()?;
+        if !ask.dry {
+            self.relist(&live, &old)?;
+        }
+        let mut foreign = Vec::new();
+        for mut listed in self.listed(&old)? {
+            let own = self.is_own(&listed.folder);
+            if !own && ask.idle.is_some_and(|idle| listed.other.used < now.saturating_sub(millis(idle))) {
+                if !ask.dry {
+                    self.files.remove_all(&listed.folder).at("remove", &listed.folder)?;
+                }
+                swept.idle.push(listed.other);
+            } else if own {
+                live.extend(listed.digests);
+            } else {
+                let top: Vec<Digest> = listed.digests.iter().copied().collect();
+                self.add_files_of(&top, &mut listed.digests)?;
+                foreign.push(listed);
+            }
+        }
         let objects = self.list()?;
         let young = objects.iter().filter(|object| object.dir && object.put > before).map(|object| object.digest);
         let folders: Vec<Digest> = live.iter().copied().chain(young).collect();
         self.add_files_of(&folders, &mut live)?;
-        self.leftovers(before, &live, dry, &mut swept)?;
+        let mut all = live.clone();
+        foreign.iter().for_each(|listed| all.extend(&listed.digests));
+        self.leftovers(before, &all, ask.dry, &mut swept)?;
         for object in objects {
-            if object.put <= before && !live.contains(&object.digest) && (dry || self.remove(&object, before)?) {
+            if live.contains(&object.digest) {
+                continue;
+            }
+            if all.contains(&object.digest) {
+                swept.foreign = (swept.foreign.0 + 1, swept.foreign.1 + object.size);
+                let needs = foreign.iter().filter(|listed| listed.digests.contains(&object.digest));
+                for Listed { other, .. } in needs {
+                    if !swept.others.contains(other) {
+                        swept.others.push(other.clone());
+                    }
+                }
+            } else if object.put > before {
+                swept.young += 1;
+            } else if ask.dry || self.remove(&object, before)? {
                 swept.bytes += object.size;
                 swept.objects.push(object);
             }
@@ -275,7 +329,7 @@ impl<F: Files> Artifacts<F> {
         Ok(())
     }
 
-    fn names(&self, folder: &Path) -> Result<Vec<OsString>> {
+    pub(super) fn names(&self, folder: &Path) -> Result<Vec<OsString>> {
         match self.files.names(folder) {
             Err(error) if FaultKind::of(&error) == FaultKind::Missing => Ok(Vec::new()),
             names => names.at("list", folder),

@@ -464,6 +464,10 @@ impl Store for Postgres {
         self.writing(|session, project| whole::remove_runs(session, project, runs))
     }
 
+    fn name(&self) -> String {
+        self.address.to_string()
+    }
+
     fn patience(&self) -> Duration {
         self.address.patience
     }
