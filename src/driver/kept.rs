@@ -1,6 +1,8 @@
 //! The artifact folder of a project, and as whom the project uses it.
 
 use super::rundir::Home;
+use crate::base::Digest;
+use crate::event::Produced;
 use crate::plan::{NodeKind, Plan};
 use crate::port::Store;
 use crate::store::artifacts::{Artifacts, User};
@@ -25,6 +27,15 @@ pub fn is_needed(plan: &Plan) -> bool {
         NodeKind::Task(task) => task.outputs.iter().any(|output| output.kind.path().is_some()),
         _ => false,
     })
+}
+
+/// The files and folders that the project has in its store.
+pub fn outputs(store: &mut dyn Store) -> anyhow::Result<Vec<Digest>> {
+    let mut all = Vec::new();
+    store.list(&mut |entry| {
+        all.extend(entry.results.iter().flat_map(Produced::artifacts).map(|artifact| artifact.digest));
+    })?;
+    Ok(all)
 }
 
 /// As whom a project uses the folder: a project with another store, or a copy of the project, is another user.

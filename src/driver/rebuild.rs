@@ -9,13 +9,14 @@ use crate::port::status::Life;
 use crate::port::{RunRow, Store};
 use std::path::Path;
 
-/// Writes results, and the runs themselves, to a store that knows no run of this project.
+/// Writes results, and the runs themselves, to a store that knows no run of this project; whether there were any
+/// results.
 ///
 /// # Errors
 /// When the store cannot be asked. A run that cannot be read is noted.
-pub fn rebuild(place: &Place, store: &mut dyn Store, note: &mut dyn FnMut(&str)) -> Result<(), Error> {
+pub fn rebuild(place: &Place, store: &mut dyn Store, note: &mut dyn FnMut(&str)) -> Result<bool, Error> {
     if !store.runs(None, 1).map_err(Error::Store)?.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let runs = place.home.runs()?;
     let mut taken = 0;
@@ -35,7 +36,7 @@ pub fn rebuild(place: &Place, store: &mut dyn Store, note: &mut dyn FnMut(&str))
         let results = crate::base::text::count(taken as u64, "result");
         note(&format!("the store knew no run of this project: {results} of earlier runs came from their journals"));
     }
-    Ok(())
+    Ok(taken > 0)
 }
 
 /// The run's row, as its journal tells it. One that cannot be read is nobody's any more.

@@ -66,7 +66,7 @@ pub(super) fn run_loaded(
     if let Some(text) = store.note() {
         note(&text);
     }
-    rebuild(&place, store.as_mut(), &mut note)?;
+    let rebuilt = rebuild(&place, store.as_mut(), &mut note)?;
     let (loaded, asked, earlier) = match fresh {
         Some(loaded) => {
             let asked = Asked::of(&settings);
@@ -148,12 +148,15 @@ pub(super) fn run_loaded(
     }
     let signals = crate::sys::signals::signals().map_err(|e| Error::Backend(e.into()))?;
     let user = kept::user(&place.home, store.as_ref(), kept::is_needed(&plan))?;
-    let store = Arc::new(Mutex::new(store));
     let artifacts = kept::artifacts(&place.home, settings.artifacts.as_deref());
     let artifacts = match user {
         Some(user) => artifacts.used_by(user, run),
         None => artifacts,
     };
+    if rebuilt {
+        artifacts.need(&kept::outputs(store.as_mut()).map_err(Error::Store)?)?;
+    }
+    let store = Arc::new(Mutex::new(store));
     let mut workshop = Workshop::new(
         plan.clone(),
         place.project.clone(),

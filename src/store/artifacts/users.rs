@@ -93,6 +93,11 @@ impl<F: Files> Artifacts<F> {
         self
     }
 
+    /// For results that the store has from elsewhere: their bytes may be here, and are needed from now on.
+    pub fn need(&self, digests: &[Digest]) -> Result<()> {
+        if digests.is_empty() || self.files.about(&self.folder).is_err() { Ok(()) } else { self.note(digests) }
+    }
+
     /// Puts digests on the list, and the list on the disk.
     pub(super) fn note(&self, digests: &[Digest]) -> Result<()> {
         let Some(listing) = &self.listing else { return Ok(()) };
