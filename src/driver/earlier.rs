@@ -11,6 +11,7 @@ use crate::engine::{Capacity, Engine, Items, Options};
 use crate::event::Event;
 use crate::plan::Plan;
 use crate::port::{Entry, Made, Store};
+use crate::sys;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -74,7 +75,7 @@ pub fn reopen(
     let mut history = History::default();
     let journal = dir.resume_journal(&mut |_, event, list| history.push(event, list))?;
     let engine = history.engine(plan.clone(), capacity.clone(), options)?;
-    history.absorb(plan, &engine, store, run).map_err(Error::Store)?;
+    history.absorb(plan, &engine, store, (run, &dir)).map_err(Error::Store)?;
     let mut handed = Handed::default();
     history.events.iter().for_each(|event| handed.push(event));
     Ok((dir, journal, engine, handed))
@@ -91,7 +92,7 @@ pub fn salvage(dir: &RunDir, store: &mut dyn Store, run: u64) -> anyhow::Result<
     dir.read_journal(0, &mut |_, event, list| history.push(event, list))?;
     let options = Options { keep_going: false, wanted: wanted(&plan, &stored.select)? };
     let engine = history.engine(plan.clone(), nothing, options)?;
-    history.absorb(&plan, &engine, store, run)
+    history.absorb(&plan, &engine, store, (run, dir))
 }
 
 /// What a journal tells.
@@ -116,8 +117,16 @@ impl History {
     }
 
     /// Results that did not reach the store, for their driver was killed before it wrote them, or the store was lost.
-    fn absorb(&self, plan: &Plan, engine: &Engine, store: &mut dyn Store, run: u64) -> anyhow::Result<usize> {
-        let (mut made, mut count) = (Made { run, ..Made::default() }, 0);
+    fn absorb(
+        &self,
+        plan: &Plan,
+        engine: &Engine,
+        store: &mut dyn Store,
+        (run, dir): (u64, &RunDir),
+    ) -> anyhow::Result<usize> {
+        // Whose the journal is, that user wrote it.
+        let user = sys::owner(&dir.journal()).into();
+        let (mut made, mut count) = (Made { run, user, ..Made::default() }, 0);
         let mut keys = FxHashMap::default();
         let mut ended: FxHashMap<NodeId, Vec<Entry>> = FxHashMap::default();
         for event in &self.events {

@@ -26,4 +26,4 @@ pub use cores::{cores, memory, open_files};
 pub use fault::{At, Fault, FaultKind};
 pub use gpus::gpus;
 pub use signals::signals;
-pub use who::{host, user};
+pub use who::{host, owner, user};

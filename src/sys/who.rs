@@ -1,5 +1,8 @@
 //! Who runs this process, and where: names for people, never for a decision.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 /// The user's name: as the environment says, else as `/etc/passwd` does, else the number.
 pub fn user() -> String {
     let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
@@ -8,6 +11,13 @@ pub fn user() -> String {
         let table = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         in_table(&table, id).map_or_else(|| id.to_string(), str::to_owned)
     })
+}
+
+/// The user to whom a file belongs; empty when that cannot be told.
+pub fn owner(path: &Path) -> String {
+    let Ok(meta) = path.metadata() else { return String::new() };
+    let table = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    in_table(&table, meta.uid()).map_or_else(|| meta.uid().to_string(), str::to_owned)
 }
 
 fn in_table(table: &str, id: u32) -> Option<&str> {

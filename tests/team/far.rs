@@ -151,6 +151,20 @@ runs
 "#]]);
     }
 
+    #[test]
+    #[ignore = "needs fuse"]
+    fn many_hosts_at_once_go_one_after_the_other() {
+        let project = Project::new(
+            "[task.count]\ncommand = 'n=$(cat n 2>/dev/null || echo 0); sleep 0.05; echo $((n + 1)) > n'\n",
+        );
+        let said = on_two_hosts(
+            &project,
+            "for i in 1 2 3 4; do far run --wait >> said 2>&1 & done; near run --wait >> said 2>&1; wait\n\
+             cat disk/n; grep -c 'exit 0' said; ls disk/.flowrun/runs",
+        );
+        assert_eq!(said.out(), "5\n5\n1\n2\n3\n4\n5\n", "{}\n{}", said.text(), project.read("said"));
+    }
+
     /// Who may only read reads, as long as nobody writes.
     #[test]
     #[ignore = "needs fuse"]
@@ -159,7 +173,7 @@ runs
         on_two_hosts(
             &project,
             "touch disk/go; near run 2>/dev/null; mkdir seen; bindfs -r disk seen; cd seen\n\
-             for word in plan runs status run; do \"$FLOWRUN\" $word 2>&1 | head -3; done\n\
+             for word in plan status run; do \"$FLOWRUN\" $word 2>&1 | head -3; done\n\
              rm ../disk/go; (cd ../here; exec \"$FLOWRUN\" run -j 1 --no-cache >/dev/null 2>&1) &\n\
              until grep -q '\"run\":2,' ../disk/.flowrun/store.db.lock.hosts/* 2>/dev/null; do sleep 0.02; done\n\
              for word in plan status; do \"$FLOWRUN\" $word 2>&1 | head -1; done; touch ../disk/go; wait",
@@ -172,8 +186,6 @@ exit 0
 wait: cached 4
 
 run 0 · cached 4 · unknown 0
- run  state      began                       time  instances
-   1  succeeded  [TIME] UTC    [TIME]  4 succeeded
 run 1 of pipeline: succeeded
 began [TIME] UTC, [TIME]
 4 succeeded

@@ -61,6 +61,12 @@ continued by flowrun 0.1.0, process [PID] on [HOST]
 "#]]);
     assert_eq!(lost.lines("ran"), ["one", "two", "three", "one", "one", "two", "three", "three"]);
     whole.run("run").exits(0);
+    // Who made what, where and with what version is known, too.
+    let origin = |project: &Project| -> Vec<String> {
+        let text = project.run("cache show two").exits(0).text();
+        text.lines().filter(|line| line.contains("made by") || line.contains("by flowrun")).map(String::from).collect()
+    };
+    assert_eq!((origin(&lost).len(), origin(&lost)), (2, origin(&whole)));
     // The list of runs is what it would have been.
     let plain = |project: &Project| project.run("runs --output json").exits(0).json();
     let (mut all, other) = (plain(&lost), plain(&whole));
