@@ -100,4 +100,120 @@ outputs.v = "int"
         assert_eq!((numbers("begun"), numbers("ran")), (all.clone(), all));
         until(|| cluster.queue().is_empty(), "nothing is left in the queue");
     }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn whoever_dies_takes_nobody_along() {
+        let cluster = Cluster::start(&Shape::default());
+        let project = Project::new(
+            r#"
+[map.m]
+over = { range = [0, 8] }
+[map.m.task.t]
+command = "echo {{ item }} >> begun; test -e go.{{ item }} || test -e go; echo v={{ item }} >> $FLOWRUN_OUTPUT"
+outputs.v = "int"
+retry = { attempts = 1 }
+"#,
+        );
+        project.edit(
+            "pipeline.toml",
+            "test -e go.{{ item }} || test -e go;",
+            "while ! test -e go; do sleep 0.1; done;",
+        );
+        let mut command = project.command(["run", "--backend", "slurm", "--keep-going"]);
+        cluster.reach(&mut command);
+        let live = project.live(command);
+        until(|| project.lines("begun").len() == 8, "all are at work");
+        // Everybody is at work in an element of its own; somebody cancels one of them.
+        let victim = cluster.queue().lines().next().unwrap().split(' ').next().unwrap().to_owned();
+        cluster.ask(&["scancel", &victim]);
+        until(|| !cluster.queue().contains(&format!("{victim} ")), "it is gone");
+        project.write("go", "");
+        let said = live.wait();
+        said.exits(1);
+        let text = said.text();
+        assert!(text.contains("1 failed, 7 succeeded") || text.contains("7 succeeded, 1 failed"), "{text}");
+        until(|| cluster.queue().is_empty(), "nothing is left in the queue");
+    }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn a_scheduler_that_is_away_harms_nothing() {
+        let mut cluster = Cluster::start(&Shape::default());
+        let project = Project::new(
+            r#"
+[map.m]
+over = { range = [0, 8] }
+[map.m.task.t]
+command = "echo {{ item }} >> begun; while ! test -e go; do sleep 0.1; done; echo v={{ item }} >> $FLOWRUN_OUTPUT"
+outputs.v = "int"
+[task.after]
+command = "echo n={{ m.t.v | sum }} >> $FLOWRUN_OUTPUT"
+outputs.n = "int"
+[outputs]
+n = "{{ after.n }}"
+"#,
+        );
+        let mut command = project.command(["run", "--backend", "slurm"]);
+        cluster.reach(&mut command);
+        let live = project.live(command);
+        until(|| project.lines("begun").len() == 8, "all are at work");
+        cluster.stop_daemon("slurmctld", "TERM");
+        project.write("go", "");
+        let journal = ".flowrun/runs/1/journal";
+        until(|| project.read(journal).matches("\"ended\"").count() == 8, "their ends are known");
+        cluster.start_daemon("slurmctld");
+        let said = live.wait();
+        said.exits(0);
+        assert!(said.out().contains("n = 28"), "{}", said.text());
+        assert_eq!(project.lines("begun").len(), 8);
+    }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn small_limits_are_no_errors() {
+        let cluster = Cluster::start(&Shape { more: "MaxArraySize=11\nMaxJobCount=8\n", ..Shape::default() });
+        let project = Project::new(
+            r#"
+[map.m]
+over = { range = [0, 500] }
+[map.m.task.t]
+command = "echo v={{ item }} >> $FLOWRUN_OUTPUT"
+outputs.v = "int"
+"#,
+        );
+        let said = on(&cluster, &project, "run --backend slurm --output json");
+        assert_eq!(said.exits(0).json()["counts"]["succeeded"], 500);
+        until(|| cluster.queue().is_empty(), "nothing is left in the queue");
+    }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn what_no_node_has_is_said_before_the_queue_is_full_of_it() {
+        let cluster = Cluster::start(&Shape::default());
+        let project = Project::new(
+            r#"
+[task.large]
+command = "true"
+resources.memory = "1TiB"
+"#,
+        );
+        on(&cluster, &project, "run --backend slurm").shows(str![[r#"
+exit 1
+--- out
+failed large
+  Slurm does not take it: Batch job submission failed: Requested node
+  configuration is not available
+  help: `sinfo -Nl` shows what the nodes have; see `resources` of the task
+
+run 1: 1 failed in [TIME]
+failed large: Slurm does not take it: Batch job submission failed: Requested node configuration is not available
+--- err
+[0/1] started   large  it declares no output
+[1/1] failed    large  Slurm does not take it: Batch job submission failed: Requested node configuration is not available
+nothing new starts: `large` failed
+
+"#]]);
+        assert_eq!(cluster.queue(), "");
+    }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub fn measure(name: Option<&str>) -> Result<Measure, Failed> {
     let _ = backend(name)?;
     Ok(match name {
-        Some("slurm") => Box::new(|_, limits| Ok(slurm::capacity(limits))),
+        Some("slurm") => Box::new(|jobs, limits| Ok(slurm::capacity(jobs, limits))),
         _ => Box::new(|jobs, limits| Ok(local::capacity(jobs, limits))),
     })
 }
@@ -27,7 +27,7 @@ pub fn backend(name: Option<&str>) -> Result<OpenBackend, Failed> {
             Ok(Box::new(local::Local::open(options, reports)?))
         })),
         "slurm" => Ok(Box::new(|ask| {
-            let options = slurm::Options { run_dir: ask.run_dir, limits: ask.limits };
+            let options = slurm::Options { run_dir: ask.run_dir, jobs: ask.jobs, limits: ask.limits };
             Ok(Box::new(slurm::Slurm::open(options, ask.reports)?))
         })),
         other => Err(Failed::usage(

@@ -629,7 +629,7 @@ impl Loop<'_> {
                     };
                     ready.job.attempt = attempt;
                     ready.job.name = self.session.engine.name(instance).into();
-                    if !self.session.workshop.capacity.gpus.is_empty() {
+                    if self.session.workshop.capacity.gpus.first().is_some_and(|id| !id.is_empty()) {
                         let value = gpus.join(",").into_bytes();
                         ready.job.env.push((b"CUDA_VISIBLE_DEVICES".to_vec(), value));
                     }

@@ -193,7 +193,8 @@ pub struct Capacity {
     pub cpus: u32,
     /// Memory.
     pub memory: u64,
-    /// The ids of the GPUs that may be handed out, as `CUDA_VISIBLE_DEVICES` takes them.
+    /// The ids of the GPUs that may be handed out, as `CUDA_VISIBLE_DEVICES` takes them; an empty id is one that the
+    /// backend hands out itself.
     pub gpus: Vec<Arc<str>>,
     /// `[limits]` of the plan, by position.
     pub limits: Vec<u32>,

@@ -31,13 +31,16 @@ use std::thread::JoinHandle;
 pub struct Options {
     /// The run's folder, absolute, as the nodes see it too.
     pub run_dir: PathBuf,
+    /// `-j`.
+    pub jobs: Option<u32>,
     /// `[limits]` of the plan, by position.
     pub limits: Vec<u32>,
 }
 
-/// What a cluster can give: it says itself what it cannot.
-pub fn capacity(limits: &[u32]) -> Capacity {
-    Capacity { cpus: 1 << 24, memory: u64::MAX, gpus: Vec::new(), limits: limits.to_vec(), window: 100_000 }
+/// What a cluster can give: it says itself what it cannot. `-j` is the number of cores that may be at work at once.
+pub fn capacity(jobs: Option<u32>, limits: &[u32]) -> Capacity {
+    let gpus = vec!["".into(); 1 << 12];
+    Capacity { cpus: jobs.unwrap_or(1 << 24), memory: u64::MAX, gpus, limits: limits.to_vec(), window: 100_000 }
 }
 
 /// The Slurm backend. Dropping it leaves the jobs alone.
@@ -58,7 +61,7 @@ impl Slurm {
         let (ask, asked) = unbounded();
         let desk = std::thread::Builder::new().name("slurm".to_owned()).spawn(move || desk.serve(&asked))?;
         Ok(Self {
-            capacity: capacity(&options.limits),
+            capacity: capacity(options.jobs, &options.limits),
             ask: Some(ask),
             spool: Spool::of(&options.run_dir),
             desk: Some(desk),
