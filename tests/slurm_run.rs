@@ -110,15 +110,9 @@ outputs.v = "int"
 [map.m]
 over = { range = [0, 8] }
 [map.m.task.t]
-command = "echo {{ item }} >> begun; test -e go.{{ item }} || test -e go; echo v={{ item }} >> $FLOWRUN_OUTPUT"
+command = "echo {{ item }} >> begun; while ! test -e go; do sleep 0.1; done; echo v={{ item }} >> $FLOWRUN_OUTPUT"
 outputs.v = "int"
-retry = { attempts = 1 }
 "#,
-        );
-        project.edit(
-            "pipeline.toml",
-            "test -e go.{{ item }} || test -e go;",
-            "while ! test -e go; do sleep 0.1; done;",
         );
         let mut command = project.command(["run", "--backend", "slurm", "--keep-going"]);
         cluster.reach(&mut command);
@@ -172,7 +166,8 @@ n = "{{ after.n }}"
     #[test]
     #[ignore = "needs Slurm and munge"]
     fn small_limits_are_no_errors() {
-        let cluster = Cluster::start(&Shape { more: "MaxArraySize=11\nMaxJobCount=8\n", ..Shape::default() });
+        let cluster =
+            Cluster::start(&Shape { more: "MaxArraySize=11\nMaxJobCount=40\nMinJobAge=2\n", ..Shape::default() });
         let project = Project::new(
             r#"
 [map.m]

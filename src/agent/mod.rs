@@ -5,6 +5,7 @@
 use crate::backend::spool::{Batch, Message, Spool, Worker, claim_name};
 use crate::base::InstanceId;
 use crate::driver::{BackendAsk, OpenBackend};
+use crate::event::{Cause, Outcome};
 use crate::port::{Backend, Job, Report};
 use crossbeam::channel::{Receiver, after, never, select, unbounded};
 use rustc_hash::FxHashSet;
@@ -47,7 +48,7 @@ pub fn run(spool: &Path, batch: u32, worker: Worker, open: &OpenBackend) -> anyh
     }
     // Its tasks are gone before the last word is said.
     drop(agent.backend);
-    agent.outbox.send(true)
+    agent.outbox.send()
 }
 
 struct Agent {
@@ -71,6 +72,13 @@ impl Agent {
                     let mut report = report?;
                     let over = match &mut report {
                         Report::Broken(what) => anyhow::bail!("{what}"),
+                        // The scheduler knows who stopped it.
+                        Report::Ended { instance, attempt, outcome: Outcome { result: Err(failure), .. }, .. }
+                            if self.stopped && failure.cause == Cause::Stopped =>
+                        {
+                            self.outbox.message.left.push((*instance, *attempt));
+                            return Ok(());
+                        }
                         Report::Ended { outcome, .. } => {
                             outcome.host = Some(self.host.clone());
                             true
@@ -86,7 +94,7 @@ impl Agent {
                     self.backend.cancel(&[instance], self.stopped)?;
                     self.stopped = true;
                 }
-                recv(due) -> _ => self.outbox.send(false)?,
+                recv(due) -> _ => self.outbox.send()?,
             }
         }
     }
@@ -115,7 +123,7 @@ impl Outbox {
                 }
             }
         }
-        let message = Message { batch, worker, reports: Vec::new(), last: false };
+        let message = Message { batch, worker, reports: Vec::new(), left: Vec::new() };
         Ok(Self { spool, message, serial: 0, sent: None, done })
     }
 
@@ -127,11 +135,13 @@ impl Outbox {
 
     fn push(&mut self, report: Report) -> anyhow::Result<()> {
         self.message.reports.push(report);
-        if self.due() == Some(Duration::ZERO) { self.send(false) } else { Ok(()) }
+        if self.due() == Some(Duration::ZERO) { self.send() } else { Ok(()) }
     }
 
-    fn send(&mut self, last: bool) -> anyhow::Result<()> {
-        self.message.last = last;
+    fn send(&mut self) -> anyhow::Result<()> {
+        if self.message.reports.is_empty() && self.message.left.is_empty() {
+            return Ok(());
+        }
         self.spool.write_message(&self.message, self.serial)?;
         self.serial += 1;
         self.message.reports.clear();

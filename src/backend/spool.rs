@@ -61,8 +61,8 @@ pub struct Message {
     pub worker: Worker,
     /// What has happened since its last one.
     pub reports: Vec<Report>,
-    /// Whether it is the last one: nothing of the worker is left.
-    pub last: bool,
+    /// What it had taken when it was stopped from outside, and will not report; by whom, and why, the scheduler knows.
+    pub left: Vec<(InstanceId, u32)>,
 }
 
 /// The folder.
@@ -260,12 +260,17 @@ mod tests {
         let spool = Spool::of(dir.path());
         spool.make().unwrap();
         for serial in [10, 2, 1] {
-            let message = Message { batch: 1, worker: worker("5", 0, 0), reports: Vec::new(), last: serial == 10 };
+            let message = Message {
+                batch: 1,
+                worker: worker("5", 0, 0),
+                reports: Vec::new(),
+                left: vec![(InstanceId(serial), 1)],
+            };
             spool.write_message(&message, serial).unwrap();
         }
         let names = spool.messages().unwrap();
         assert_eq!(names, ["1.5_0.0.1", "1.5_0.0.2", "1.5_0.0.10"]);
-        assert!(spool.read_message(&names[2]).unwrap().last);
+        assert_eq!(spool.read_message(&names[2]).unwrap().left, [(InstanceId(10), 1)]);
         spool.remove_messages(&names).unwrap();
         assert_eq!(spool.messages().unwrap(), Vec::<String>::new());
     }

@@ -34,6 +34,8 @@ pub enum NoAnswer {
         program: String,
         /// The time-out.
         seconds: u64,
+        /// What it had written to standard error until then.
+        err: String,
     },
 }
 
@@ -76,9 +78,12 @@ pub fn ask(words: &[&str], input: &str, limit: Duration) -> Result<Answer, NoAns
         }
         let read = |thread: std::thread::ScopedJoinHandle<'_, String>| thread.join().unwrap_or_default();
         let (out, err) = (read(out), read(err));
-        status.map(|status| Answer { code: status.code(), out, err })
+        match status {
+            Some(status) => Ok(Answer { code: status.code(), out, err }),
+            None => Err(NoAnswer::Silent { program, seconds: limit.as_secs(), err }),
+        }
     });
-    answer.ok_or(NoAnswer::Silent { program, seconds: limit.as_secs() })
+    answer
 }
 
 fn text(from: &mut impl Read) -> String {

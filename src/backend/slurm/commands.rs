@@ -99,6 +99,10 @@ pub fn sbatch(array: &Array<'_>) -> Submitted {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match tool::ask(&words, &array.script(), PATIENCE) {
         Ok(answer) => verdict(&answer),
+        // It says so when it tries again and again to be let in: then it was not.
+        Err(NoAnswer::Silent { err, .. }) if err.contains("sleeping and retrying") => {
+            Submitted::Limit(last_error(&err))
+        }
         Err(error @ NoAnswer::Silent { .. }) => Submitted::Unknown(error.to_string()),
         Err(error @ NoAnswer::NotStarted { .. }) => Submitted::Never(error.to_string()),
     }

@@ -111,6 +111,8 @@ pub struct Desk {
     asked: Option<Instant>,
     /// Attempts that the queue did not account for, since when.
     missing: FxHashMap<InstanceId, Instant>,
+    /// Attempts at work that were asked to stop.
+    stopping: rustc_hash::FxHashSet<InstanceId>,
     /// Reports handed over, and the messages that held them with the count at their end.
     handed: usize,
     messages: VecDeque<(usize, String)>,
@@ -139,6 +141,7 @@ impl Desk {
             submissions: VecDeque::new(),
             asked: None,
             missing: FxHashMap::default(),
+            stopping: Default::default(),
             handed: 0,
             messages: VecDeque::new(),
             seen: Default::default(),
@@ -386,8 +389,23 @@ impl Desk {
                 }
             }
             self.messages.push_back((self.handed, name));
+            message.left.iter().for_each(|(instance, attempt)| self.left_behind(message.batch, *instance, *attempt));
         }
         Ok(())
+    }
+
+    /// What a worker had taken and will not report: stopped on our request, or the queue is asked why.
+    fn left_behind(&mut self, batch: u32, instance: InstanceId, attempt: u32) {
+        let Some(open) = self.batches.get_mut(&batch) else { return };
+        if open.jobs.get(&instance) != Some(&attempt) {
+            return;
+        }
+        if self.stopping.remove(&instance) {
+            open.jobs.remove(&instance);
+            self.end(instance, attempt, stopped(), None);
+        } else {
+            self.missing.entry(instance).or_insert_with(Instant::now);
+        }
     }
 
     /// Cancels workers that nothing is left for, and forgets their batches.
@@ -408,7 +426,6 @@ impl Desk {
     }
 
     fn cancel(&mut self, instances: &[InstanceId], hard: bool) {
-        let stopped = || Failure { cause: Cause::Stopped, message: "stopped on request".into(), help: None };
         let mut elements: Vec<String> = Vec::new();
         for instance in instances {
             for gathering in self.gathering.values_mut() {
@@ -439,6 +456,7 @@ impl Desk {
                     self.end(*instance, attempt, stopped(), None);
                 }
                 _ => {
+                    self.stopping.insert(*instance);
                     if let Ok(Some(worker)) = self.spool.claimed_by(*instance, attempt) {
                         elements.push(worker.name());
                     }
@@ -555,10 +573,16 @@ impl Desk {
             }
         }
         for (instance, attempt, worker, state) in ends {
-            self.end(instance, attempt, verdict(&worker, state.as_deref()), Some(&format!("job {}", worker.name())));
+            let asked = self.stopping.remove(&instance);
+            let failure = if asked { stopped() } else { verdict(&worker, state.as_deref()) };
+            self.end(instance, attempt, failure, Some(&format!("job {}", worker.name())));
         }
         Ok(())
     }
+}
+
+fn stopped() -> Failure {
+    Failure { cause: Cause::Stopped, message: "stopped on request".into(), help: None }
 }
 
 /// Why an attempt ended whose worker is gone without a word.
