@@ -88,7 +88,10 @@ pub fn failure_item(ledger: &Ledger, logs: &Path, failed: &Failed) -> FailureIte
     });
     FailureItem {
         instance: ledger.space().name(failed.instance).into(),
-        kind: if ledger.is_task(failed.instance) { FailedKind::Task } else { FailedKind::Map },
+        kind: match &ledger.space().plan().nodes[ledger.space().place(failed.instance).node].kind {
+            NodeKind::Task(_) => FailedKind::Task,
+            holder => FailedKind::Holder(holder.word()),
+        },
         attempt: failed.attempt,
         cause: failed.failure.cause,
         message: Arc::clone(&failed.failure.message),

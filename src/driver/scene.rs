@@ -376,7 +376,8 @@ impl<'a> Scene<'a> {
 
     /// The digest of what a path of the project holds; `None` when nothing is there.
     pub fn digest(&mut self, path: &Value) -> Result<Option<Digest>, Failure> {
-        let Some(bytes) = path.as_bytes() else { return Ok(None) };
+        // An empty path names nothing: what a loop carries may begin so.
+        let Some(bytes) = path.as_bytes().filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
         let full = self.place.project.join(OsStr::from_bytes(bytes));
         match self.place.memo.digest_of(&full) {
             Ok(content) => {

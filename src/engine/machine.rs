@@ -10,6 +10,7 @@ use crate::engine::graph::Graph;
 use crate::engine::ledger::Ledger;
 use crate::engine::policy::Watch;
 use crate::engine::space::ROOT;
+use crate::engine::values::Gathered;
 use crate::event::{Cause, Event, Failure, LogRange, MapEnd, Outcome, Results, RunState, Time};
 use crate::plan::Plan;
 use rustc_hash::FxHashMap;
@@ -35,8 +36,8 @@ pub struct Engine {
     pub(super) settled: FxHashMap<[u8; 16], InstanceId>,
     /// Ended instances whose dependents have not been told.
     pub(super) ended: VecDeque<InstanceId>,
-    /// Lists through maps that were built for a reader: by the outermost map's instance, the node and its output.
-    pub(super) lists: FxHashMap<(InstanceId, NodeId, Option<u32>), Value>,
+    /// Lists through maps that were built for a reader.
+    pub(super) lists: FxHashMap<Gathered, Value>,
     /// The records of maps and the like that name their results; of a loop its results.
     pub(super) records: FxHashMap<InstanceId, Value>,
     /// Maps and the like whose records are being made, and how they will end.

@@ -125,6 +125,9 @@ impl Space {
     /// case, where the list is not at hand), of a loop its last iteration.
     pub fn scope_of(&self, owner: InstanceId) -> Option<ScopeId> {
         let (first, last) = *self.opened.get(&owner)?;
+        if first == last {
+            return Some(first);
+        }
         match &self.plan.nodes[self.place(owner).node].kind {
             NodeKind::Branch(branch) => {
                 let list = self.scopes[first].list.as_ref();

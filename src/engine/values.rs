@@ -5,7 +5,7 @@ use crate::base::{InstanceId, NodeId, Value};
 use crate::engine::api::*;
 use crate::engine::machine::Engine;
 use crate::engine::space::ROOT;
-use crate::plan::{From, NodeKind, Read};
+use crate::plan::{From, NodeKind, Read, Way};
 use std::sync::Arc;
 
 impl Engine {
@@ -40,20 +40,18 @@ impl Engine {
     }
 
     /// Where a value that is made of many is kept.
-    fn shared(&self, from: &From, reader: ScopeId, index: u32) -> Option<(InstanceId, NodeId, Option<u32>)> {
-        let (first, last, up, output) = match from {
-            From::Output { node, up, inner, output } => (*node, *inner.last()?, *up, *output),
-            From::Cases { up, ways } => {
-                let way = ways.first().filter(|way| way.nodes.len() > 1)?;
-                (way.nodes[0], *way.nodes.last()?, *up, way.output)
-            }
-            _ => return None,
-        };
+    fn shared(&self, from: &From, reader: ScopeId, index: u32) -> Option<Gathered> {
+        let (first, up) = from.nodes().next()?;
         let (scope, item) = self.ledger.space.out(reader, index, up);
         if self.graph.plan.nodes[first].body != self.ledger.space.scopes()[scope].body {
             return None;
         }
-        Some((self.ledger.space.instance(scope, first, item), last, output))
+        let top = self.ledger.space.instance(scope, first, item);
+        match from {
+            From::Output { inner, output, .. } => Some(Gathered::One(top, *inner.last()?, *output)),
+            From::Cases { ways, .. } if ways[0].nodes.len() > 1 => Some(Gathered::OfCases(top, ways.clone())),
+            _ => None,
+        }
     }
 
     fn source(&self, from: &From, scope: ScopeId, item: u32) -> Value {
@@ -139,6 +137,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// What a kept value was made of: the outermost instance, and the way or ways from there.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) enum Gathered {
+    /// The node that has the output, and which output: there is one way to a node.
+    One(InstanceId, NodeId, Option<u32>),
+    /// Through cases of a branch.
+    OfCases(InstanceId, Vec<Way>),
 }
 
 /// The nodes below one down to the one that has an output, and which output.

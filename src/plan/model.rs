@@ -537,7 +537,7 @@ pub enum From {
 }
 
 /// One way from a body down to an output.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Way {
     /// The nodes from the outermost down to the one that has the output; never empty.
     pub nodes: Vec<NodeId>,

@@ -303,6 +303,15 @@ impl<'m> World<'m> {
             if self.outwards(outer).all(|b| !self.outwards(site.body).any(|s| s == b)) {
                 continue;
             }
+            if self.exclude_each_other(body, site.body) && self.is_around(owner, site.body) {
+                let message = format!("{} stands in another case of `{}`", quote(name), self.nodes[owner].name.value);
+                return Some(
+                    at.error(codes::INSIDE_A_MAP, 0, message)
+                        .label("nothing of this name is seen from here")
+                        .also(self.nodes[*node].name.span, "it stands here")
+                        .help("only one case runs: what a case reads must stand in it, or outside of the branch"),
+                );
+            }
             let mut full = vec![at.read.path[0].clone()];
             let mut map = owner;
             loop {
@@ -344,9 +353,9 @@ impl<'m> World<'m> {
             let word = self.nodes[node].what.word();
             let message = format!("inside the {word} `{name}` the name `{name}` has no meaning yet");
             return Err(at.error(codes::INSIDE_ITS_MAP, 0, message).help(match &self.nodes[node].what {
-                What::Loop(..) => format!(
-                    "for this iteration's own write `{inner}.…`, and for what the one before has left `carry.NAME`"
-                ),
+                What::Loop(..) => "what the iteration before has left is `carry.NAME`, and a node of this one goes by \
+                                   its own name"
+                    .to_owned(),
                 What::Map(_) => {
                     format!("the list is there when the whole map has ended; for this item's own write `{inner}.…`")
                 }

@@ -46,8 +46,9 @@ pub enum End {
 pub enum FailedKind {
     /// An instance of a task.
     Task,
-    /// A map: its list, or its record of results.
-    Map,
+    /// What holds others, by the word of the file for it (`map`, `loop`): how it begins or goes on, or its record of
+    /// results.
+    Holder(&'static str),
     /// An output of the pipeline.
     Output,
 }

@@ -121,7 +121,8 @@ pub fn counts(counts: &Counts) -> String {
 pub(super) fn tally(tasks: &Counts, failures: &[FailureItem]) -> String {
     let of = |kind, ignored| failures.iter().filter(|f| f.kind == kind && f.ignored == ignored).count() as u64;
     let mut parts = Vec::new();
-    for (kind, noun) in [(FailedKind::Map, "map"), (FailedKind::Output, "output")] {
+    let holders = ["map", "branch", "loop", "call"].map(|word| (FailedKind::Holder(word), word));
+    for (kind, noun) in holders.into_iter().chain([(FailedKind::Output, "output")]) {
         for (ignored, verb) in [(false, "failed"), (true, "failed and allowed to")] {
             let n = of(kind, ignored);
             if n > 0 {
