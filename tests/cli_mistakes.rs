@@ -209,6 +209,7 @@ wrote a/b/pipeline.toml
 wrote a/b/words.txt
 wrote a/b/scripts/count.sh
 wrote a/b/scripts/table.sh
+wrote a/b/pipeline.schema.json
 
 run it: flowrun run a/b/pipeline.toml
 

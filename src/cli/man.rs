@@ -22,6 +22,7 @@ pub fn write(dir: &Path) -> Result<(), Failed> {
             for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
                 clap_complete::generate_to(shell, &mut Cli::command(), "flowrun", &folder)?;
             }
+            std::fs::write(dir.join("flowrun-pipeline.5"), super::page::man(&crate::lang::reference()))?;
             std::fs::write(dir.join("pipeline.schema.json"), super::edit::schema_text())
         })
         .map_err(|error| Failed::machine(format!("cannot write man pages into `{}`: {error}", dir.display()), None))

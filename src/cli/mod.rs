@@ -9,6 +9,7 @@ mod failed;
 mod keeping;
 pub mod keeping_args;
 mod man;
+mod page;
 mod panic;
 mod profile;
 mod read;

@@ -43,6 +43,9 @@ const TEMPLATES: &[Template] = &[
     },
 ];
 
+/// What the first line of every template names, for editors: keys are completed and checked while one types.
+const SCHEMA: &str = "pipeline.schema.json";
+
 /// `flowrun template …`
 pub fn template(command: &TemplateCommand, screen: Screen) -> Result<u8, Failed> {
     match command {
@@ -83,6 +86,11 @@ fn new(name: &str, dir: Option<&Path>) -> Result<String, Failed> {
     let mut said = String::new();
     for file in template.files {
         said.push_str(&format!("wrote {}\n", dir.join(file.path).display()));
+    }
+    let schema = dir.join(SCHEMA);
+    if schema.symlink_metadata().is_err() {
+        write(&schema, &super::edit::schema_text())?;
+        said.push_str(&format!("wrote {}\n", schema.display()));
     }
     let pipeline = dir.join("pipeline.toml").display().to_string();
     said.push_str(&format!("\nrun it: flowrun run {}\n", crate::base::human::shell_word(&pipeline)));
