@@ -4,7 +4,7 @@
 # A server (a database, a cluster) adds `start_NAME` and `stop_NAME`, which tests/all calls around the tests.
 
 PATH="$PATH:/usr/sbin:/sbin" # where some tools lie that need no root
-NEEDS="bio fuse mount postgres reflink root shells slurm"
+NEEDS="bio fuse mount postgres python reflink root science shells slurm"
 GENOME=/usr/share/doc/bowtie2/examples/reference/lambda_virus.fa.gz
 
 have_bio() { have bwa && have samtools && have wgsim && have bcftools && have python3 && [ -r "$GENOME" ]; }
@@ -17,11 +17,15 @@ packages_mount="util-linux"
 # The tests start their servers themselves.
 have_postgres() { { have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; } && have openssl && have ps; }
 packages_postgres="postgresql openssl procps"
+have_python() { [ -x /usr/bin/python3 ]; }
+packages_python="python3"
 have_reflink() { [ "$(id -u)" = 0 ] && [ -e /dev/loop-control ] && have mkfs.btrfs; }
 packages_reflink="btrfs-progs"
 # Tests that become other users.
 have_root() { [ "$(id -u)" = 0 ] && have setpriv; }
 packages_root="util-linux"
+have_science() { /usr/bin/python3 -c 'import matplotlib, sklearn' 2>/dev/null; }
+packages_science="python3 python3-sklearn python3-matplotlib"
 have_shells() { have bash && have ksh && have zsh; }
 packages_shells="bash ksh zsh"
 have_slurm() { have munged && have slurmctld && have slurmd && have sbatch; }

@@ -1,6 +1,6 @@
 //! The pipelines of this repository do what they say.
 
-use crate::common::Project;
+use crate::common::{Project, Said};
 use serde_json::json;
 use snapbox::str;
 
@@ -97,7 +97,14 @@ run 2 succeeded: 9 cached in [TIME]
 #[test]
 fn every_pipeline_is_checked_and_drawn() {
     let project = compute_data();
-    for pipeline in ["pipelines/compute_data.toml", "pipelines/variant_calling/pipeline.toml"] {
+    for pipeline in [
+        "pipelines/compute_data.toml",
+        "pipelines/sweep.toml",
+        "pipelines/qc/pipeline.toml",
+        "pipelines/qc/unit.toml",
+        "pipelines/segmentation/pipeline.toml",
+        "pipelines/variant_calling/pipeline.toml",
+    ] {
         if pipeline.contains("variant") && !std::path::Path::new("/usr/share/doc/bowtie2/examples").exists() {
             continue;
         }
@@ -229,5 +236,91 @@ report: unknown
 run 1 · cached 13 · unknown 6
 
 "#]]);
+    }
+}
+
+/// Debian's own Python and what it has, whatever stands before it on the path.
+fn with_debians_python(project: &Project, line: &str) -> Said {
+    project.said(project.command(line.split_whitespace()).env("PATH", "/usr/bin:/bin"))
+}
+
+mod needs_python {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs python3"]
+    fn quality_control_drops_one_sample_and_says_why() {
+        let project = Project::copy_of("pipelines/qc");
+        let json = with_debians_python(&project, "run --output json").exits(0).json();
+        assert_eq!(json["outputs"]["good"], json!(["liver", "heart"]));
+        assert_eq!(json["outputs"]["dropped"], json!(["brain"]));
+        assert_eq!((&json["counts"]["succeeded"], &json["counts"]["skipped"]), (&json!(11), &json!(6)));
+        assert_eq!(project.lines("results/dropped.tsv"), ["sample\tkept\treads", "brain\t0.1923\tdropped"]);
+        // The adapter of a unit is read by that unit alone, and the column of another unit is not.
+        project.edit("units.csv", "reads/liver_2_1.fq,,", "reads/liver_2_1.fq,,CTGTCTCTTATACACATCT");
+        with_debians_python(&project, "plan").shows(str![[r#"
+exit 0
+--- out
+units.qc.layout.trim: run 1 · cached 1
+  units[liver/2].qc.layout.trim
+    value params.adapter: "AGATCGGAAGAGC" → "CTGTCTCTTATACACATCT"
+units.qc.layout.trim_pairs: cached 3
+samples: unknown
+  waits for `units`
+report: unknown
+  waits for `samples`
+
+run 1 · cached 4 · unknown 2
+
+"#]]);
+    }
+}
+
+mod needs_science {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs numpy, scikit-learn and matplotlib"]
+    fn a_sweep_finds_the_best_pair() {
+        let project = compute_data();
+        let json = with_debians_python(&project, "run pipelines/sweep.toml --output json").exits(0).json();
+        assert_eq!((&json["outputs"]["c"], &json["outputs"]["gamma"]), (&json!(10.0), &json!(0.001)));
+        assert!(json["outputs"]["accuracy"].as_f64().unwrap() > 0.98);
+        assert_eq!(json["counts"]["succeeded"], 21);
+        assert_eq!(project.lines("pipelines/results/sweep/table.tsv").len(), 7);
+        assert!(project.read("pipelines/results/sweep/accuracy.svg").contains("</svg>"));
+        // A fourth value of C is three new fits; those that there are stay.
+        let line = "run pipelines/sweep.toml --output json -p regularisations=[0.1,1.0,10.0,100.0] -p gammas=[0.001]";
+        let json = with_debians_python(&project, line).exits(0).json();
+        assert_eq!((&json["counts"]["succeeded"], &json["counts"]["cached"]), (&json!(5), &json!(10)));
+    }
+
+    #[test]
+    #[ignore = "needs numpy, scikit-learn and matplotlib"]
+    fn a_volume_is_fetched_and_segmented() {
+        use std::io::{BufRead as _, BufReader};
+        let project = Project::copy_of("pipelines/segmentation");
+        let mut archive = std::process::Command::new("/usr/bin/python3")
+            .arg(project.path("scripts/serve.py"))
+            .args(["--port", "0"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut address = String::new();
+        BufReader::new(archive.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        let line = format!("run --output json -p server={}", address.trim());
+        let said = with_debians_python(&project, &line);
+        let again = format!("{line} -p good_enough=0.95");
+        archive.kill().unwrap();
+        archive.wait().unwrap();
+        let json = said.exits(0).json();
+        assert_eq!(json["outputs"]["tiled_equals_whole"], true);
+        assert_eq!(json["outputs"]["iterations"], 8);
+        assert!(json["outputs"]["overlap"].as_f64().unwrap() > 0.95);
+        assert!(std::fs::read(project.path("results/slice_12.png")).unwrap().starts_with(b"\x89PNG"));
+        // With less to reach the loop ends earlier: nothing is trained or fetched, the archive is gone.
+        let json = with_debians_python(&project, &again).exits(0).json();
+        assert_eq!(json["outputs"]["iterations"], 6);
+        assert_eq!(json["outputs"]["tiled_equals_whole"], true);
     }
 }
