@@ -146,8 +146,8 @@ fn what_is_no_store_is_refused_and_left_alone() {
             assert_eq!(fault.to_string(), format!("the store `{}` {is}", path.display()));
             assert_eq!(
                 fault.help.unwrap(),
-                "name another store with `--store`, or move the file away; a new store is then made, and what was cached \
-                 runs again"
+                "move it away, with the `-wal` beside it: a new store is made, and what the runs of this project had \
+                 finished is taken from their journals; or name another store with `--store`"
             );
         }
         assert_eq!(std::fs::read(path).unwrap(), before);
