@@ -968,7 +968,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__test)
-            opts="-j -h --jobs --keep --junit --profile --output --help"
+            opts="-j -h --jobs --capture --keep --junit --profile --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -979,6 +979,10 @@ _flowrun() {
                     return 0
                     ;;
                 -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --capture)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

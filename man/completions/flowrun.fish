@@ -175,6 +175,7 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l stdout -d 'Stand
 complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l stderr -d 'Standard error only'
 complete -c flowrun -n "__fish_flowrun_using_subcommand log" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand test" -s j -l jobs -d 'How many tests run at once [default: as many as there are cores]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand test" -l capture -d 'Run nothing, but make a test of an instance of an earlier run: its table is put at the end of the pipeline file' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand test" -l junit -d 'Write the results as JUnit\'s XML to this file' -r -F
 complete -c flowrun -n "__fish_flowrun_using_subcommand test" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand test" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''

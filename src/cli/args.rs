@@ -360,6 +360,9 @@ pub struct TestArgs {
     /// How many tests run at once [default: as many as there are cores]
     #[arg(short = 'j', long, value_name = "N", env = "FLOWRUN_JOBS", hide_env_values = true, value_parser = cores)]
     pub jobs: Option<u32>,
+    /// Run nothing, but make a test of an instance of an earlier run: its table is put at the end of the pipeline file
+    #[arg(long, num_args = 2, value_names = ["RUN", "INSTANCE"], conflicts_with_all = ["keep", "junit"])]
+    pub capture: Vec<String>,
     /// Keep the folders of tests that failed, and say where they are
     #[arg(long)]
     pub keep: bool,

@@ -1,23 +1,28 @@
 //! `test`: which tests, several at once, and what is said of them.
 
 use super::Failed;
-use super::args::{FreshArgs, Output, TestArgs};
+use super::args::{FreshArgs, Output, PlaceArgs, TestArgs};
 use super::screen::{Screen, print};
 use super::settings::{self, Target};
 use super::{exit, registry};
 use crate::base::text::{did_you_mean, quote};
+use crate::driver::capture::{self, Captured};
 use crate::driver::trial::{self, Tried};
 use crate::driver::{Params, Settings, now};
 use crate::engine::Capacity;
 use crate::port::verdict::Verdict;
 use crate::report::trial as report;
 use crate::sys::Fault;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// `flowrun test`
 pub fn test(args: &TestArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::of(&args.words)?;
+    if let [run, instance] = args.capture.as_slice() {
+        return capture(args, &target, run, instance);
+    }
     let asked = settings(&target, args)?;
     let chosen = |name: &str| target.rest.is_empty() || target.rest.iter().any(|part| name.contains(part.as_str()));
     let all = trial::trials(&asked, &chosen)?;
@@ -79,6 +84,49 @@ pub fn test(args: &TestArgs, screen: Screen) -> Result<u8, Failed> {
         Output::Json => report::json(&verdicts, left_out, wall_ms),
     })?;
     Ok(if verdicts.iter().all(|verdict| verdict.wrong.is_empty()) { exit::OK } else { exit::FAILED })
+}
+
+/// `--capture`
+fn capture(args: &TestArgs, target: &Target, run: &str, instance: &str) -> Result<u8, Failed> {
+    let Ok(run) = run.parse() else {
+        let help = Some("`flowrun runs` lists the runs".to_owned());
+        return Err(Failed::usage(format!("`{run}` is not the number of a run"), help));
+    };
+    if let Some(word) = target.rest.first() {
+        let help = Some("`--capture` takes a run and an instance, and nothing else".to_owned());
+        return Err(Failed::usage(format!("`{word}` is one word too many"), help));
+    }
+    let place = PlaceArgs { backend: Some("local".to_owned()), ..args.place() };
+    let settings = settings::settings(target, Params::default(), &place, &FreshArgs::default())?;
+    let Captured { name, text, copies, project } = capture::capture(&settings, run, instance)?;
+    for (from, to) in &copies {
+        trial::copy(from, &project.join(to))?;
+    }
+    let before = std::fs::read_to_string(&target.pipeline).map_err(|error| Failed::file(&target.pipeline, &error))?;
+    let newline = if before.ends_with('\n') { "" } else { "\n" };
+    // A header begins a table of its own, whatever stands before it: nothing of the file need be touched.
+    let line = before.lines().count() + 3;
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&target.pipeline)
+        .map_err(|error| Failed::file(&target.pipeline, &error))?;
+    file.write_all(format!("{newline}{text}").as_bytes()).map_err(|error| Failed::file(&target.pipeline, &error))?;
+    let shown = target.pipeline.display();
+    print(match args.output {
+        Output::Human => {
+            let mut said = format!("wrote the test `{name}` to `{shown}`, line {line}\n");
+            copies.iter().for_each(|(_, to)| said.push_str(&format!("copied {to}\n")));
+            said.push_str(&format!("run it: flowrun test{} {name}\n", target.words()));
+            said
+        }
+        Output::Json => {
+            let copied: Vec<&String> = copies.iter().map(|(_, to)| to).collect();
+            crate::report::json::line(&serde_json::json!({
+                "test": name, "file": shown.to_string(), "line": line, "copied": copied,
+            }))
+        }
+    })?;
+    Ok(exit::OK)
 }
 
 /// Settings of a run that touches nothing of the project, has all the memory that a task may ask for, and uses no cache.

@@ -129,7 +129,7 @@ fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<(Foreca
 }
 
 /// Lets the engine go on until it waits for something that would have to run.
-fn settle(engine: &mut Engine, workshop: &Workshop, mut lists: Lists) -> Result<Failures, Error> {
+pub(super) fn settle(engine: &mut Engine, workshop: &Workshop, mut lists: Lists) -> Result<Failures, Error> {
     let mut failures = FxHashMap::default();
     let mut inputs = vec![Input::Begin { by: "plan".into() }];
     while !inputs.is_empty() {

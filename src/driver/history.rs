@@ -7,7 +7,7 @@ use crate::base::id::Id;
 use crate::base::text::{did_you_mean, quote};
 use crate::base::{Digest, InstanceId};
 use crate::engine::{Counts, Failed, Fold, Ledger, State};
-use crate::event::{Event, LogRange, Results, Time};
+use crate::event::{Event, Failure, LogRange, Results, Time};
 use crate::plan::NodeKind;
 use crate::port::ended::{FailedKind, FailureItem};
 use crate::port::status::{AtWork, Delayed, Elsewhere, Life, LogPlace, Status};
@@ -211,6 +211,30 @@ pub(super) fn results_of(home: &Home, pipeline: &str, before: u64, names: &[Arc<
         }
     }
     found
+}
+
+/// What a run did, for who looks at one of its instances.
+pub(super) struct Ran {
+    pub stored: StoredPlan,
+    /// Of what ended well in it.
+    pub results: FxHashMap<Arc<str>, Results>,
+    pub failures: FxHashMap<Arc<str>, Failure>,
+    /// Whether the instance in question was taken from the cache.
+    pub cached: bool,
+}
+
+/// Reads a run to look at one of its instances.
+pub(super) fn ran(home: &Home, run: u64, instance: &str) -> Result<Ran, Error> {
+    let story = Story::read(home, run)?;
+    let Some(id) = story.instance(instance) else { return Err(story.unknown(instance)) };
+    let ledger = story.fold.ledger();
+    let ids = (0..ledger.states().len()).map(InstanceId::from_index);
+    Ok(Ran {
+        results: ids.filter_map(|id| Some((story.name(id), ledger.results(id)?.clone()))).collect(),
+        failures: ledger.failures().map(|failed| (story.name(failed.instance), failed.failure.clone())).collect(),
+        cached: ledger.state(id) == State::Cached,
+        stored: story.stored.clone(),
+    })
 }
 
 /// A run, read from its folder.

@@ -52,16 +52,17 @@ impl Workshop {
             let key = |name: &Arc<str>| Key::of(name.as_bytes());
             names.iter().zip(results).map(|(name, results)| Some((key(name), results?))).collect()
         };
-        let answer = |(one, last): (Preparing, Option<(Key, Results)>)| {
+        let answer = |((one, name), last): ((Preparing, &Arc<str>), Option<(Key, Results)>)| {
             let instance = one.instance;
+            let given = self.given.get(name).map(|results| (Key::of(name.as_bytes()), results.clone()));
             let answer = match self.is_skipped(node, task, facts, one) {
                 Ok(true) => Prepared::Skip,
-                Ok(false) => self.as_it_was(path, task, last).unwrap_or_else(Prepared::Failed),
+                Ok(false) => self.as_it_was(path, task, given.or(last)).unwrap_or_else(Prepared::Failed),
                 Err(failure) => Prepared::Failed(failure),
             };
             (instance, answer)
         };
-        Ok(batch.into_iter().zip(last).map(answer).collect())
+        Ok(batch.into_iter().zip(names).zip(last).map(answer).collect())
     }
 
     fn is_skipped(&self, node: NodeId, task: &Task, facts: &Facts, one: Preparing) -> Result<bool, Failure> {

@@ -12,7 +12,7 @@ use crate::driver::patient::Patient;
 use crate::driver::scene::{self, Place, Scene, refused};
 use crate::engine::key::{Change, Component, Content, Visitor, changes, components};
 use crate::engine::{Capacity, Prepared, Preparing, Values};
-use crate::event::{Artifact, Failure, Matched, Produced};
+use crate::event::{Artifact, Failure, Matched, Produced, Results};
 use crate::plan::{NodeKind, OutputKind, Plan, Run, Task};
 use crate::port::{Entry, Hit, Job, JobOutput, JobOutputKind, Store};
 use crate::store::artifacts::{Artifacts, Condition};
@@ -69,6 +69,8 @@ pub struct Workshop {
     pub accepting: Option<Accepting>,
     /// `run --only`: nodes of which only the last results are taken, by id; empty: none.
     pub taken_as_is: Vec<bool>,
+    /// Results of instances that are taken so, by name, before those of the store are.
+    pub given: FxHashMap<Arc<str>, Results>,
     facts: Vec<OnceLock<Result<Facts, String>>>,
     declared: Declared,
     desk: Mutex<Desk>,
@@ -179,6 +181,7 @@ impl Workshop {
             lease: TERM,
             accepting: None,
             taken_as_is: Vec::new(),
+            given: FxHashMap::default(),
             facts,
             declared,
             desk,

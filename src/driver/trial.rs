@@ -22,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -164,7 +165,7 @@ fn furnish(plan: &Plan, task: &Task, trial: &Trial, project: &Path, fresh: &Path
 }
 
 /// The paths of inputs and those among the values that the task reads.
-fn reads(plan: &Plan, task: &Task, project: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn reads(plan: &Plan, task: &Task, project: &Path) -> Result<Vec<PathBuf>, Error> {
     let value = |from: &From, path: &[_]| match from {
         From::Param(at) => at_path(plan.params[*at as usize].value.clone(), path),
         _ => None,
@@ -193,7 +194,7 @@ fn make_parent(path: &Path) -> Result<(), Fault> {
 }
 
 /// Copies a file or a folder with all that is in it; what is there already stays.
-fn copy(from: &Path, to: &Path) -> Result<(), Fault> {
+pub fn copy(from: &Path, to: &Path) -> Result<(), Fault> {
     if from.is_dir() {
         fs::create_dir_all(to).at("make the folder", to)?;
         for entry in fs::read_dir(from).at("list", from)? {
@@ -295,11 +296,7 @@ impl Judge<'_> {
         }
         for (at, expected) in &expect.sha256 {
             let path = self.path(*at);
-            let digest = Sha256::digest(fs::read(&path).at("read", &path)?);
-            let mut found = String::new();
-            for byte in digest {
-                let _ = write!(found, "{byte:02x}");
-            }
+            let found = sha256(&path)?;
             if found != **expected {
                 let what = format!("`{}` has another SHA-256 digest", self.name(*at));
                 wrong.push(Wrong { what, differ: Some((format!("{expected}\n"), format!("{found}\n"))) });
@@ -376,6 +373,24 @@ impl Judge<'_> {
         }
         Ok(())
     }
+}
+
+/// The SHA-256 digest of a file in hexadecimal digits.
+pub(super) fn sha256(path: &Path) -> Result<String, Fault> {
+    let mut file = fs::File::open(path).at("read", path)?;
+    let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        let n = file.read(&mut piece).at("read", path)?;
+        if n == 0 {
+            break;
+        }
+        hasher.update(&piece[..n]);
+    }
+    let mut digits = String::new();
+    for byte in hasher.finalize() {
+        let _ = write!(digits, "{byte:02x}");
+    }
+    Ok(digits)
 }
 
 fn differ(name: &str, below: &str, expected: &[u8], found: &[u8]) -> Option<Wrong> {

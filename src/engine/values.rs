@@ -14,6 +14,15 @@ impl Engine {
         self.collect(&self.graph.plan.output_reads, ROOT, 0)
     }
 
+    /// What a task's expressions read for one of its instances, as far as it is there; nothing for a map.
+    pub fn values_of(&self, instance: InstanceId) -> Values {
+        let place = self.ledger.space.place(instance);
+        match &self.graph.plan.nodes[place.node].kind {
+            NodeKind::Task(task) => self.collect(&task.reads, place.scope, place.item),
+            _ => Values::default(),
+        }
+    }
+
     /// The values of `reads` for a reader in this scope and item.
     pub(super) fn collect(&self, reads: &[Read], scope: ScopeId, item: u32) -> Values {
         reads.iter().map(|read| at_path(self.source(&read.from, scope, item), &read.path)).collect()
