@@ -64,6 +64,35 @@ fn a_swarm_of_small_tasks() {
     figure(&format!("swarm of 452 tasks: {kills} kills, {checked} ends stood in journals, none of them ran again"));
 }
 
+/// Maps, branches, calls and loops in each other, retries, what may fail, files by a pattern: the same end whether one
+/// or eight run at once, and after ten kills.
+#[test]
+fn everything_at_once() {
+    let outcome = |project: &Project, line: &str| {
+        let said = project.run(line);
+        let json = said.exits(4).json();
+        (json["outputs"].clone(), contents(&project.path("results")))
+    };
+    let project = || Project::copy_of("tests/story/everything");
+    let begin = Instant::now();
+    let (alone, crowd) = (project(), project());
+    let expected = outcome(&alone, "run -j 1 --output json");
+    let whole = begin.elapsed();
+    assert_eq!(
+        expected.0["teams"],
+        serde_json::json!([{ "name": "small", "total": 4 }, { "name": "big", "total": 9 }])
+    );
+    assert_eq!(outcome(&crowd, "run -j 8 --output json"), expected);
+    let mut random = Random(3);
+    for _ in 0..long(10, 1) {
+        let project = project();
+        for _ in 0..10 {
+            killed_after(&project, "run -j 2", random.below(whole));
+        }
+        assert_eq!(outcome(&project, "run -j 2 --output json"), expected);
+    }
+}
+
 mod needs_bio {
     use super::*;
 
