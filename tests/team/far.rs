@@ -165,6 +165,25 @@ runs
         assert_eq!(said.out(), "5\n5\n1\n2\n3\n4\n5\n", "{}\n{}", said.text(), project.read("said"));
     }
 
+    /// The usual pace takes a minute and a half; in milliseconds it is tested in `tests/store/far_lock.rs`.
+    #[test]
+    #[ignore = "needs fuse"]
+    fn a_host_that_stands_still_is_passed_over() {
+        if std::env::var_os("FLOWRUN_LONG").is_none() {
+            return;
+        }
+        let project = Project::new(WAITING);
+        let said = on_two_hosts(
+            &project,
+            "(cd here; exec \"$FLOWRUN\" run -j 1) > first 2>&1 & until_ran 1; kill -STOP $!; touch disk/go\n\
+             far run -j 1 --wait > second 2>&1; kill -CONT $!; wait $!; echo \"first: exit $?\"\n\
+             tail -1 second; far run --output json 2>/dev/null | grep -o '\"cached\": 4'",
+        );
+        assert_eq!(said.out(), "first: exit 75\nexit 0\n\"cached\": 4\n", "{}", project.read("second"));
+        let first = project.read("first");
+        assert!(first.contains("error: another process has taken the lock"), "{first}");
+    }
+
     /// Who may only read reads, as long as nobody writes.
     #[test]
     #[ignore = "needs fuse"]

@@ -19,6 +19,19 @@ fn what_is_ready_at_once_starts_in_the_order_of_the_file() {
 }
 
 #[test]
+fn priority_comes_first_and_then_the_longest_way() {
+    let project = Project::new(
+        "[task.plain]\ncommand = 'echo plain >> ran'\n\
+         [task.urgent]\ncommand = 'echo urgent >> ran'\npriority = 5\n\
+         [task.long]\ncommand = 'echo long >> ran'\n\
+         [task.after]\ncommand = 'echo after >> ran'\nafter = [\"long\"]\n\
+         [task.items]\nover = { range = [0, 3] }\ncommand = 'echo items {{ item }} >> ran'\n",
+    );
+    project.run("run -j 1").exits(0);
+    assert_eq!(project.lines("ran"), ["urgent", "long", "plain", "after", "items 0", "items 1", "items 2"]);
+}
+
+#[test]
 fn a_small_limit_of_open_files_means_fewer_tasks_at_once() {
     let project = Project::new(
         "[task.t]\nover = { range = [0, 60] }\ncommand = 'echo x > {{ outputs.f }}; ulimit -Sn > limit'\n\
