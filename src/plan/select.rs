@@ -2,7 +2,7 @@
 
 use super::model::{NodeKind, Plan};
 use crate::base::NodeId;
-use crate::base::id::{BodyId, Id};
+use crate::base::id::BodyId;
 use crate::base::text::{did_you_mean, quote};
 use crate::diag::{Diagnostic, codes};
 
@@ -53,15 +53,17 @@ impl Plan {
     /// The node of a dotted name, brackets of instances left out: `m[3].t` is one of `m.t`.
     pub fn find(&self, name: &str) -> Option<NodeId> {
         let plain = without_brackets(name)?;
-        let mut body = BodyId(0);
+        let mut bodies = vec![BodyId(0)];
         let mut last = None;
         for part in plain.split('.') {
-            let node = self.bodies.get(body)?.nodes.iter().find(|n| &*self.nodes[**n].name == part)?;
-            body = match &self.nodes[*node].kind {
-                NodeKind::Map(map) if !map.shorthand => map.body,
-                _ => BodyId::from_index(self.bodies.len()),
+            let mut nodes = bodies.iter().flat_map(|body| &self.bodies[*body].nodes);
+            let node = *nodes.find(|n| &*self.nodes[**n].name == part)?;
+            bodies = match &self.nodes[node].kind {
+                // The only node of a shorthand has no name of its own.
+                NodeKind::Map(map) if map.shorthand => self.nodes[self.bodies[map.body].nodes[0]].kind.bodies(),
+                kind => kind.bodies(),
             };
-            last = Some(*node);
+            last = Some(node);
         }
         last
     }
