@@ -52,7 +52,8 @@ impl Workshop {
             let key = |name: &Arc<str>| Key::of(name.as_bytes());
             names.iter().zip(results).map(|(name, results)| Some((key(name), results?))).collect()
         };
-        let answer = |((one, name), last): ((Preparing, &Arc<str>), Option<(Key, Results)>)| {
+        let mut answers = Vec::with_capacity(batch.len());
+        for ((one, name), last) in batch.into_iter().zip(names).zip(last) {
             let instance = one.instance;
             let given = self.given.get(name).map(|results| (Key::of(name.as_bytes()), results.clone()));
             let answer = match self.is_skipped(node, task, facts, one) {
@@ -60,9 +61,9 @@ impl Workshop {
                 Ok(false) => self.as_it_was(path, task, given.or(last)).unwrap_or_else(Prepared::Failed),
                 Err(failure) => Prepared::Failed(failure),
             };
-            (instance, answer)
-        };
-        Ok(batch.into_iter().zip(names).zip(last).map(answer).collect())
+            answers.push((instance, answer));
+        }
+        Ok(answers)
     }
 
     fn is_skipped(&self, node: NodeId, task: &Task, facts: &Facts, one: Preparing) -> Result<bool, Failure> {
