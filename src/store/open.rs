@@ -105,6 +105,8 @@ fn prepare_writing(connection: &mut Connection, path: &Path, alone: Alone) -> st
     let level = if mode == "wal" { "NORMAL" } else { "FULL" };
     connection.pragma_update(None, "synchronous", level)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // A page of that index is written again and again: its way into the database, after so many pages, can wait.
+    connection.pragma_update(None, "wal_autocheckpoint", 8_000)?;
     // Keys are random: their index must stay in memory while a large run is recorded. In KiB.
     connection.pragma_update(None, "cache_size", -32 * 1024)?;
     if version < current() {

@@ -65,7 +65,8 @@ fn connect(address: &Address) -> Result<Client> {
         };
         match connected {
             Ok(mut client) => {
-                let settings = format!("SET lock_timeout = '{PATIENCE}s'");
+                // Compiling a statement takes longer than any of ours.
+                let settings = format!("SET lock_timeout = '{PATIENCE}s'; SET jit = off");
                 client.batch_execute(&settings).map_err(|error| fault(address, &error))?;
                 return Ok(client);
             }
