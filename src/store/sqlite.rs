@@ -4,6 +4,7 @@
 //! statement, and it keeps the clustered order of the rows.
 
 mod lease;
+mod look;
 
 use super::far;
 use super::leases::Judge;
@@ -99,33 +100,7 @@ impl Sqlite {
 
 impl Store for Sqlite {
     fn lookup(&mut self, pipeline: &str, node: &str, asked: &[(Key, Arc<str>)]) -> anyhow::Result<Vec<Option<Hit>>> {
-        self.reading(|tx| {
-            let node = node_id(tx, pipeline, node)?;
-            // Most keys stand where they stood in the last run: under their instance, beside their neighbour.
-            let mut in_place = tx.prepare_cached(
-                "SELECT results, turn = (SELECT max(turn) FROM cache WHERE node = ?1 AND instance = ?2)
-                 FROM cache WHERE node = ?1 AND instance = ?2 AND key = ?3",
-            )?;
-            let mut elsewhere = tx.prepare_cached("SELECT results FROM cache WHERE key = ?1 LIMIT 1")?;
-            let mut hits = Vec::with_capacity(asked.len());
-            for (key, instance) in asked {
-                let mut hit = None;
-                if let Some(node) = node {
-                    let mut rows = in_place.query(params![node, instance, key.0])?;
-                    if let Some(row) = rows.next()? {
-                        hit = Some(Hit { results: results(row, 0)?, newest: row.get(1)? });
-                    }
-                }
-                if hit.is_none() {
-                    let mut rows = elsewhere.query([key.0])?;
-                    if let Some(row) = rows.next()? {
-                        hit = Some(Hit { results: results(row, 0)?, newest: false });
-                    }
-                }
-                hits.push(hit);
-            }
-            Ok(hits)
-        })
+        self.reading(|tx| look::up(tx, pipeline, node, asked))
     }
 
     fn latest(&mut self, pipeline: &str, node: &str, instances: &[Arc<str>]) -> anyhow::Result<Vec<Option<Entry>>> {

@@ -6,6 +6,7 @@ use crate::base::digest::Key;
 use crate::port::Lease;
 use crate::store::leases::{Judge, Row, held};
 use rusqlite::{Transaction, params};
+use rustc_hash::FxHashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Takes what is free of these keys.
@@ -17,27 +18,33 @@ pub(super) fn take(
     term: Duration,
 ) -> Result<Vec<Lease>, Bad> {
     let (now, until) = (milliseconds(Duration::ZERO), milliseconds(term));
-    let me = judge.begin()?;
-    let mut insert = tx.prepare_cached("INSERT OR IGNORE INTO lease (key, run, who, until) VALUES (?1, ?2, ?3, ?4)")?;
-    let mut find = tx.prepare_cached("SELECT run, who, until FROM lease WHERE key = ?1")?;
-    let mut over = tx.prepare_cached("UPDATE lease SET run = ?2, who = ?3, until = ?4 WHERE key = ?1")?;
-    let mut answers = Vec::with_capacity(keys.len());
-    for key in keys {
-        if insert.execute(params![key.0, run, me, until])? == 1 {
-            answers.push(Lease::Ours);
-            continue;
-        }
-        let row = find.query_row([key.0], |row| {
-            Ok(Row { run: row.get(0)?, who: row.get(1)?, over: row.get::<_, i64>(2)? < now })
-        })?;
+    let (me, asked) = (judge.begin()?, text(keys)?);
+    tx.prepare_cached(
+        "INSERT OR IGNORE INTO lease (key, run, who, until) SELECT unhex(value), ?2, ?3, ?4 FROM json_each(?1)",
+    )?
+    .execute(params![asked, run, me, until])?;
+    let mut find = tx.prepare_cached(
+        "SELECT key, run, who, until FROM lease
+         WHERE key IN (SELECT unhex(value) FROM json_each(?1)) AND NOT (run = ?2 AND who = ?3)",
+    )?;
+    let mut rows = find.query(params![asked, run, me])?;
+    let (mut free, mut others) = (Vec::new(), FxHashMap::default());
+    while let Some(found) = rows.next()? {
+        let key = Digest(found.get(0)?);
+        let row = Row { run: found.get(1)?, who: found.get(2)?, over: found.get::<_, i64>(3)? < now };
         if judge.is_free(&row, run) {
-            over.execute(params![key.0, run, me, until])?;
-            answers.push(Lease::Ours);
+            free.push(key);
         } else {
-            answers.push(held(&row));
+            others.insert(key, held(&row));
         }
     }
-    Ok(answers)
+    if !free.is_empty() {
+        tx.prepare_cached(
+            "UPDATE lease SET run = ?2, who = ?3, until = ?4 WHERE key IN (SELECT unhex(value) FROM json_each(?1))",
+        )?
+        .execute(params![text(&free)?, run, me, until])?;
+    }
+    Ok(keys.iter().map(|key| others.get(key).cloned().unwrap_or(Lease::Ours)).collect())
 }
 
 /// All that are held.
@@ -68,11 +75,13 @@ pub(super) fn release(tx: &Transaction<'_>, run: i64, keys: Option<&[Key]>) -> R
         tx.execute("DELETE FROM lease WHERE run = ?1", [run])?;
         return Ok(());
     };
-    let mut delete = tx.prepare_cached("DELETE FROM lease WHERE key = ?1 AND run = ?2")?;
-    for key in keys {
-        delete.execute(params![key.0, run])?;
-    }
+    tx.prepare_cached("DELETE FROM lease WHERE run = ?2 AND key IN (SELECT unhex(value) FROM json_each(?1))")?
+        .execute(params![text(keys)?, run])?;
     Ok(())
+}
+
+fn text(keys: &[Key]) -> serde_json::Result<String> {
+    serde_json::to_string(&keys.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
 /// That much later than now, since the epoch.
