@@ -6,7 +6,7 @@ use super::screen::{Screen, print};
 use super::settings::{self, Target};
 use super::{Failed, exit};
 use crate::driver::{keeping, now};
-use crate::port::keeping::{GcAsk, Limits, RmAsk, Where};
+use crate::port::keeping::{GcAsk, Limits, LsAsk, RmAsk, Where};
 use crate::report::{keeping as report, runs};
 use jiff::tz::TimeZone;
 use std::path::PathBuf;
@@ -32,8 +32,22 @@ fn limits(args: &LimitArgs) -> Limits {
 
 fn ls(args: &LsArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::of(&args.words)?;
+    let project = args.project.as_ref().map(|folder| {
+        // A project that is gone is still known by its folder.
+        let absolute = || std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+        folder.canonicalize().unwrap_or_else(|_| absolute())
+    });
+    let ask = LsAsk {
+        nodes: target.rest.clone(),
+        older: args.older,
+        all: args.all || project.is_some(),
+        project,
+        older_than: args.older_than,
+        newer_than: args.newer_than,
+        min_size: args.min_size,
+    };
     let store = target.store(args.store.as_deref(), None)?;
-    let entries = keeping::list(&place(&target, None), &store, &target.rest, args.older)?;
+    let entries = keeping::list(&place(&target, None), &store, &ask)?;
     print(match args.output {
         Output::Human => report::list(&entries, &TimeZone::system(), screen.out),
         Output::Json => report::list_json(&entries),
@@ -59,7 +73,7 @@ fn show(args: &ShowArgs, screen: Screen) -> Result<u8, Failed> {
         }
     };
     let store = target.store(args.store.as_deref(), None)?;
-    let entries = keeping::show(&place(&target, None), &store, word)?;
+    let entries = keeping::show(&place(&target, target.artifacts(args.artifacts.as_ref())?), &store, word)?;
     print(match args.output {
         Output::Human => report::show(&entries, &TimeZone::system(), screen.out),
         Output::Json => report::show_json(&entries),
@@ -105,7 +119,7 @@ fn accept(args: &AcceptArgs, screen: Screen) -> Result<u8, Failed> {
         ));
     }
     let settings = settings::settings(&target, settings::params(&args.params)?, &args.place, &FreshArgs::default())?;
-    let told = keeping::accept(&settings, args.dry_run)?;
+    let told = keeping::accept(&settings, args.values, args.dry_run)?;
     print(match args.output {
         Output::Human => report::accepted(&told, screen.out),
         Output::Json => report::accepted_json(&told),

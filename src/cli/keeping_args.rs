@@ -51,8 +51,10 @@ const ACCEPT_HELP: &str = "\
 After a change of words only (a comment in a command, a script reformatted)
 the earlier results of these nodes count under their new keys, and nothing
 runs. Taken over is what differs in nothing but what the file says of the task
-and the scripts that it names; values, inputs and declared outputs must be the
-same, and every file in its place as it was recorded.
+and the scripts that it names; values and inputs must be the same (--values lets
+them differ), and declared outputs in any case. Every file must be in its
+place as it was recorded; one that is missing is put back where its bytes are
+kept.
 Exits 1 when an instance of these nodes would run all the same.";
 
 /// The commands about the cache.
@@ -100,6 +102,21 @@ pub struct LsArgs {
     /// Older results of each instance, too
     #[arg(long)]
     pub older: bool,
+    /// Results of every project of the store
+    #[arg(long)]
+    pub all: bool,
+    /// Results that the project in this folder made
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub project: Option<PathBuf>,
+    /// Made longer ago than this: `30d`, `12h`
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub older_than: Option<u64>,
+    /// Made within this time
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub newer_than: Option<u64>,
+    /// With files of this size at least: `1GiB`
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub min_size: Option<u64>,
     /// The database of runs and cache [default: .flowrun/store.db]
     #[arg(long, value_name = "URL", env = "FLOWRUN_STORE", hide_env_values = true)]
     pub store: Option<String>,
@@ -117,6 +134,9 @@ pub struct ShowArgs {
     /// The database of runs and cache [default: .flowrun/store.db]
     #[arg(long, value_name = "URL", env = "FLOWRUN_STORE", hide_env_values = true)]
     pub store: Option<String>,
+    /// The folder of artifacts [default: .flowrun/artifacts]
+    #[arg(long, value_name = "DIR", env = "FLOWRUN_ARTIFACTS", hide_env_values = true, value_hint = ValueHint::DirPath)]
+    pub artifacts: Option<PathBuf>,
     /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,
@@ -194,6 +214,9 @@ pub struct AcceptArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub place: PlaceArgs,
+    /// Also where values or input files are not what they were
+    #[arg(long)]
+    pub values: bool,
     /// Say what would be accepted; record nothing
     #[arg(long)]
     pub dry_run: bool,

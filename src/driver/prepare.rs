@@ -90,6 +90,10 @@ pub enum Dry {
 pub struct Accepting {
     /// Of each node whether it is meant, by id.
     pub nodes: Vec<bool>,
+    /// Also where values and inputs have changed.
+    pub values: bool,
+    /// Outputs that are missing are put back where their bytes are kept; else it is only looked whether they are.
+    pub restore: bool,
     /// Earlier results under their new keys, with what has changed.
     pub accepted: Mutex<Vec<(Entry, Vec<Change>)>>,
     /// Instances that cannot be accepted, and why.
@@ -540,9 +544,10 @@ impl Workshop {
                 rest.push((this, reasons));
                 continue;
             };
-            match self.same_but_for_words(facts, &own, &entry) {
+            match self.same_but_for_words(accepting, facts, &own, &entry) {
                 Ok(()) => {
-                    let changed = changes(entry.fixed.iter(), facts.fixed.components.iter());
+                    let old = entry.fixed.iter().chain(&entry.own);
+                    let changed = changes(old, facts.fixed.components.iter().chain(&own));
                     answers[this.at] = Some(Prepared::Hit { key, results: entry.results.clone() });
                     let entry = Entry { key, fixed: facts.fixed.components.clone(), own, ..entry };
                     lock(&accepting.accepted).push((entry, changed));
@@ -557,11 +562,19 @@ impl Workshop {
     }
 
     /// Whether an earlier result can stand for what the task would give now, or why not.
-    fn same_but_for_words(&self, facts: &Facts, own: &[Component], entry: &Entry) -> Result<(), String> {
+    fn same_but_for_words(
+        &self,
+        accepting: &Accepting,
+        facts: &Facts,
+        own: &[Component],
+        entry: &Entry,
+    ) -> Result<(), String> {
         if entry.fixed.is_empty() {
             return Err("its earlier result is not complete".to_owned());
         }
-        if let Some(change) = changes(entry.own.iter(), own.iter()).first() {
+        if let Some(change) = changes(entry.own.iter(), own.iter()).first()
+            && !accepting.values
+        {
             return Err(format!("{} changed, which is no matter of words", quote(&change.component)));
         }
         let outputs = |components: &[Component]| -> Vec<Component> {
@@ -571,13 +584,19 @@ impl Workshop {
         if outputs(&entry.fixed) != outputs(&facts.fixed.components) {
             return Err("it declares other outputs than before".to_owned());
         }
-        for Artifact { path, digest, .. } in entry.results.iter().flat_map(Produced::artifacts) {
+        for Artifact { path, digest, exec, .. } in entry.results.iter().flat_map(Produced::artifacts) {
             let path = path.as_bytes().unwrap_or_default();
             let full = self.project.join(OsStr::from_bytes(path));
             let kept = self.project.join(OsStr::from_bytes(&crate::port::kept_path(path)));
             let whole = kept.symlink_metadata().is_err()
                 && self.memo.digest_of(&full).is_ok_and(|content| content.digest == digest);
-            if !whole {
+            let back = || match &self.artifacts {
+                Some(artifacts) if accepting.restore => artifacts.restore(&digest, &full, exec),
+                Some(artifacts) => artifacts.check(&digest),
+                None => Ok(Condition::Missing),
+            };
+            let missing = || kept.symlink_metadata().is_err() && full.symlink_metadata().is_err();
+            if !whole && !(missing() && matches!(back(), Ok(Condition::Whole))) {
                 let shown = quote(&String::from_utf8_lossy(path));
                 return Err(format!("{shown} is not there as it was recorded"));
             }

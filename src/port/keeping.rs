@@ -160,6 +160,57 @@ pub struct Accepted {
     pub dry: bool,
 }
 
+/// Which entries are listed.
+#[derive(Clone, Debug, Default)]
+pub struct LsAsk {
+    /// Of these nodes and instances; empty: of all.
+    pub nodes: Vec<String>,
+    /// Also those that are not the newest of their instance.
+    pub older: bool,
+    /// Of every project of the store.
+    pub all: bool,
+    /// Made by the project of this folder, absolute.
+    pub project: Option<PathBuf>,
+    /// Made earlier than so many milliseconds ago.
+    pub older_than: Option<u64>,
+    /// Made later than so many milliseconds ago.
+    pub newer_than: Option<u64>,
+    /// With so many bytes in files at least.
+    pub min_size: Option<u64>,
+}
+
+/// An entry, with what is known of it from here.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The entry.
+    pub entry: Entry,
+    /// The folder of the project that made it, where it was when the store last saw it; empty: not known.
+    pub project: Arc<str>,
+    /// Of each of its files and folders, in order.
+    pub files: Vec<FileState>,
+}
+
+/// Where the bytes of an output are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileState {
+    /// What stands at its path.
+    pub place: InPlace,
+    /// Whether the artifact folder has it, whole.
+    pub kept: bool,
+}
+
+/// What stands at the path of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InPlace {
+    /// What was recorded.
+    Whole,
+    /// Something else.
+    Changed,
+    /// Nothing.
+    Missing,
+}
+
 /// What is asked of the keeper.
 #[derive(Clone, Debug, Default)]
 pub struct GcAsk {

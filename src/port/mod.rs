@@ -270,6 +270,8 @@ pub struct Listed {
     pub node: Arc<str>,
     /// The instance's name.
     pub instance: Arc<str>,
+    /// The folder of the project that made it, where it was when the store last saw it; empty: not known.
+    pub project: Arc<str>,
     /// How many entries of the instance are newer.
     pub newer: u32,
     /// What it gave.
@@ -357,6 +359,10 @@ pub trait Store: Send {
 
     /// Hands over every entry of the project, ordered by pipeline, node and instance, of each the newest first.
     fn list(&mut self, each: &mut dyn FnMut(Listed)) -> anyhow::Result<()>;
+    /// The same of every project of the store, where it tells them apart.
+    fn list_all(&mut self, each: &mut dyn FnMut(Listed)) -> anyhow::Result<()> {
+        self.list(each)
+    }
     /// The entries of any project whose key begins with these hexadecimal digits, whole: the project's own first, then
     /// the newest.
     fn find(&mut self, digits: &str) -> anyhow::Result<Vec<Entry>>;

@@ -5,9 +5,9 @@ use super::json::line;
 use crate::base::paint::Paint;
 use crate::base::text::{count, elapsed, size};
 use crate::base::{Value, human};
-use crate::event::{Artifact, Matched, Produced};
+use crate::event::{Artifact, Produced};
 use crate::port::forecast::Reason;
-use crate::port::keeping::{Accepted, Because, Collected, RunsRemoved, Verified, Wrong};
+use crate::port::keeping::{Accepted, Because, Collected, FileState, InPlace, RunsRemoved, Shown, Verified, Wrong};
 use crate::port::{Entry, Listed, Made};
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
@@ -23,6 +23,7 @@ pub fn list(entries: &[Listed], zone: &TimeZone, paint: Paint) -> String {
         return "nothing is cached\n".to_owned();
     }
     let several = entries.iter().any(|entry| entry.pipeline != entries[0].pipeline);
+    let projects = entries.iter().any(|entry| entry.project != entries[0].project);
     let users = entries.iter().map(|entry| human::plain(&entry.made.user).chars().count()).max().unwrap_or(0).max(4);
     let mut text = String::new();
     let head = format!("{:<12}  {:<23}  {:>4}  {:<users$}  {:>8}  instance", "key", "made", "run", "user", "size");
@@ -31,10 +32,15 @@ pub fn list(entries: &[Listed], zone: &TimeZone, paint: Paint) -> String {
         let bytes: Option<u64> = artifacts(&entry.results).map(|(.., bytes)| bytes).reduce(|a, b| a + b);
         let user = human::plain(&entry.made.user);
         let of = if several { format!(" of {}", human::plain(&entry.pipeline)) } else { String::new() };
+        let made_in = match &*entry.project {
+            "" => String::new(),
+            folder if projects => paint.dim(format!(" in {}", human::plain(folder))),
+            _ => String::new(),
+        };
         let older = if entry.newer > 0 { paint.dim(" (older)") } else { String::new() };
         let _ = writeln!(
             text,
-            "{}  {}  {:>4}  {user:<users$}  {:>8}  {}{of}{older}",
+            "{}  {}  {:>4}  {user:<users$}  {:>8}  {}{of}{older}{made_in}",
             entry.key.short(),
             human::moment(entry.made.at, zone),
             entry.made.run,
@@ -54,9 +60,14 @@ pub fn list_json(entries: &[Listed]) -> String {
 fn listed(entry: &Listed) -> Json {
     json!({
         "key": entry.key, "pipeline": entry.pipeline, "node": entry.node, "instance": entry.instance,
-        "newest": entry.newer == 0, "size": artifacts(&entry.results).map(|(.., bytes)| bytes).sum::<u64>(),
+        "project": known(&entry.project), "newest": entry.newer == 0, "size": artifacts(&entry.results).map(|(.., bytes)| bytes).sum::<u64>(),
         "made": made(&entry.made),
     })
+}
+
+/// A folder, or null where it is not known.
+fn known(folder: &str) -> Option<&str> {
+    Some(folder).filter(|folder| !folder.is_empty())
 }
 
 fn made(made: &Made) -> Json {
@@ -71,9 +82,10 @@ fn artifacts(results: &[Produced]) -> impl Iterator<Item = (&Value, String, u64)
 }
 
 /// `cache show` for people.
-pub fn show(entries: &[Entry], zone: &TimeZone, paint: Paint) -> String {
+pub fn show(entries: &[Shown], zone: &TimeZone, paint: Paint) -> String {
     let mut text = String::new();
-    for entry in entries {
+    for Shown { entry, project, files } in entries {
+        let mut states = files.iter();
         if !text.is_empty() {
             text.push('\n');
         }
@@ -84,12 +96,13 @@ pub fn show(entries: &[Entry], zone: &TimeZone, paint: Paint) -> String {
         let made = &entry.made;
         let _ = writeln!(
             text,
-            "  made by {} on host {} at {} in {}\n  in run {} by flowrun {}",
+            "  made by {} on host {} at {} in {}\n  in run {}{} by flowrun {}",
             by(&made.user),
             by(&made.host),
             human::moment(made.at, zone),
             elapsed(made.wall_us / 1000),
             made.run,
+            known(project).map(|folder| format!(" of {}", human::plain(folder))).unwrap_or_default(),
             by(&made.version)
         );
         if !entry.results.is_empty() {
@@ -99,7 +112,7 @@ pub fn show(entries: &[Entry], zone: &TimeZone, paint: Paint) -> String {
             let shown = match produced {
                 Produced::Value(value) => value.to_json(),
                 Produced::Files(files) if files.is_empty() => "no file".to_owned(),
-                files => files.artifacts().map(shown_file).collect::<Vec<_>>().join(", "),
+                files => files.artifacts().map(|file| shown_file(file, states.next())).collect::<Vec<_>>().join(", "),
             };
             let _ = writeln!(text, "    {}: {}", human::plain(name), human::plain(&shown));
         }
@@ -116,10 +129,18 @@ pub fn show(entries: &[Entry], zone: &TimeZone, paint: Paint) -> String {
     text
 }
 
-fn shown_file(file: Artifact<'_>) -> String {
+fn shown_file(file: Artifact<'_>, state: Option<&FileState>) -> String {
     let folder = if file.dir { "folder, " } else { "" };
     let path = file.path.as_str().map_or_else(|| file.path.to_json(), str::to_owned);
-    format!("{path} ({folder}{}, {})", size(file.size), file.digest.short())
+    let place = state.map_or("", |state| match (state.place, state.kept) {
+        (InPlace::Whole, true) => ", in place and kept",
+        (InPlace::Whole, false) => ", in place, not kept",
+        (InPlace::Changed, true) => ", changed in place, kept",
+        (InPlace::Changed, false) => ", changed in place, not kept",
+        (InPlace::Missing, true) => ", not in place, kept",
+        (InPlace::Missing, false) => ", neither in place nor kept",
+    });
+    format!("{path} ({folder}{}, {}{place})", size(file.size), file.digest.short())
 }
 
 /// The names of the outputs, which stand in the key; a number where they are not known.
@@ -133,26 +154,35 @@ fn names(entry: &Entry) -> Vec<String> {
 }
 
 /// `cache show --output json`.
-pub fn show_json(entries: &[Entry]) -> String {
-    let entry = |entry: &Entry| {
+pub fn show_json(entries: &[Shown]) -> String {
+    let entry = |Shown { entry, project, files }: &Shown| {
+        let mut states = files.iter();
+        let mut file = |file: Artifact<'_>| {
+            let state = states.next();
+            json!({
+                "path": file.path, "digest": file.digest, "size": file.size, "dir": file.dir,
+                "in_place": state.map(|state| state.place), "kept": state.map(|state| state.kept),
+            })
+        };
         let results: Vec<Json> = names(entry)
             .into_iter()
             .zip(entry.results.iter())
             .map(|(name, produced)| match produced {
                 Produced::Value(value) => json!({ "name": name, "value": value }),
-                Produced::Artifact { path, digest, size, dir, .. } => {
-                    json!({ "name": name, "path": path, "digest": digest, "size": size, "dir": dir })
+                Produced::Files(_) => {
+                    json!({ "name": name, "files": produced.artifacts().map(&mut file).collect::<Vec<_>>() })
                 }
-                Produced::Files(files) => {
-                    let file = |file: &Matched| json!({ "path": file.path, "digest": file.digest, "size": file.size });
-                    json!({ "name": name, "files": files.iter().map(file).collect::<Vec<_>>() })
+                Produced::Artifact { .. } => {
+                    let mut one = produced.artifacts().map(&mut file).next().unwrap_or_default();
+                    one["name"] = json!(name);
+                    one
                 }
             })
             .collect();
         let components: Vec<_> = entry.fixed.iter().chain(&entry.own).collect();
         json!({
             "key": entry.key, "pipeline": entry.pipeline, "node": entry.node, "instance": entry.instance,
-            "made": made(&entry.made), "results": results, "components": components,
+            "project": known(project), "made": made(&entry.made), "results": results, "components": components,
         })
     };
     line(&json!({ "entries": entries.iter().map(entry).collect::<Vec<_>>() }))

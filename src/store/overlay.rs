@@ -95,6 +95,11 @@ impl Store for Overlay {
         self.own.list(each)
     }
 
+    fn list_all(&mut self, each: &mut dyn FnMut(Listed)) -> anyhow::Result<()> {
+        self.own.list(each)?;
+        self.shared.list_all(each)
+    }
+
     fn find(&mut self, digits: &str) -> anyhow::Result<Vec<Entry>> {
         let own = self.own.find(digits)?;
         if own.is_empty() { self.shared.find(digits) } else { Ok(own) }

@@ -328,8 +328,10 @@ impl Store for Sqlite {
     fn list(&mut self, each: &mut dyn FnMut(Listed)) -> anyhow::Result<()> {
         self.reading(|tx| {
             let mut all = tx.prepare_cached(
-                "SELECT node.pipeline, node.path, instance, key, results, at, wall_us, run, host, user, version
+                "SELECT node.pipeline, node.path, instance, key, results, at, wall_us, origin.run, origin.host,
+                     origin.user, origin.version, coalesce(run.project, '')
                  FROM cache JOIN node ON node.id = cache.node JOIN origin ON origin.id = cache.origin
+                     LEFT JOIN run ON run.run = origin.run
                  ORDER BY node.pipeline, node.path, instance, turn DESC",
             )?;
             let mut rows = all.query(())?;
@@ -360,7 +362,8 @@ impl Store for Sqlite {
                     version: like(before.map(|last| &last.made.version), name(10)?),
                 };
                 let key = Digest(row.get(3)?);
-                let listed = Listed { key, pipeline, node, instance, newer, results: results(row, 4)?, made };
+                let project = like(before.map(|last| &last.project), name(11)?);
+                let listed = Listed { key, pipeline, node, instance, project, newer, results: results(row, 4)?, made };
                 each(listed.clone());
                 last = Some(listed);
             }

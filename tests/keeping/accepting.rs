@@ -1,12 +1,11 @@
 //! `cache accept`: earlier results under new keys.
 
-use crate::{ann, letters, ran};
+use crate::{At, ann, ran};
 use serde_json::json;
 use snapbox::str;
 
-#[test]
-fn words_that_changed_are_accepted() {
-    let project = letters();
+pub fn words_that_changed_are_accepted(at: &At<'_>) {
+    let project = at.letters();
     ann(&project, "run").exits(0);
     ann(&project, "cache accept join").shows(str![[r#"
 exit 0
@@ -51,9 +50,8 @@ accepted: join
     assert_eq!(shown["entries"][0]["made"]["run"], 1);
 }
 
-#[test]
-fn what_is_no_matter_of_words_is_not_accepted() {
-    let project = letters();
+pub fn what_is_no_matter_of_words_is_not_accepted(at: &At<'_>) {
+    let project = at.letters();
     ann(&project, "run").exits(0);
     project.edit("pipeline.toml", "tr a-z A-Z", "tr '[a-z]' '[A-Z]'".replace('\'', "\"").as_str());
     project.write("out/b.txt", "by hand");

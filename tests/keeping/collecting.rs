@@ -1,15 +1,14 @@
 //! Letting go: `cache gc`.
 
 use crate::common::{Project, contents};
-use crate::{age, ann, cached, letters, objects, ran, shows_text};
+use crate::{At, ann, cached, letters, objects, ran, shows_text};
 use serde_json::json;
 use snapbox::str;
 use std::path::Path;
 use std::process::Command;
 
-#[test]
-fn what_was_replaced_goes_and_its_bytes_with_it() {
-    let project = letters();
+pub fn what_was_replaced_goes_and_its_bytes_with_it(at: &At<'_>) {
+    let project = at.letters();
     ann(&project, "run").exits(0);
     project.edit("pipeline.toml", "tr a-z A-Z", "tr a-z b-zA");
     ann(&project, "run").exits(0);
@@ -45,11 +44,10 @@ removed 4 of 9 results, 3 of 6 objects; 6 B are free, 6 B of objects stay
     assert_eq!(ran(&project, "run --output json").0.len(), 4, "the earlier results are forgotten");
 }
 
-#[test]
-fn what_is_old_goes_but_not_what_a_kept_run_took() {
-    let project = letters();
+pub fn what_is_old_goes_but_not_what_a_kept_run_took(at: &At<'_>) {
+    let project = at.letters();
     ann(&project, "run").exits(0);
-    age(&project, 40);
+    at.age(&project, 40);
     ann(&project, "cache gc --older-than 30d --dry-run").shows(str![[r#"
 exit 0
 --- out
@@ -87,9 +85,8 @@ For more information, try '--help'.
 "#]]);
 }
 
-#[test]
-fn what_no_kept_run_has_goes() {
-    let project = letters();
+pub fn what_no_kept_run_has_goes(at: &At<'_>) {
+    let project = at.letters();
     ann(&project, "run").exits(0);
     project.write("letters.json", r#"["a","d"]"#);
     ann(&project, "run").exits(0);
@@ -111,9 +108,8 @@ removed 2 of 8 results, 2 of 4 objects; 4 B are free, 4 B of objects stay
     assert_eq!(ran(&project, "run --output json").0, Vec::<String>::new());
 }
 
-#[test]
-fn bytes_go_until_they_fit_and_results_stay_that_stand_in_place() {
-    let project = letters();
+pub fn bytes_go_until_they_fit_and_results_stay_that_stand_in_place(at: &At<'_>) {
+    let project = at.letters();
     ann(&project, "run").exits(0);
     project.write("letters.json", r#"["a","b","c","d"]"#);
     ann(&project, "run").exits(0);

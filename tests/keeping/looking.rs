@@ -1,14 +1,13 @@
 //! Looking: `cache ls`, `show` and `verify`.
 
 use crate::common::{Project, contents, copy};
-use crate::{ann, letters, ran};
+use crate::{At, ann, letters, ran};
 use serde_json::json;
 use snapbox::str;
 use std::process::Command;
 
-#[test]
-fn what_is_cached_is_listed_and_shown() {
-    let project = letters();
+pub fn what_is_cached_is_listed_and_shown(at: &At<'_>) {
+    let project = at.letters();
     ann(&project, "cache ls").shows(str![[r#"
 exit 0
 --- out
@@ -44,9 +43,9 @@ exit 0
 each[b].shout of letters
   key [DIGEST]
   made by ann on host [HOST] at [TIME] UTC in [TIME]
-  in run 1 by flowrun 0.1.0
+  in run 1 of [PROJECT] by flowrun 0.1.0
   it gave
-    text: out/b.txt (2 B, [DIGEST])
+    text: out/b.txt (2 B, [DIGEST], in place and kept)
   its key is made of
     command: echo shout >> ran; echo {{ letter }} | tr a-z A-Z > {{ outputs.tex…
     shell: ["bash","-euo","pipefail","-c"]
@@ -60,7 +59,7 @@ exit 0
 join of letters
   key [DIGEST]
   made by ann on host [HOST] at [TIME] UTC in [TIME]
-  in run 2 by flowrun 0.1.0
+  in run 2 of [PROJECT] by flowrun 0.1.0
   it gave
     line: "ABC?"
   its key is made of
@@ -122,9 +121,8 @@ fn a_copied_project_and_a_moved_one_keep_what_is_cached() {
     ann(&other, "cache verify").exits(0);
 }
 
-#[test]
-fn what_is_not_whole_is_said() {
-    let project = letters();
+pub fn what_is_not_whole_is_said(at: &At<'_>) {
+    let project = at.letters();
     ann(&project, "run").exits(0);
     ann(&project, "cache verify").shows(str![[r#"
 exit 0
@@ -157,9 +155,8 @@ changed  out/b.txt of each[b].shout, recorded as [DIGEST], is [DIGEST]; the next
     ann(&project, "cache verify").exits(0);
 }
 
-#[test]
-fn nothing_is_made_just_to_be_looked_at() {
-    let project = letters();
+pub fn nothing_is_made_just_to_be_looked_at(at: &At<'_>) {
+    let project = at.letters();
     for line in ["cache verify", "cache gc", "cache gc --dry-run", "runs --all", "runs rm --keep-last 1"] {
         ann(&project, line).exits(0);
     }

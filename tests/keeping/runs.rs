@@ -2,13 +2,12 @@
 
 use crate::common;
 use crate::common::{Project, signal};
-use crate::{LETTERS, age, ann, cached, letters, ran, shows_but_sizes};
+use crate::{At, LETTERS, ann, cached, letters, ran, shows_but_sizes, start};
 use serde_json::{Value, json};
 use snapbox::str;
 
-#[test]
-fn runs_go_by_number_age_and_count_and_logs_alone() {
-    let project = letters();
+pub fn runs_go_by_number_age_and_count_and_logs_alone(at: &At<'_>) {
+    let project = at.letters();
     for mark in ["1", "2", "3", "4"] {
         ann(&project, &format!("run -p mark={mark}")).exits(0);
     }
@@ -70,7 +69,7 @@ error: the logs of run 3 were removed
 
 "#]]);
     ann(&project, "status 3").exits(0);
-    age(&project, 40);
+    at.age(&project, 40);
     ann(&project, "run").exits(0);
     shows_but_sizes(
         &ann(&project, "runs rm --older-than 30d --keep-last 2"),
@@ -133,15 +132,14 @@ command = 'cat {{ one.file }}; while [ ! -e go ]; do sleep 0.02; done; echo two 
 outputs.file = { file = "second" }
 "#;
 
-#[test]
-fn a_run_at_work_keeps_what_it_needs() {
-    let project = Project::new(WAITS);
+pub fn a_run_at_work_keeps_what_it_needs(at: &At<'_>) {
+    let project = at.project(WAITS);
     project.write("letters.toml", LETTERS);
     project.write("letters.json", r#"["a"]"#);
     ann(&project, "run letters.toml").exits(0);
-    let live = project.start("run --artifacts .flowrun/artifacts");
+    let live = start(&project, "run --artifacts .flowrun/artifacts");
     let running = || {
-        let status = project.run("status --output json");
+        let status = ann(&project, "status --output json");
         status.code == 0 && status.json()["counts"]["running"] == 1 && status.json()["counts"]["succeeded"] == 1
     };
     common::until(running, "the second task is at work");
@@ -182,22 +180,19 @@ removed 1 of 2 runs; [SIZE] are free
     ann(&project, "cache verify").exits(0);
 }
 
-#[test]
-fn what_an_interrupted_run_had_done_is_not_lost() {
-    let project = Project::new(WAITS);
-    let live = project.start("run");
+pub fn what_an_interrupted_run_had_done_is_not_lost(at: &At<'_>) {
+    let project = at.project(WAITS);
+    let live = start(&project, "run");
     let running = || {
-        let status = project.run("status --output json");
+        let status = ann(&project, "status --output json");
         status.code == 0 && status.json()["counts"]["running"] == 1 && status.json()["counts"]["succeeded"] == 1
     };
     common::until(running, "the second task is at work");
     signal(live.pid(), "KILL");
     drop(live);
     // What had not reached the store when it died.
-    let store = rusqlite::Connection::open(project.path(".flowrun/store.db")).unwrap();
-    store.execute("DELETE FROM cache", ()).unwrap();
-    drop(store);
-    project.run("runs rm --keep-last 0").shows(str![[r#"
+    at.sql(&project, "DELETE FROM cache");
+    ann(&project, "runs rm --keep-last 0").shows(str![[r#"
 exit 0
 --- out
 run 1 was interrupted and would be continued: it stays unless it is named
@@ -205,7 +200,7 @@ removed 0 of 1 run; 0 B are free
 
 "#]]);
     shows_but_sizes(
-        &project.run("runs rm 1"),
+        &ann(&project, "runs rm 1"),
         str![[r#"
 exit 0
 --- out
@@ -216,7 +211,7 @@ removed 1 of 1 run; [SIZE] are free
 "#]],
     );
     project.write("go", "");
-    let json = project.run("run --output json").exits(0).json();
+    let json = ann(&project, "run --output json").exits(0).json();
     assert_eq!((&json["run"], &json["counts"]["cached"]), (&json!(2), &json!(1)));
     assert_eq!(project.lines("ran"), ["one"]);
 }

@@ -12,18 +12,18 @@ use crate::port::Access;
 use crate::port::keeping::Accepted;
 use std::sync::{Arc, PoisonError};
 
-/// Blesses the earlier results of the nodes in `settings.select`.
+/// Blesses the earlier results of the nodes in `settings.select`; with `values` also where values and inputs differ.
 ///
 /// # Errors
 /// What keeps a run from beginning, and names that no node has.
-pub fn accept(settings: &Settings, dry: bool) -> Result<Accepted, Error> {
+pub fn accept(settings: &Settings, values: bool, dry: bool) -> Result<Accepted, Error> {
     let place = Place::of(&settings.pipeline)?;
     // A run at work may be making at this moment what would be accepted.
     let lock = if dry || !place.home.path().is_dir() { None } else { Some(acquire(&place, settings.wait, &mut [])?) };
     let access = if lock.is_some() { Access::Write } else { Access::Read };
     let accepting = |plan: &Plan| {
         let nodes = meant(plan, &settings.select)?;
-        Ok(Some(Accepting { nodes, ..Accepting::default() }))
+        Ok(Some(Accepting { nodes, values, restore: !dry, ..Accepting::default() }))
     };
     let (workshop, engine, failures) = rehearse(settings, &[], Dry::Reasons, access, accepting)?;
     let Some(accepting) = &workshop.accepting else { return Ok(Accepted::default()) };

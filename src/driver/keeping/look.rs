@@ -1,11 +1,11 @@
 //! `cache ls`, `show` and `verify`: what is there, where it comes from, and whether it is whole.
 
 use super::super::{Error, OpenStore};
-use super::{Keeper, Locks};
+use super::{Keeper, Locks, now};
 use crate::base::text::quote;
 use crate::base::{Digest, human};
 use crate::event::{Artifact, Produced};
-use crate::port::keeping::{Verified, Where, Wrong};
+use crate::port::keeping::{FileState, InPlace, LsAsk, Shown, Verified, Where, Wrong};
 use crate::port::{Access, Entry, Listed, kept_path};
 use crate::store::artifacts::{Artifacts, Condition, Object};
 use crate::sys::content::digest_path;
@@ -18,26 +18,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The digits of a key that a word must have at least, to be one.
 const DIGITS: usize = 8;
 
-/// The entries of these nodes (all when none is named); with `older` also those that are not the newest of their
-/// instance.
-pub fn list(place: &Where, open: &OpenStore, nodes: &[String], older: bool) -> Result<Vec<Listed>, Error> {
+/// The entries that are asked for.
+pub fn list(place: &Where, open: &OpenStore, ask: &LsAsk) -> Result<Vec<Listed>, Error> {
     let mut keeper = Keeper::open(place, open, Access::Read)?;
     let mut all = Vec::new();
     let Keeper { store, pipeline, .. } = &mut keeper;
+    let now = now();
     let meant = |entry: &Listed| {
         let below = |whole: &str, name: &str| {
             whole.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
         };
+        let named = |name: &String| below(&entry.node, name) || below(&entry.instance, name);
+        let bytes = || entry.results.iter().flat_map(Produced::artifacts).map(|file| file.size).sum::<u64>();
+        let ago = now.saturating_sub(entry.made.at);
         pipeline.as_deref().is_none_or(|name| *name == *entry.pipeline)
-            && (older || entry.newer == 0)
-            && (nodes.is_empty() || nodes.iter().any(|name| below(&entry.node, name) || below(&entry.instance, name)))
+            && (ask.older || entry.newer == 0)
+            && (ask.nodes.is_empty() || ask.nodes.iter().any(named))
+            && ask.project.as_ref().is_none_or(|folder| *folder == Path::new(&*entry.project))
+            && ask.older_than.is_none_or(|age| ago > age)
+            && ask.newer_than.is_none_or(|age| ago <= age)
+            && ask.min_size.is_none_or(|least| bytes() >= least)
     };
-    store.list(&mut |entry| all.extend(meant(&entry).then_some(entry))).map_err(Error::Store)?;
+    let each = &mut |entry| all.extend(meant(&entry).then_some(entry));
+    if ask.all { store.list_all(each) } else { store.list(each) }.map_err(Error::Store)?;
     Ok(all)
 }
 
 /// The entries of a key, by its first digits, or the newest entry of an instance (one of each pipeline that has it).
-pub fn show(place: &Where, open: &OpenStore, word: &str) -> Result<Vec<Entry>, Error> {
+pub fn show(place: &Where, open: &OpenStore, word: &str) -> Result<Vec<Shown>, Error> {
     let mut keeper = Keeper::open(place, open, Access::Read)?;
     let mut found = Vec::new();
     if word.len() >= DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -76,7 +84,39 @@ pub fn show(place: &Where, open: &OpenStore, word: &str) -> Result<Vec<Entry>, E
             return Err(Error::Usage { message: format!("nothing is cached for {}", quote(word)), help });
         }
     }
-    Ok(found)
+    let mut projects: FxHashMap<u64, Arc<str>> = FxHashMap::default();
+    for run in keeper.store.all_runs(u32::MAX).map_err(Error::Store)? {
+        projects.insert(run.row.run, run.project);
+    }
+    let shown = |entry: Entry| {
+        let project = projects.get(&entry.made.run).cloned().unwrap_or_default();
+        let files = entry.results.iter().flat_map(Produced::artifacts).map(|file| state_of(&keeper, file));
+        let files = files.collect::<Result<_, Error>>()?;
+        Ok(Shown { project, files, entry })
+    };
+    found.into_iter().map(shown).collect()
+}
+
+/// Reads an output in place and in the artifact folder.
+fn state_of(keeper: &Keeper, file: Artifact<'_>) -> Result<FileState, Error> {
+    let path = file.path.as_bytes().unwrap_or_default();
+    let place = match found_at(&keeper.project, path) {
+        None => InPlace::Missing,
+        Some(found) if found == Some(file.digest) => InPlace::Whole,
+        Some(_) => InPlace::Changed,
+    };
+    Ok(FileState { place, kept: keeper.artifacts.check(&file.digest)? == Condition::Whole })
+}
+
+/// The digest of what stands at the path of an output, `Some(None)` if it cannot be read; `None`: nothing does.
+fn found_at(project: &Path, path: &[u8]) -> Option<Option<Digest>> {
+    let full = project.join(OsStr::from_bytes(path));
+    // While an attempt is at work, what stood there before waits beside it.
+    let kept_aside = project.join(OsStr::from_bytes(&kept_path(path)));
+    if full.symlink_metadata().is_err() && kept_aside.symlink_metadata().is_err() {
+        return None;
+    }
+    Some(digest_path(&full).ok().map(|content| content.digest))
 }
 
 /// So many digits of a key that it cannot be taken for the other one.
@@ -164,14 +204,7 @@ pub fn made_elsewhere(keeper: &mut Keeper) -> Result<FxHashSet<u64>, Error> {
 fn look_at(project: &Path, artifacts: &Artifacts, told: &Mutex<Verified>, todo: Todo) -> Result<(), Error> {
     match todo {
         Todo::Output { path, digest, instance } => {
-            let full = project.join(OsStr::from_bytes(&path));
-            // While an attempt is at work, what stood there before waits beside it.
-            let kept_aside = project.join(OsStr::from_bytes(&kept_path(&path)));
-            let found = if full.symlink_metadata().is_err() && kept_aside.symlink_metadata().is_err() {
-                None
-            } else {
-                Some(digest_path(&full).ok().map(|content| content.digest))
-            };
+            let found = found_at(project, &path);
             if found == Some(Some(digest)) {
                 return Ok(());
             }

@@ -435,7 +435,12 @@ impl Store for Postgres {
     }
 
     fn list(&mut self, each: &mut dyn FnMut(Listed)) -> anyhow::Result<()> {
-        self.within(whole::list)?.into_iter().for_each(each);
+        self.within(|session| whole::list(session, false))?.into_iter().for_each(each);
+        Ok(())
+    }
+
+    fn list_all(&mut self, each: &mut dyn FnMut(Listed)) -> anyhow::Result<()> {
+        self.within(|session| whole::list(session, true))?.into_iter().for_each(each);
         Ok(())
     }
 

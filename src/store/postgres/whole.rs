@@ -35,29 +35,41 @@ impl Names {
     }
 }
 
-pub(super) fn list(session: &mut Session<'_>) -> Result<Vec<Listed>, Bad> {
+pub(super) fn list(session: &mut Session<'_>, of_all: bool) -> Result<Vec<Listed>, Bad> {
     if session.absent {
         return Ok(Vec::new());
     }
     let sql = "SELECT cache.at, cache.wall_us, origin.run, origin.host, origin.by_user, origin.version,
-                   node.pipeline, node.path, place.instance, place.key, cache.results
+                   node.pipeline, node.path, place.instance, place.key, cache.results, node.project,
+                   coalesce(made_in.path, '')
                FROM flowrun.place JOIN flowrun.node ON node.id = place.node
                    JOIN flowrun.cache ON cache.key = place.key AND cache.project = node.project
-                   JOIN flowrun.origin ON origin.id = cache.origin
-               WHERE node.project = $1
-               ORDER BY node.pipeline COLLATE \"C\", node.path COLLATE \"C\", place.instance COLLATE \"C\", place.turn DESC";
+                   JOIN flowrun.origin ON origin.id = cache.origin LEFT JOIN flowrun.run ON run.run = origin.run
+                   LEFT JOIN flowrun.project AS made_in ON made_in.id = run.project
+               WHERE $2 OR node.project = $1
+               ORDER BY node.pipeline COLLATE \"C\", node.path COLLATE \"C\", place.instance COLLATE \"C\",
+                   node.project, place.turn DESC";
     let mut names = Names::default();
     let mut all: Vec<Listed> = Vec::new();
-    for row in session.client.query_typed(sql, &[(&session.project, Type::INT8)])? {
+    let mut last_project = None;
+    for row in session.client.query_typed(sql, &[(&session.project, Type::INT8), (&of_all, Type::BOOL)])? {
+        let whose: i64 = row.get(11);
+        let same_project = last_project.replace(whose) == Some(whose);
+        let project = match row.get(12) {
+            "" => "".into(),
+            path => names.get(path),
+        };
         let (pipeline, node, instance) = (names.get(row.get(6)), names.get(row.get(7)), unplain(row.get(8)));
         let newer = match all.last() {
-            Some(last) if (&last.pipeline, &last.node, &last.instance) == (&pipeline, &node, &instance) => {
+            Some(last)
+                if same_project && (&last.pipeline, &last.node, &last.instance) == (&pipeline, &node, &instance) =>
+            {
                 last.newer + 1
             }
             _ => 0,
         };
         let (key, made) = (digest(&row, 9)?, names.made(&row, 0));
-        all.push(Listed { key, pipeline, node, instance, newer, results: results(row.get(10))?, made });
+        all.push(Listed { key, pipeline, node, instance, project, newer, results: results(row.get(10))?, made });
     }
     Ok(all)
 }
