@@ -72,7 +72,7 @@ fn collect(keeper: &mut Keeper, locks: &Locks, named: bool, ask: &GcAsk) -> Resu
     };
     let leaving = Leaving::new(&entries, &gone, evicted);
     told.entries = entries.into_iter().zip(gone).filter_map(|(entry, gone)| Some((entry, gone?))).collect();
-    if !ask.dry {
+    if !ask.dry && !told.entries.is_empty() {
         let entries: Vec<Listed> = told.entries.iter().map(|(entry, _)| entry.clone()).collect();
         keeper.store.remove(&entries).map_err(Error::Store)?;
     }

@@ -73,7 +73,9 @@ fn remove(keeper: &mut Keeper, locks: &Locks, place: &Where, ask: &RmAsk) -> Res
     }
     if !ask.logs && !ask.dry {
         let rows: Vec<u64> = gone.iter().filter(|run| run.row).map(|run| run.run).collect();
-        keeper.store.remove_runs(&rows).map_err(Error::Store)?;
+        if !rows.is_empty() {
+            keeper.store.remove_runs(&rows).map_err(Error::Store)?;
+        }
     }
     if salvaged > 0 {
         let runs = count(salvaged, "interrupted run");
