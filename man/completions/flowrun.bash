@@ -171,7 +171,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__cache__subcmd__accept)
-            opts="-p -j -h --param --params --jobs --backend --store --artifacts --profile --dry-run --output --help"
+            opts="-p -j -h --param --params --jobs --backend --store --artifacts --profile --values --dry-run --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -284,12 +284,31 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__cache__subcmd__ls)
-            opts="-h --older --store --output --help"
+            opts="-h --older --all --project --older-than --newer-than --min-size --store --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --project)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --older-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --newer-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --store)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -306,7 +325,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__cache__subcmd__show)
-            opts="-h --store --output --help"
+            opts="-h --store --artifacts --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -314,6 +333,13 @@ _flowrun() {
             case "${prev}" in
                 --store)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --artifacts)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
                     return 0
                     ;;
                 --output)

@@ -133,12 +133,18 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and not __fish_se
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and not __fish_seen_subcommand_from ls show verify gc accept" -f -a "verify" -d 'Read every output and every artifact, and say what is not whole'
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and not __fish_seen_subcommand_from ls show verify gc accept" -f -a "gc" -d 'Remove what is no longer needed, by age, number, size and reach'
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and not __fish_seen_subcommand_from ls show verify gc accept" -f -a "accept" -d 'Bless earlier results after a change of words only'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -l project -d 'Results that the project in this folder made' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -l older-than -d 'Made longer ago than this: `30d`, `12h`' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -l newer-than -d 'Made within this time' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -l min-size -d 'With files of this size at least: `1GiB`' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -l older -d 'Older results of each instance, too'
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -l all -d 'Results of every project of the store'
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from show" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from show" -l artifacts -d 'The folder of artifacts [default: .flowrun/artifacts]' -r -f -a "(__fish_complete_directories)"
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from show" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
@@ -167,6 +173,7 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_s
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l values -d 'Also where values or input files are not what they were'
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -l dry-run -d 'Say what would be accepted; record nothing'
 complete -c flowrun -n "__fish_flowrun_using_subcommand cache; and __fish_seen_subcommand_from accept" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand log" -l run -d 'Of this run [default: the newest]' -r
