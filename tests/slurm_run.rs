@@ -211,4 +211,78 @@ nothing new starts: `large` failed
 "#]]);
         assert_eq!(cluster.queue(), "");
     }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn options_go_to_sbatch() {
+        let cluster = Cluster::start(&Shape { more: "PartitionName=short Nodes=n1 MaxTime=5\n", ..Shape::default() });
+        let project = Project::new(
+            r#"
+slurm.partition = "short"
+[map.m]
+over = [1, 2]
+slurm = { nice = 10, comment = "mine" }
+[map.m.task.t]
+command = 'echo {{ item }} "where=$SLURM_JOB_PARTITION" | cut -c 3- >> "$FLOWRUN_OUTPUT"'
+outputs.where = "string"
+slurm.partitio = "main"
+[task.other]
+command = 'echo "where=$SLURM_JOB_PARTITION" >> "$FLOWRUN_OUTPUT"'
+outputs.where = "string"
+slurm = { partition = "{{ 'main' if attempt == 1 else 'short' }}" }
+[outputs]
+all = "{{ [m.t.where, other.where] | flat }}"
+"#,
+        );
+        on(&cluster, &project, "check").shows(str![[r#"
+exit 2
+--- err
+error[E0102]: `comment` is set by flowrun itself
+ --> pipeline.toml:5:22
+  |
+5 | slurm = { nice = 10, comment = "mine" }
+  |                      ^^^^^^^ not here
+  |
+  = help: it is how flowrun finds its jobs again
+
+error[E0102]: `partitio` is no long option of `sbatch`
+ --> pipeline.toml:9:7
+  |
+9 | slurm.partitio = "main"
+  |       ^^^^^^^^ unknown option
+  |
+  = help: did you mean `partition`?
+
+2 mistakes in `pipeline.toml`
+
+"#]]);
+        project.edit("pipeline.toml", ", comment = \"mine\"", "").edit(
+            "pipeline.toml",
+            "slurm.partitio = \"main\"\n",
+            "",
+        );
+        let json = on(&cluster, &project, "run --backend slurm --output json").exits(0).json();
+        assert_eq!(json["outputs"]["all"], serde_json::json!(["short", "short", "main"]));
+        project.edit("pipeline.toml", "slurm.partition = \"short\"", "slurm.partition = \"nowhere\"");
+        on(&cluster, &project, "run --backend slurm --force m").shows(str![[r#"
+exit 1
+--- out
+failed m[0].t, m[1].t
+  Slurm does not take it: Batch job submission failed: Invalid partition name
+  specified
+  help: `sinfo -Nl` shows what the nodes have; see `resources` of the task
+
+run 2: 2 failed, 1 cached in [TIME]
+failed m[0].t: Slurm does not take it: Batch job submission failed: Invalid partition name specified
+--- err
+[0/3] listed    m  2 items
+[1/3] cached    other
+[1/3] started   m[0].t  forced
+[1/3] started   m[1].t  forced
+[2/3] failed    m[1].t  Slurm does not take it: Batch job submission failed: Invalid partition name specified
+nothing new starts: `m[1].t` failed
+[3/3] failed    m[0].t  Slurm does not take it: Batch job submission failed: Invalid partition name specified
+
+"#]]);
+    }
 }

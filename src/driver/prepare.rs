@@ -657,6 +657,7 @@ impl Workshop {
             time_ms: scene.time_ms,
             grace_ms: GRACE_MS,
             needs: scene.needs.clone(),
+            options: scene.options.clone(),
             watched: if origin.is_some() { scene.watched } else { Vec::new() },
         };
         Ok(Ready { job, origin, wants: scene.wants })

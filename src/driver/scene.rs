@@ -8,6 +8,7 @@ use crate::driver::wrong::Wrong;
 use crate::engine::{Capacity, Needs, Raised, Values};
 use crate::event::{Cause, Failure};
 use crate::lang::expr::{EvalError, Frame, Template};
+use crate::lang::slurm;
 use crate::plan::{Local, OutputKind, Plan, Read, Run, Shape, Task, Ty, Workdir, is_glob};
 use crate::port::{Stat, staged_files, staged_path};
 use crate::store::fetched::{Fetched, Want};
@@ -58,6 +59,8 @@ pub struct Scene<'a> {
     pub needs: Needs,
     /// `resources.time`, milliseconds.
     pub time_ms: Option<u64>,
+    /// Options of a scheduler.
+    pub options: Vec<(Arc<str>, Option<Arc<str>>)>,
     /// Values for `$FLOWRUN_VARS`.
     vars: Vec<(Arc<str>, Value)>,
     resources: Vec<(Arc<str>, Value)>,
@@ -101,6 +104,7 @@ impl<'a> Scene<'a> {
             watched: Vec::new(),
             needs: Needs { cpus: 1, memory: 0, gpus: 0, limits },
             time_ms: None,
+            options: Vec::new(),
             vars: Vec::new(),
             resources: Vec::new(),
         }
@@ -309,6 +313,20 @@ impl<'a> Scene<'a> {
                 refused(format!("`resources.{name}` must be a whole number, not {}", value.to_json()), None)
             })
         };
+        if let Some(option) = name.strip_prefix(slurm::PREFIX) {
+            let value = match &value {
+                Value::Bool(false) => return Ok(()),
+                Value::Bool(true) => None,
+                Value::Int(number) => Some(number.to_string().into()),
+                Value::Str(text) => Some(text.clone()),
+                other => {
+                    let message = format!("`{name}` must be a text, a number or a boolean, not {}", other.to_json());
+                    return Err(refused(message, None));
+                }
+            };
+            self.options.push((option.into(), value));
+            return Ok(());
+        }
         let capacity = self.place.capacity;
         let granted = match &**name {
             "cpus" => {

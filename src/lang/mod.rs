@@ -12,6 +12,7 @@ mod reference;
 pub mod schema;
 pub mod settings;
 pub mod shell;
+pub mod slurm;
 pub mod trial;
 pub mod types;
 

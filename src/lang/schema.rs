@@ -1,6 +1,7 @@
 //! The table of keys for editors: a JSON Schema (draft 4, as taplo reads it).
 
 use super::keys::{Key, Kind, Status, Table};
+use super::slurm::OPTIONS;
 use serde_json::{Map, Value, json};
 
 const NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
@@ -8,11 +9,15 @@ const SHARE: &str = "^[0-9.]+ *%$";
 
 /// The JSON Schema of the pipeline file. Keys of later versions are not in it.
 pub fn schema() -> Value {
-    let definitions: Map<String, Value> = Table::ALL
+    let mut definitions: Map<String, Value> = Table::ALL
         .into_iter()
         .filter(|table| *table != Table::File && !table.of_settings() && available(*table).next().is_some())
         .map(|table| (definition(table), table_schema(table)))
         .collect();
+    let option = json!({ "type": ["string", "integer", "boolean"] });
+    let options: Map<String, Value> = OPTIONS.iter().map(|name| ((*name).to_owned(), option.clone())).collect();
+    definitions
+        .insert("sbatch".to_owned(), json!({ "type": "object", "properties": options, "additionalProperties": false }));
     let mut root = json!({ "$schema": "http://json-schema.org/draft-04/schema#", "title": "flowrun pipeline" });
     if let (Value::Object(root), Value::Object(file)) = (&mut root, table_schema(Table::File)) {
         root.extend(file);
@@ -82,6 +87,7 @@ fn kind_schema(kind: Kind) -> Value {
         Kind::Memory | Kind::Duration => json!({ "type": ["integer", "string"], "minimum": 0 }),
         Kind::Number => json!({ "type": "number" }),
         Kind::Value | Kind::Literal => json!({}),
+        Kind::SlurmOptions => json!({ "$ref": "#/definitions/sbatch" }),
         Kind::Literals => json!({ "type": "array", "minItems": 1 }),
         Kind::Scalar => json!({ "type": ["string", "number", "boolean"] }),
         Kind::Names => json!({ "type": "array", "items": { "type": "string", "pattern": NAME } }),

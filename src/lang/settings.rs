@@ -139,15 +139,14 @@ static OTHERS: &[Key] = &[
          says itself stays. Amounts as they stand, no expressions.",
         r#"resources.memory = "2GiB""#,
     ),
-    Key {
-        table: Table::Profile,
-        name: "slurm",
-        kind: Kind::Value,
-        default: "",
-        doc: "Options for Slurm.",
-        example: "",
-        status: Status::Planned,
-    },
+    key(
+        Table::Profile,
+        "slurm",
+        Kind::SlurmOptions,
+        "",
+        "Options of `sbatch` by their long names, in place of those at the top of the pipeline.",
+        r#"slurm = { account = "p042" }"#,
+    ),
     key(Table::Caps, "jobs", Kind::Int(1, U32), "no limit", "The most cores for tasks of one run.", "jobs = 16"),
     key(
         Table::Caps,

@@ -58,6 +58,8 @@ pub struct Job {
     pub grace_ms: u64,
     /// What it asks of the machine.
     pub needs: Needs,
+    /// Options of a scheduler by their long names, without a value where they have none.
+    pub options: Vec<(Arc<str>, Option<Arc<str>>)>,
     /// Input files whose state before the run was trusted: changed while it ran, the result must not be cached.
     #[serde(with = "paths::stats")]
     pub watched: Vec<(PathBuf, Stat)>,

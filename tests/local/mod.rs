@@ -154,6 +154,7 @@ pub fn job(argv: &[&str]) -> Job {
         time_ms: None,
         grace_ms: 10_000,
         needs: flowrun::engine::Needs { cpus: 1, memory: 0, gpus: 0, limits: Vec::new() },
+        options: Vec::new(),
         watched: Vec::new(),
     }
 }

@@ -2,7 +2,9 @@
 //! `scancel`, `scontrol show config`.
 
 use crate::engine::Needs;
+use crate::port::Job;
 use crate::sys::tool::{self, Answer, NoAnswer};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A scheduler that is busy may take long; a site's `MessageTimeout` is often a minute.
@@ -15,6 +17,16 @@ pub struct Shape {
     pub needs: Needs,
     /// Seconds that each may run; `None`: as the partition says.
     pub time_s: Option<u64>,
+    /// Options of `sbatch` besides.
+    pub options: Vec<(Arc<str>, Option<Arc<str>>)>,
+}
+
+impl Shape {
+    /// Of an instance.
+    pub fn of(job: &Job) -> Self {
+        let time_s = job.time_ms.map(|ms| ms.div_ceil(1000));
+        Self { needs: job.needs.clone(), time_s, options: job.options.clone() }
+    }
 }
 
 /// What became of a submission.
@@ -78,6 +90,10 @@ impl Array<'_> {
             let minutes = (seconds + self.window_s).div_ceil(60).max(1);
             words.push(format!("--time={minutes}"));
         }
+        words.extend(self.shape.options.iter().map(|(name, value)| match value {
+            Some(value) => format!("--{name}={value}"),
+            None => format!("--{name}"),
+        }));
         words
     }
 
@@ -235,7 +251,8 @@ mod tests {
     use super::*;
 
     fn array(time_s: Option<u64>) -> Vec<String> {
-        let shape = Shape { needs: Needs { cpus: 2, memory: 1 << 30, gpus: 1, limits: Vec::new() }, time_s };
+        let options = vec![("partition".into(), Some("short".into())), ("exclusive".into(), None)];
+        let shape = Shape { needs: Needs { cpus: 2, memory: 1 << 30, gpus: 1, limits: Vec::new() }, time_s, options };
         let array = Array {
             name: "n",
             comment: "c",
@@ -253,9 +270,9 @@ mod tests {
     #[test]
     fn an_array_asks_for_what_its_instances_need() {
         let words = "sbatch --parsable --job-name=n --comment=c --array=0-4%2 --output=/dev/null --requeue --chdir=/a_b \
-                     --cpus-per-task=2 --mem=1048576K --gres=gpu:1";
+                     --cpus-per-task=2 --mem=1048576K --gres=gpu:1 --partition=short --exclusive";
         assert_eq!(array(None).join(" ").replace("/a b", "/a_b"), words);
-        assert_eq!(array(Some(90)).last().map(String::as_str), Some("--time=3"));
+        assert!(array(Some(90)).contains(&"--time=3".to_owned()));
     }
 
     #[test]

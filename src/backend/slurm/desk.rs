@@ -185,7 +185,7 @@ impl Desk {
             Ask::Submit(jobs) => {
                 let now = Instant::now();
                 for job in jobs {
-                    let shape = Shape { needs: job.needs.clone(), time_s: job.time_ms.map(|ms| ms.div_ceil(1000)) };
+                    let shape = Shape::of(&job);
                     let gathering = self.gathering.entry(shape).or_insert_with(|| Gathering {
                         jobs: Vec::new(),
                         since: now,
@@ -206,9 +206,8 @@ impl Desk {
             Ask::Adopt(batches) => {
                 for (batch, sent) in batches {
                     let Some(first) = batch.jobs.first() else { continue };
-                    let time_s = first.time_ms.map(|ms| ms.div_ceil(1000));
                     let open = Open {
-                        shape: Shape { needs: first.needs.clone(), time_s },
+                        shape: Shape::of(first),
                         jobs: batch.jobs.iter().map(|job| (job.instance, job.attempt)).collect(),
                         want: if sent.is_empty() { Want::FindOut(Instant::now()) } else { Want::Nothing },
                         sent,

@@ -76,6 +76,8 @@ pub enum Kind {
     Content,
     /// A table from paths to contents.
     Contents,
+    /// A table from options of `sbatch` to texts, numbers and booleans.
+    SlurmOptions,
     /// A table with these keys.
     Table(Table),
     /// A table from any texts to the bodies of a branch.
@@ -104,6 +106,7 @@ impl Kind {
             InputValue => "a path, a glob, an array of them or a table",
             OutputValue => "a type or a table",
             SourceValue => "an expression, an array or a table",
+            SlurmOptions => "a table",
             RangeValue => "an array of two or three whole numbers or expressions",
             Axes | Table(_) | Cases | Named(_) => "a table",
             Choice(_) | Factor => "a string",
@@ -134,6 +137,7 @@ impl Kind {
             InputValue => "\"data/*.fq\"",
             OutputValue => "{ file = \"results/table.csv\" }",
             SourceValue => "{ lines = \"samples.txt\" }",
+            SlurmOptions => "{ partition = \"short\" }",
             RangeValue => "[0, 10]",
             Axes => "{ a = [1, 2], b = { lines = \"samples.txt\" } }",
             Choice(_) => "\"continue\"",
@@ -188,6 +192,7 @@ impl Kind {
             InputValue => "template, array of templates, or table".to_owned(),
             OutputValue => "type, or table".to_owned(),
             SourceValue => "expression, array, or table".to_owned(),
+            SlurmOptions => "table from options of `sbatch`".to_owned(),
             RangeValue => "array of integers or expressions".to_owned(),
             Axes => "table: NAME = source".to_owned(),
             Choice(words) => crate::base::text::or(words.iter().copied()),

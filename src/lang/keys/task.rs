@@ -262,7 +262,14 @@ max_failures = "50%""#,
         r#"require = "80%"
 vars.all = "{{ each.out }}""#,
     ),
-    planned(Table::Task, "slurm", "Options for Slurm."),
+    key(
+        Table::Task,
+        "slurm",
+        SlurmOptions,
+        "",
+        "Options of `sbatch` by their long names, for a cluster: texts, numbers, `true`; strings may hold expressions, also of `attempt`.",
+        r#"slurm = { partition = "short", account = "p042" }"#,
+    ),
     planned(Table::Task, "local", "Options for this machine."),
     //
     key(

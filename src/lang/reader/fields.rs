@@ -201,6 +201,7 @@ impl Reader<'_> {
             Kind::Count(_) | Kind::Memory | Kind::Duration => string || toml.is_integer(),
             Kind::Number => toml.is_integer() || toml.is_float(),
             Kind::Value | Kind::Literal => true,
+            Kind::SlurmOptions => toml.is_table(),
             Kind::Scalar => matches!(toml, V::String(_) | V::Integer(_) | V::Float(_) | V::Boolean(_)),
             Kind::Literals | Kind::Names | Kind::Words | Kind::Program | Kind::RangeValue => toml.is_array(),
             Kind::InputValue | Kind::SourceValue => string || toml.is_array() || toml.is_table(),

@@ -27,8 +27,9 @@ pub use settings::read_settings;
 
 use crate::base::text::{did_you_mean, or, quote};
 use crate::diag::{self, Diagnostic, FileId, Span, Spanned, codes};
-use crate::lang::keys::{Status, Table};
+use crate::lang::keys::{Kind, Status, Table};
 use crate::lang::model::{Datum, Model, Name, NodeDecl};
+use crate::lang::slurm;
 use fields::Fields;
 use std::ops::Range;
 use toml::de::DeValue;
@@ -143,8 +144,8 @@ impl Reader<'_> {
 
     /// `resources`: the machine's, and names under `[limits]`.
     fn resources(&mut self, table: &Fields<'_>, limits: &Limits) -> Vec<(Name, Datum)> {
-        let Some(field) = table.get("resources") else { return Vec::new() };
-        let mut out = Vec::new();
+        let mut out = self.slurm_options(table);
+        let Some(field) = table.get("resources") else { return out };
         for (name, value) in self.sorted(field.value) {
             match Table::Resources.key(&name.value) {
                 Some(key) if key.status == Status::Planned => self.not_yet(&name, key),
@@ -154,12 +155,36 @@ impl Reader<'_> {
                     }
                 }
                 None if limits.iter().any(|(limit, _)| limit.value == name.value) => {
-                    let kind = crate::lang::keys::Kind::Count(0);
+                    let kind = Kind::Count(0);
                     if self.fits(&name, value, kind) && self.amount_fits(&name, value, kind) {
                         out.push((name, self.datum(value)));
                     }
                 }
                 None => self.unknown_resource(&name, limits),
+            }
+        }
+        out
+    }
+
+    /// `slurm`: resources whose names begin with `slurm.`, so that they are laid over each other and evaluated as those
+    /// are.
+    fn slurm_options(&mut self, table: &Fields<'_>) -> Vec<(Name, Datum)> {
+        let Some(field) = table.get("slurm") else { return Vec::new() };
+        let mut out = Vec::new();
+        for (name, value) in self.sorted(field.value) {
+            if let Some((_, instead)) = slurm::OWNED.iter().find(|(owned, _)| *owned == &*name.value) {
+                let message = format!("{} is set by flowrun itself", quote(&name.value));
+                self.report(Diagnostic::error(codes::UNKNOWN_KEY, name.span, message).label("not here").help(*instead));
+            } else if !slurm::OPTIONS.contains(&&*name.value) {
+                let message = format!("{} is no long option of `sbatch`", quote(&name.value));
+                let help = did_you_mean(&name.value, slurm::OPTIONS.iter().copied())
+                    .unwrap_or_else(|| "`man sbatch` lists them; write them without the dashes before them".to_owned());
+                self.report(
+                    Diagnostic::error(codes::UNKNOWN_KEY, name.span, message).label("unknown option").help(help),
+                );
+            } else if self.fits(&name, value, Kind::Scalar) {
+                let full = Spanned { value: format!("{}{}", slurm::PREFIX, name.value).into(), span: name.span };
+                out.push((full, self.datum(value)));
             }
         }
         out

@@ -39,7 +39,11 @@ licences = 2
 cpus = 2
 memory = "512MiB"
 
+[slurm]
+account = "p042"
+
 [task.index]
+slurm = { partition = "short", exclusive = true }
 description = "never mind the name"
 argv = ["bwa", "index", "{{ inputs.genome }}", "{{ params.names }}"]
 inputs.genome = "{{ params.genome }}"
@@ -67,6 +71,7 @@ on_error = "continue"
 retry = { attempts = 4, backoff = "10s", on = ["oom", "timeout", "exit:75"], on_oom = { memory = "x1.5" }, on_timeout.time = "x2", cap = { memory = "64GiB", time = "2d" } }
 
 [map.outer]
+slurm = { partition = "short", exclusive = true }
 description = "nested"
 over = { product = { lr = [0.1, 0.2], file = { glob = "data/*.fq" } } }
 as = "unit"
@@ -101,6 +106,7 @@ outputs.out = { file = "out/{{ x }}.txt", optional = true, ensure = { sha256 = "
 outputs.parts = { files = "out/{{ x }}/*.txt" }
 
 [branch.route]
+slurm = { partition = "short", exclusive = true }
 description = "by kind"
 on = "{{ make.count }}"
 outputs.result = "{{ first(segment.mask, n.x) }}"
@@ -118,6 +124,7 @@ task.m.command = "true"
 pipeline = "other.toml"
 
 [loop.train]
+slurm = { partition = "short", exclusive = true }
 max = 20
 carry.model = { init = "a", next = "{{ fit.model }}" }
 carry.loss.init = 1.0
@@ -129,6 +136,7 @@ outputs.last = "{{ fit.loss }}"
 command = "true"
 
 [call.qc]
+slurm = { partition = "short", exclusive = true }
 pipeline = "qc/pipeline.toml"
 params.sample = "{{ s }}"
 params.deep = { a = [1] }
@@ -199,7 +207,7 @@ fn everything_is_read_with_its_place() {
     assert_eq!(model.limits[0].1.value, 2);
     assert_eq!(
         model.resources.iter().map(|(n, d)| (&*n.value, at(d.span()))).collect::<Vec<_>>(),
-        [("cpus", "2"), ("memory", "\"512MiB\"")]
+        [("slurm.account", "\"p042\""), ("cpus", "2"), ("memory", "\"512MiB\"")]
     );
     let names: Vec<&str> = model.nodes.iter().map(|node| &*node.name().value).collect();
     assert_eq!(names, ["make", "outer", "each", "route", "train", "qc"]);
@@ -225,7 +233,7 @@ fn a_task_holds_all_of_its_keys() {
     assert_eq!(make.vars[0].1.literal().to_json(), r#"[1,{"a":"{{ params.rate }}","b":"2024-01-02"}]"#);
     assert_eq!(make.env[1].1.literal(), Value::Int(3));
     assert_eq!(&*make.pass_env[0].value, "SSH_AUTH_SOCK");
-    assert_eq!(make.resources.len(), 3);
+    assert_eq!(make.resources.len(), 5);
     assert!(make.when.as_ref().is_some_and(|when| when.as_text().is_some()));
     assert_eq!(at(make.after[0].span), "\"fetch\"");
     assert_eq!(make.cache.as_ref().map(|cache| cache.value), Some(false));
@@ -247,7 +255,7 @@ fn maps_nest_and_a_task_can_be_its_own() {
     assert_eq!(outer.over.chunk.as_ref().map(|n| n.value), Some(10));
     assert_eq!(outer.over.max_parallel.as_ref().map(|n| n.value), Some(4));
     assert!(matches!(&outer.when, Some(Datum::Plain(when)) if when.value == Value::Bool(true)));
-    assert_eq!((outer.outputs.len(), outer.resources.len()), (1, 1));
+    assert_eq!((outer.outputs.len(), outer.resources.len()), (1, 3));
 
     let inner = map(&outer.nodes[0]);
     assert!(matches!(&inner.over.source, Source::Range(parts) if parts.len() == 3));
@@ -277,7 +285,7 @@ fn branches_loops_and_calls_hold_all_of_their_keys() {
     assert_eq!(cases, [("1", "1", 1), ("two words", "\"two words\"", 1), ("nothing", "nothing", 0)]);
     assert!(matches!(&route.cases[1].nodes[0], NodeDecl::Map(map) if map.nodes.len() == 1));
     assert!(matches!(&route.default.as_ref().unwrap().nodes[0], NodeDecl::Call(_)));
-    assert_eq!((route.outputs.len(), route.after.len(), route.resources.len()), (1, 1, 1));
+    assert_eq!((route.outputs.len(), route.after.len(), route.resources.len()), (1, 1, 3));
     assert!(route.when.is_some() && route.description.is_some() && route.policy.on_error.is_some());
 
     let NodeDecl::Loop(train) = &model.nodes[4] else { panic!() };
