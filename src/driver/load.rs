@@ -155,9 +155,12 @@ fn open_called(pipeline: &Path, called: &str) -> Result<Opened, Problem> {
     Ok(Opened { name: path.display().to_string(), text: text.into() })
 }
 
-/// The pipeline files in the folder of a file that is not there.
+/// The way out where a pipeline file was expected: those in the folder of one that is not there.
 fn what_is_there(missing: &Path) -> Option<String> {
     const MOST: usize = 8;
+    if missing.is_dir() {
+        return Some("write the path of a pipeline file".to_owned());
+    }
     if missing.exists() {
         return None;
     }
@@ -172,7 +175,8 @@ fn what_is_there(missing: &Path) -> Option<String> {
     did_you_mean(wanted, names.iter().map(String::as_str)).or_else(|| match names.len() {
         0 => Some("there is no `.toml` file in its folder".to_owned()),
         n if n > MOST => None,
-        _ => Some(format!("in its folder there is {}", and(names.iter().map(String::as_str)))),
+        1 => Some(format!("in its folder there is {}", quote(&names[0]))),
+        _ => Some(format!("in its folder there are {}", and(names.iter().map(String::as_str)))),
     })
 }
 

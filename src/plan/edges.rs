@@ -238,7 +238,12 @@ fn duplicates(world: &World<'_>, producers: &[Producer], found: &mut Findings) {
             Diagnostic::error(codes::DUPLICATE_OUTPUT, two.span, message)
                 .label(format!("by `{}`", world.nodes[two.node].path))
                 .also(one.span, format!("by `{}`", world.nodes[one.node].path))
-                .help("give each task a path of its own"),
+                .help(match one.span == two.span {
+                    true => {
+                        "the file is called twice: put a param into the path, and give each call another value for it"
+                    }
+                    false => "give each task a path of its own",
+                }),
         );
     };
     let together = |one: &Producer, two: &Producer| {

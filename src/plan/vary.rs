@@ -82,7 +82,12 @@ pub(super) fn check(
             });
             let Some((holder, what)) = missing.last().and_then(|b| world.holder(b)) else { continue };
             let name = &world.nodes[holder].name;
+            let called = text.span.file != name.span.file;
             let (each, help) = match what {
+                What::Map(_) if called => (
+                    "item",
+                    "let the call hand a name of the item over as a param, and put that into the path".to_owned(),
+                ),
                 What::Map(MapView { item, .. }) => (
                     "item",
                     format!(

@@ -7,6 +7,7 @@ mod common;
 
 mod cache;
 mod conditions;
+mod files;
 mod inputs;
 mod maps;
 mod nested;

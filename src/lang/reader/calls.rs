@@ -35,8 +35,8 @@ pub fn read_all(path: &str, main: Opened, sources: &mut Sources, open: Open<'_>)
 struct Calls<'a> {
     sources: &'a mut Sources,
     open: Open<'a>,
-    /// Files that were read whole, by path; `None` where one cannot be read.
-    known: FxHashMap<Arc<str>, Option<Arc<Model>>>,
+    /// Files that were read whole, by path, or why one cannot be read.
+    known: FxHashMap<Arc<str>, Result<Arc<Model>, Problem>>,
     /// The files that are being read, each called by the one before it, and where.
     way: Vec<(Arc<str>, Span)>,
     diagnostics: Vec<Diagnostic>,
@@ -86,30 +86,30 @@ impl Calls<'_> {
             self.circle(call, at);
             return None;
         }
-        if let Some(known) = self.known.get(&path) {
-            return known.clone();
-        }
-        if self.way.len() > DEEPEST {
+        if !self.known.contains_key(&path) && self.way.len() > DEEPEST {
             let message = format!("pipeline files call each other more than {DEEPEST} deep");
             let d = Diagnostic::error(codes::CALL_CYCLE, call.pipeline.span, message);
             self.diagnostics.push(d.help("a folder that links to itself makes such a circle"));
             return None;
         }
-        let model = match (self.open)(&path) {
-            Ok(opened) => {
-                self.way.push((Arc::clone(&path), call.pipeline.span));
-                let model = self.read(&path, opened);
-                self.way.pop();
-                Some(Arc::new(model))
-            }
-            Err(problem) => {
-                let d = Diagnostic::error(codes::CALLED_FILE, call.pipeline.span, problem.message);
-                self.diagnostics.push(Diagnostic { help: problem.help, ..d });
-                None
+        let known = match self.known.get(&path) {
+            Some(known) => known.clone(),
+            None => {
+                let read = (self.open)(&path).map(|opened| {
+                    self.way.push((Arc::clone(&path), call.pipeline.span));
+                    let model = self.read(&path, opened);
+                    self.way.pop();
+                    Arc::new(model)
+                });
+                self.known.insert(path, read.clone());
+                read
             }
         };
-        self.known.insert(path, model.clone());
-        model
+        let refused = |problem: Problem| {
+            let d = Diagnostic::error(codes::CALLED_FILE, call.pipeline.span, problem.message);
+            self.diagnostics.push(Diagnostic { help: problem.help, ..d });
+        };
+        known.map_err(refused).ok()
     }
 
     /// The call closes a circle that begins at this place of the way.
