@@ -117,23 +117,30 @@ fn sqlite(dir: &Path, entries: &[Entry], table: &mut Table) {
     let mut row = |entry: &Entry| find.query_row([entry.key.0], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     let rows: Vec<(String, String)> = entries.iter().map(&mut row).collect();
 
-    drop(open("bare"));
-    let mut bare = rusqlite::Connection::open(dir.join("bare")).unwrap();
-    bare.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32768").unwrap();
-    let inserts = timed(|| {
-        let tx = bare.transaction().unwrap();
-        let mut insert = tx
-            .prepare(
-                "INSERT INTO cache (node, instance, key, turn, parts, own, results, origin, at, wall_us)
-                 VALUES (1, ?1, ?2, 1, 1, ?3, ?4, 1, 1000, 5)",
-            )
-            .unwrap();
-        for (entry, (own, results)) in entries.iter().zip(&rows) {
-            insert.execute(rusqlite::params![entry.instance, entry.key.0, own, results]).unwrap();
-        }
-        drop(insert);
-        tx.commit().unwrap();
-    });
+    let inserts = |name: &str, at_once: usize| {
+        drop(open(name));
+        let mut bare = rusqlite::Connection::open(dir.join(name)).unwrap();
+        bare.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32768").unwrap();
+        let seconds = timed(|| {
+            for (entries, rows) in entries.chunks(at_once).zip(rows.chunks(at_once)) {
+                let tx = bare.transaction().unwrap();
+                let mut insert = tx
+                    .prepare_cached(
+                        "INSERT INTO cache (node, instance, key, turn, parts, own, results, origin, at, wall_us)
+                         VALUES (1, ?1, ?2, 1, 1, ?3, ?4, 1, 1000, 5)",
+                    )
+                    .unwrap();
+                for (entry, (own, results)) in entries.iter().zip(rows) {
+                    insert.execute(rusqlite::params![entry.instance, entry.key.0, own, results]).unwrap();
+                }
+                drop(insert);
+                tx.commit().unwrap();
+            }
+        });
+        (bare, seconds)
+    };
+    let (bare, inserted) = inserts("bare", MANY);
+    let (_, in_batches) = inserts("bare batches", WRITTEN);
     let selects = timed(|| {
         let mut select =
             bare.prepare("SELECT results FROM cache WHERE node = 1 AND instance = ?1 AND key = ?2").unwrap();
@@ -148,10 +155,11 @@ fn sqlite(dir: &Path, entries: &[Entry], table: &mut Table) {
     let leases = timed(|| lease(&mut store, entries));
     let asked = asked(entries);
     let looked = timed(|| look_up(&mut store, &asked));
-    table.add("SQLite: bare inserts, one transaction", inserts, None);
-    table.add("SQLite: record, at once", whole, Some((inserts, 3.0)));
-    table.add(&format!("SQLite: record, {WRITTEN} at a time"), batches, Some((inserts, 3.0)));
-    table.add(&format!("SQLite: take and give back leases, {WRITTEN} at a time"), leases, Some((inserts, 3.0)));
+    table.add("SQLite: bare inserts, one transaction", inserted, None);
+    table.add("SQLite: record, at once", whole, Some((inserted, 3.0)));
+    table.add(&format!("SQLite: bare inserts, {WRITTEN} a transaction"), in_batches, None);
+    table.add(&format!("SQLite: record, {WRITTEN} at a time"), batches, Some((in_batches, 3.0)));
+    table.add(&format!("SQLite: take and give back leases, {WRITTEN} at a time"), leases, Some((in_batches, 3.0)));
     table.add("SQLite: bare selects, one a key", selects, None);
     table.add(&format!("SQLite: look up, {ASKED} at a time"), looked, Some((selects, 3.0)));
 }
@@ -179,30 +187,22 @@ fn postgres_round(server: &Server, name: &str, dir: &Path, entries: &[Entry], ta
             assert_eq!(client.query_typed(sql, &[(&batch, Type::BYTEA_ARRAY)]).unwrap().len(), batch.len());
         }
     });
-    let bare = format!("{name}_bare");
-    drop(open(&server.database(&bare), "bare"));
-    let mut client = server.client(&bare);
-    let inserts = timed(|| {
-        let mut work = client.transaction().unwrap();
-        for (entries, rows) in entries.chunks(20_000).zip(rows.chunks(20_000)) {
-            let keys: Vec<&[u8]> = entries.iter().map(|entry| &entry.key.0[..]).collect();
-            let names: Vec<&str> = entries.iter().map(|entry| &*entry.instance).collect();
-            let (own, results): (Vec<&str>, Vec<&str>) =
-                rows.iter().map(|(own, results)| (own.as_str(), results.as_str())).unzip();
-            let sql = "INSERT INTO flowrun.cache (key, project, parts, own, results, origin, at, wall_us)
-                       SELECT key, 1, 1, own, results, 1, 1000, 5 FROM unnest($1, $2, $3) AS new (key, own, results)";
-            let columns = [
-                (&keys as &(dyn postgres::types::ToSql + Sync), Type::BYTEA_ARRAY),
-                (&own, Type::TEXT_ARRAY),
-                (&results, Type::TEXT_ARRAY),
-            ];
-            work.execute_typed(sql, &columns).unwrap();
-            let sql = "INSERT INTO flowrun.place (node, instance, key)
-                       SELECT 1, instance, key FROM unnest($1, $2) AS new (instance, key)";
-            work.execute_typed(sql, &[(&names, Type::TEXT_ARRAY), (&keys, Type::BYTEA_ARRAY)]).unwrap();
-        }
-        work.commit().unwrap();
-    });
+    let inserts = |what: &str, at_once: usize| {
+        let bare = format!("{name}_{what}");
+        drop(open(&server.database(&bare), what));
+        let mut client = server.client(&bare);
+        timed(|| {
+            for (entries, rows) in entries.chunks(at_once).zip(rows.chunks(at_once)) {
+                let mut work = client.transaction().unwrap();
+                for (entries, rows) in entries.chunks(20_000).zip(rows.chunks(20_000)) {
+                    bare_insert(&mut work, entries, rows);
+                }
+                work.commit().unwrap();
+            }
+        })
+    };
+    let inserted = inserts("bare", MANY);
+    let in_batches = inserts("bare_batches", WRITTEN);
     let mut store = open(&server.database(&format!("{name}_batches")), "batches");
     let batches = timed(|| record(&mut store, entries));
 
@@ -218,17 +218,36 @@ fn postgres_round(server: &Server, name: &str, dir: &Path, entries: &[Entry], ta
         });
     });
     assert_eq!(server.ask(&crowd, "SELECT count(*) FROM flowrun.cache"), MANY.to_string());
-    table.add("PostgreSQL: bare inserts, 20,000 at a time", inserts, None);
-    table.add("PostgreSQL: record, at once", whole, Some((inserts, 3.0)));
-    table.add(&format!("PostgreSQL: record, {WRITTEN} at a time"), batches, Some((inserts, 3.0)));
+    table.add("PostgreSQL: bare inserts, one transaction", inserted, None);
+    table.add("PostgreSQL: record, at once", whole, Some((inserted, 3.0)));
+    table.add(&format!("PostgreSQL: bare inserts, {WRITTEN} a transaction"), in_batches, None);
+    table.add(&format!("PostgreSQL: record, {WRITTEN} at a time"), batches, Some((in_batches, 3.0)));
     table.add(
         &format!("PostgreSQL: record, {WRITERS} writers at once, {WRITTEN} at a time"),
         crowded,
-        Some((inserts, 3.0)),
+        Some((in_batches, 3.0)),
     );
-    table.add(&format!("PostgreSQL: take and give back leases, {WRITTEN} at a time"), leases, Some((inserts, 3.0)));
+    table.add(&format!("PostgreSQL: take and give back leases, {WRITTEN} at a time"), leases, Some((in_batches, 3.0)));
     table.add(&format!("PostgreSQL: bare selects, {ASKED} at a time"), selects, None);
     table.add(&format!("PostgreSQL: look up, {ASKED} at a time"), looked, Some((selects, 3.0)));
+}
+
+fn bare_insert(work: &mut postgres::Transaction<'_>, entries: &[Entry], rows: &[(String, String)]) {
+    let keys: Vec<&[u8]> = entries.iter().map(|entry| &entry.key.0[..]).collect();
+    let names: Vec<&str> = entries.iter().map(|entry| &*entry.instance).collect();
+    let (own, results): (Vec<&str>, Vec<&str>) =
+        rows.iter().map(|(own, results)| (own.as_str(), results.as_str())).unzip();
+    let sql = "INSERT INTO flowrun.cache (key, project, parts, own, results, origin, at, wall_us)
+               SELECT key, 1, 1, own, results, 1, 1000, 5 FROM unnest($1, $2, $3) AS new (key, own, results)";
+    let columns = [
+        (&keys as &(dyn postgres::types::ToSql + Sync), Type::BYTEA_ARRAY),
+        (&own, Type::TEXT_ARRAY),
+        (&results, Type::TEXT_ARRAY),
+    ];
+    work.execute_typed(sql, &columns).unwrap();
+    let sql = "INSERT INTO flowrun.place (node, instance, key)
+               SELECT 1, instance, key FROM unnest($1, $2) AS new (instance, key)";
+    work.execute_typed(sql, &[(&names, Type::TEXT_ARRAY), (&keys, Type::BYTEA_ARRAY)]).unwrap();
 }
 
 /// Seconds by what was done, and what that is compared with.

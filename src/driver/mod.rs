@@ -23,6 +23,7 @@ pub mod memo;
 mod outcome;
 mod patient;
 mod prepare;
+mod ranges;
 mod rebuild;
 mod run;
 pub mod rundir;

@@ -10,6 +10,7 @@ use crate::driver::journal::Journal;
 use crate::driver::lease::{self, Asking, Leases};
 use crate::driver::patient::{PAUSE, is_away};
 use crate::driver::prepare::{Origin, Workshop};
+use crate::driver::ranges::by_node;
 use crate::driver::rundir::RunDir;
 use crate::driver::settings::Error;
 use crate::driver::{begin, now};
@@ -21,7 +22,6 @@ use crate::sys::Fault;
 use crate::sys::lock::Lock;
 use crossbeam::channel::{Receiver, Sender, after, never, select};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::AssertUnwindSafe;
@@ -776,43 +776,6 @@ impl Loop<'_> {
             let _ = workshop.store.lock().unwrap_or_else(PoisonError::into_inner).release(workshop.run, None);
         }
     }
-}
-
-/// The events with every range taken apart where it reaches into another node: readers name a range by its node.
-fn by_node<'e>(engine: &Engine, events: &'e [Event]) -> Cow<'e, [Event]> {
-    let node = |id: u32| engine.place(InstanceId(id)).node;
-    let range = |event: &Event| match *event {
-        Event::Cached { from, count } | Event::Skipped { from, count } | Event::Cancelled { from, count } => {
-            Some((from.0, count))
-        }
-        _ => None,
-    };
-    // Of one expansion and one node at both ends, hence everywhere.
-    let end = |id: u32| (engine.place(InstanceId(id)).scope, node(id));
-    let whole = |event: &Event| range(event).is_none_or(|(from, count)| end(from) == end(from + count - 1));
-    if events.iter().all(whole) {
-        return Cow::Borrowed(events);
-    }
-    let mut apart = Vec::with_capacity(events.len() + 8);
-    for event in events {
-        let Some((mut from, count)) = range(event) else {
-            apart.push(event.clone());
-            continue;
-        };
-        let end = from + count;
-        while from < end {
-            let this = node(from);
-            let next = (from + 1..end).find(|id| node(*id) != this).unwrap_or(end);
-            let (first, count) = (InstanceId(from), next - from);
-            apart.push(match event {
-                Event::Cached { .. } => Event::Cached { from: first, count },
-                Event::Skipped { .. } => Event::Skipped { from: first, count },
-                _ => Event::Cancelled { from: first, count },
-            });
-            from = next;
-        }
-    }
-    Cow::Owned(apart)
 }
 
 fn signal_name(signal: i32) -> &'static str {
