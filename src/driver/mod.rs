@@ -31,6 +31,7 @@ mod scene;
 mod session;
 pub mod settings;
 pub mod trial;
+mod work;
 mod wrong;
 
 pub use dry::{explain, plan};

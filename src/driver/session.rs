@@ -8,17 +8,17 @@ use crate::driver::fetch::{Fetcher, Told};
 use crate::driver::in_order::{InOrder, Number};
 use crate::driver::journal::Journal;
 use crate::driver::lease::{self, Asking, Leases};
+use crate::driver::now;
 use crate::driver::patient::{PAUSE, is_away};
 use crate::driver::prepare::{Origin, Workshop};
 use crate::driver::ranges::by_node;
 use crate::driver::rundir::RunDir;
 use crate::driver::settings::Error;
-use crate::driver::{begin, now};
-use crate::engine::{Effect, Engine, Input, ListAnswer, Prepared, Preparing, Stop, Turn, Values};
+use crate::driver::work::{Answer, Work, answer};
+use crate::engine::{Effect, Engine, Input, ListAnswer, Prepared, Stop, Turn};
 use crate::event::{Artifact, Event, Produced, RunState, Time};
-use crate::plan::{NodeKind, Plan};
+use crate::plan::Plan;
 use crate::port::{Backend, Entry, Made, Named, Report, Sink, Stat, Store};
-use crate::sys::Fault;
 use crate::sys::lock::Lock;
 use crossbeam::channel::{Receiver, Sender, after, never, select};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -37,45 +37,6 @@ const FLUSH: (usize, u64) = (512, 250);
 
 /// What could not be written is tried again after so long (milliseconds).
 const AGAIN_MS: u64 = 2_000;
-
-/// What workers are asked.
-enum Work {
-    List {
-        instance: InstanceId,
-        node: NodeId,
-        values: Values,
-    },
-    Record {
-        instance: InstanceId,
-        node: NodeId,
-        rows: Vec<Option<Values>>,
-    },
-    Turn {
-        instance: InstanceId,
-        node: NodeId,
-        index: u32,
-        values: Values,
-    },
-    Prepare {
-        node: NodeId,
-        batch: Vec<Preparing>,
-        names: Vec<Arc<str>>,
-    },
-    /// Keep the bytes of results in the artifact folder.
-    Keep(crate::event::Results),
-}
-
-/// What workers answer.
-enum Answer {
-    Input(Number, Input),
-    /// One thread gives them, in the order of the questions.
-    Leased(lease::Answers),
-    /// Something that no instance is to blame for.
-    Broken(anyhow::Error),
-    Note(String),
-    /// From threads that fetch inputs.
-    Told(Told),
-}
 
 /// Everything that a run is made of.
 pub struct Session<'a> {
@@ -234,45 +195,6 @@ impl Session<'_> {
             // `state` is dropped here with the sending end of the work channel, which ends the workers.
         })
     }
-}
-
-/// Carries out one piece of work.
-fn answer(plan: &Plan, workshop: &Workshop, fetcher: &Arc<Fetcher>, number: Number, work: Work) -> Option<Answer> {
-    match work {
-        Work::List { instance, node, values } => {
-            let answer = begin::begin(plan, &plan.nodes[node], &workshop.project, values);
-            Some(Answer::Input(number, Input::Listed { instance, answer }))
-        }
-        Work::Record { instance, node, rows } => {
-            let answer = begin::record(plan, &plan.nodes[node].kind, rows);
-            Some(Answer::Input(number, Input::Recorded { instance, answer }))
-        }
-        Work::Turn { instance, node, index, values } => {
-            let NodeKind::Loop(looped) = &plan.nodes[node].kind else { return None };
-            let answer = begin::turn(plan, looped, values);
-            Some(Answer::Input(number, Input::Turned { instance, index, answer }))
-        }
-        Work::Prepare { node, batch, names } => Some(match workshop.prepare(node, batch, &names) {
-            Ok(answers) => Answer::Input(number, Input::Prepared(fetcher.first(workshop, answers))),
-            Err(error) => Answer::Broken(error),
-        }),
-        Work::Keep(results) => keep(workshop, &results).err().map(|error| {
-            let help = error.downcast_ref::<Fault>().and_then(|fault| fault.help.as_deref());
-            Answer::Note(help.map_or_else(|| format!("{error:#}"), |help| format!("{error:#}; {help}")))
-        }),
-    }
-}
-
-/// Puts the bytes of file outputs into the artifact folder.
-fn keep(workshop: &Workshop, results: &[Produced]) -> anyhow::Result<()> {
-    let Some(artifacts) = &workshop.artifacts else { return Ok(()) };
-    for produced in results {
-        for Artifact { path, digest, dir, .. } in produced.artifacts() {
-            let path = workshop.project.join(OsStr::from_bytes(path.as_bytes().unwrap_or_default()));
-            artifacts.put(&path, &digest, dir)?;
-        }
-    }
-    Ok(())
 }
 
 impl Loop<'_> {
