@@ -2,10 +2,10 @@
 
 use super::Failed;
 use super::args::{FreshArgs, Output, PlaceArgs, TestArgs};
-use super::screen::{Screen, print};
+use super::screen::{Screen, complain, print};
 use super::settings::{self, Target};
 use super::{exit, registry};
-use crate::base::text::{did_you_mean, quote};
+use crate::base::text::{count, did_you_mean, quote};
 use crate::driver::capture::{self, Captured};
 use crate::driver::trial::{self, Tried};
 use crate::driver::{Params, Settings, now};
@@ -77,6 +77,7 @@ pub fn test(args: &TestArgs, screen: Screen) -> Result<u8, Failed> {
         std::fs::write(path, xml).map_err(|error| Failed::file(path, &error))?;
     }
     if let Some(signal) = stopped {
+        complain(format!("stopped: {} of {} had ended\n", verdicts.len(), count(names.len() as u64, "test")));
         return Ok(exit::of_signal(signal));
     }
     print(match args.output {
