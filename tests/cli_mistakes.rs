@@ -123,18 +123,11 @@ error: which instance?
 #[test]
 fn backends_and_stores_of_other_versions() {
     let project = Project::empty();
-    project.run("run --backend slurm").shows(str![[r#"
-exit 3
---- err
-error: the backend `slurm` is not in this version of flowrun
-  help: leave `--backend` out to run on this machine
-
-"#]]);
     project.run("run --backend cloud").shows(str![[r#"
 exit 2
 --- err
 error: there is no backend `cloud`
-  help: this version has one: `local`
+  help: there are `local` and `slurm`
 
 "#]]);
     project.run("run --store postgres://me:secret@host/db?sslmode=full").shows(str![[r#"
@@ -144,8 +137,16 @@ error: the address of the store cannot be used: `sslmode=full` is not one of dis
   help: an address is `postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full`
 
 "#]]);
-    // Nothing listens on port 1.
     project.write("pipeline.toml", "[task.one]\ncommand = 'true'\n");
+    let without_slurm = &mut project.command(["run", "--backend", "slurm"]);
+    project.said(without_slurm.env("PATH", project.dir())).shows(str![[r#"
+exit 3
+--- err
+error: there is no Slurm here: `scontrol` cannot be started: No such file or directory (os error 2)
+  help: run where `sbatch` works, or leave `--backend slurm` out to run on this machine
+
+"#]]);
+    // Nothing listens on port 1.
     project.run("run --store postgres://me:secret@127.0.0.1:1/db").shows(str![[r#"
 exit 3
 --- err

@@ -159,7 +159,7 @@ resources = { memory = "4G", cpus = "{{ params.n }}", cores = 2 }
     project.run("check").shows(str![[r#"
 exit 2
 --- err
-error[E0122]: `caps` are the machine's to set
+error[E0124]: `caps` are the machine's to set
  --> flowrun.toml:1:2
   |
 1 | [caps]
@@ -181,7 +181,7 @@ error[E0102]: a profile of `flowrun.toml` has no key `job`
 8 | job = 4
   | ^^^ unknown key
   |
-  = help: the keys are `backend`, `store`, `artifacts`, `jobs`, `keep_going`, `no_cache`, `wait`, `container_engine` and `resources`
+  = help: the keys are `backend`, `store`, `artifacts`, `jobs`, `keep_going`, `no_cache`, `wait`, `container_engine`, `resources` and `slurm`
 
 error[E0103]: `jobs` is a string, not a whole number
  --> flowrun.toml:9:8
@@ -222,14 +222,6 @@ error[E0120]: `store` is empty
    |         ^^
    |
    = help: leave it out, or give it a value
-
-error[E0114]: `slurm` is part of the language, but not of this version
-  --> flowrun.toml:14:1
-   |
-14 | slurm.account = "x"
-   | ^^^^^ options for Slurm
-   |
-   = help: leave it out for now
 
 error[E0111]: the unit of `4G` can be read in two ways
   --> flowrun.toml:15:24

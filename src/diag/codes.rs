@@ -41,7 +41,7 @@ codes! {
     CALLED_FILE = "E0121", "a called pipeline file that cannot be read";
     CALL_CYCLE = "E0122", "pipeline files that call each other in a circle";
     NUL = "E0123", "a NUL character where none can stand";
-    NOT_ITS_FILE = "E0122", "a table that stands in another file than it may";
+    NOT_ITS_FILE = "E0124", "a table that stands in another file than it may";
     BAD_ADDRESS = "E0140", "an address or a digest of a fetched file that cannot be read";
 
     // 02xx: templates, expressions, shell

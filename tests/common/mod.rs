@@ -231,6 +231,11 @@ pub fn redacted(text: &str, dir: &Path) -> String {
             out.push_str("[DIGEST]");
             i += word.len();
         } else if let Some(length) = (!inside_word).then(|| time_length(&chars[i..])).flatten() {
+            // In a column of times the blanks before one depend on the others.
+            let column = out.trim_end_matches(' ').len();
+            if out[..column].ends_with("UTC") && out.len() > column + 1 {
+                out.truncate(column + 2);
+            }
             out.push_str("[TIME]");
             i += length;
         } else if ["pid ", "process "].iter().any(|before| out.ends_with(before))

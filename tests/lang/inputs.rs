@@ -154,7 +154,7 @@ error[E0302]: the task `t` has no input `x`
   |
   = help: declare it: `inputs.x = …`
 
-error[E0103]: `x` is an integer, not a path, a glob or an array of them
+error[E0103]: `x` is an integer, not a path, a glob, an array of them or a table
  --> pipeline.toml:3:12
   |
 3 | inputs.x = 3
@@ -164,16 +164,15 @@ error[E0103]: `x` is an integer, not a path, a glob or an array of them
 
 "#]]);
     Project::new(&text("\"{{ 3 }}\"")).run("run").shows(str![[r#"
-exit 1
---- out
-failed t
-  `inputs.x` must be a path or a list of paths, and holds an int
-
-run 1: 1 failed in [TIME]
-failed t: `inputs.x` must be a path or a list of paths, and holds an int
+exit 2
 --- err
-[1/1] failed    t  `inputs.x` must be a path or a list of paths, and holds an int
-nothing new starts: `t` failed
+error[E0318]: the input `x` is an int, not a path
+ --> pipeline.toml:3:12
+  |
+3 | inputs.x = "{{ 3 }}"
+  |            ^^^^^^^^^
+  |
+  = help: an input is a path, a glob, or a list of them
 
 "#]]);
 }

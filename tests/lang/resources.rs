@@ -179,16 +179,15 @@ error[E0116]: `cpus` must be at least 1
 
 "#]]);
     Project::new(&text("cpus = \"{{ 'two' }}\"")).run("run").shows(str![[r#"
-exit 1
---- out
-failed t
-  `resources.cpus` must be a whole number, not "two"
-
-run 1: 1 failed in [TIME]
-failed t: `resources.cpus` must be a whole number, not "two"
+exit 2
 --- err
-[1/1] failed    t  `resources.cpus` must be a whole number, not "two"
-nothing new starts: `t` failed
+error[E0316]: `cpus` is a string, not a whole number
+ --> pipeline.toml:2:18
+  |
+2 | resources.cpus = "{{ 'two' }}"
+  |                  ^^^^^^^^^^^^^
+  |
+  = help: write a number, `cpus = 2`, or an expression that gives one, `cpus = "{{ … }}"`
 
 "#]]);
     Project::new(&text("memory = \"lots\"")).run("run").shows(str![[r#"

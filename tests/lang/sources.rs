@@ -63,37 +63,37 @@ fn an_expression_that_gives_no_list() {
     mirror(r#"over = "{{ {'a': 1} }}""#).run("run").shows(str![[r#"
 exit 2
 --- err
-error[E0602]: `m` has no list: `over` must give a list, and gave a record
+error[E0314]: `over` is a record, not a list
  --> pipeline.toml:3:8
   |
 3 | over = "{{ {'a': 1} }}"
   |        ^^^^^^^^^^^^^^^^
   |
-  = help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
+  = help: write an expression, `over = "{{ … }}"`, an array, or a table such as `{ glob = "…" }`
 
 "#]]);
     mirror(r#"over = "{{ 1 + 1 }}""#).run("run").shows(str![[r#"
 exit 2
 --- err
-error[E0602]: `m` has no list: `over` must give a list, and gave an int
+error[E0314]: `over` is an int, not a list
  --> pipeline.toml:3:8
   |
 3 | over = "{{ 1 + 1 }}"
   |        ^^^^^^^^^^^^^
   |
-  = help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
+  = help: write an expression, `over = "{{ … }}"`, an array, or a table such as `{ glob = "…" }`
 
 "#]]);
     mirror(r#"over = "{{ 'text' }}""#).run("run").shows(str![[r#"
 exit 2
 --- err
-error[E0602]: `m` has no list: `over` must give a list, and gave a string
+error[E0314]: `over` is a string, not a list
  --> pipeline.toml:3:8
   |
 3 | over = "{{ 'text' }}"
   |        ^^^^^^^^^^^^^^
   |
-  = help: put it in brackets, `over = ["{{ x }}"]`, if it is the only item
+  = help: write an expression, `over = "{{ … }}"`, an array, or a table such as `{ glob = "…" }`
 
 "#]]);
     mirror(r#"over = "some text""#).run("run").shows(str![[r#"
@@ -163,11 +163,13 @@ error[E0115]: `range` has 1 element, not two or three
     mirror(r#"over = { range = [0, "{{ 'x' }}"] }"#).run("run").shows(str![[r#"
 exit 2
 --- err
-error[E0602]: `m` has no list: `over.range` takes whole numbers, not "x"
+error[E0316]: a range needs whole numbers, and this is a string
  --> pipeline.toml:3:22
   |
 3 | over = { range = [0, "{{ 'x' }}"] }
   |                      ^^^^^^^^^^^
+  |
+  = help: write a number, or one single expression that gives one
 
 "#]]);
     mirror(r#"over = { range = [0, "{{ 1 - 1 }}", "{{ 1 - 1 }}"] }"#).run("run").shows(str![[r#"

@@ -4,6 +4,7 @@
 use crate::engine::Needs;
 use crate::port::Job;
 use crate::sys::tool::{self, Answer, NoAnswer};
+use crate::sys::{Fault, FaultKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -235,9 +236,15 @@ pub struct Limits {
 /// # Errors
 /// There is no Slurm here, or it does not answer.
 pub fn limits() -> anyhow::Result<Limits> {
-    let answer = tool::ask(&["scontrol", "show", "config"], "", PATIENCE)?;
+    let out = "run where `sbatch` works, or leave `--backend slurm` out to run on this machine";
+    let none = |what: String| Fault::new(FaultKind::Other, what).help(out);
+    let answer = match tool::ask(&["scontrol", "show", "config"], "", PATIENCE) {
+        Ok(answer) => answer,
+        Err(error @ NoAnswer::NotStarted { .. }) => return Err(none(format!("there is no Slurm here: {error}")).into()),
+        Err(error) => return Err(error.into()),
+    };
     if answer.code != Some(0) {
-        anyhow::bail!("Slurm does not answer: {}", answer.err.trim());
+        return Err(none(format!("Slurm does not answer: {}", last_error(&answer.err))).into());
     }
     let number = |name: &str, otherwise: u32| {
         let line = answer.out.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='));
