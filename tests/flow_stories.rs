@@ -1245,3 +1245,71 @@ fn every_construct_at_once_gives_the_same_however_it_is_run() {
         assert_eq!((&same, &counts["succeeded"]), (&outputs, &json!(0)), "{counts}");
     }
 }
+
+#[test]
+fn paths_are_edges_into_them_and_out_of_them() {
+    let project = Project::new(
+        r#"
+[task.collect]
+inputs.each = "out/*.txt"
+inputs.case = "case.txt"
+inputs.called = "called-one.txt"
+command = "cat {{ inputs.each }} {{ inputs.case }} {{ inputs.called }} > {{ outputs.all }}"
+outputs.all = { file = "all.txt" }
+[call.one]
+pipeline = "lib/called.toml"
+params.n = "one"
+[loop.turns]
+max = 2
+[loop.turns.task.write]
+command = "echo {{ index }} > {{ outputs.f }}"
+outputs.f = { file = "out/{{ index }}.txt" }
+[branch.way]
+on = "{{ 'x' }}"
+[branch.way.case.x.task.take]
+inputs.base = "base.txt"
+command = "echo case $(cat {{ inputs.base }}) > {{ outputs.f }}"
+outputs.f = { file = "case.txt" }
+# what another case makes is no reason to wait
+[branch.way.case.y.task.take]
+inputs.case = "case.txt"
+command = "cat {{ inputs.case }}"
+[task.make]
+command = "echo base > {{ outputs.f }}"
+outputs.f = { file = "base.txt" }
+"#,
+    );
+    let called = r#"
+[params.n]
+[task.t]
+inputs.base = "base.txt"
+command = "echo called $(cat {{ inputs.base }}) {{ params.n }} > {{ outputs.f }}"
+outputs.f = { file = "called-{{ params.n }}.txt" }
+"#;
+    project.write("lib/called.toml", called);
+    outcome(project.run("run --output json").exits(0));
+    assert_eq!(project.lines("all.txt"), ["0", "1", "case base", "called base one"]);
+    // two calls make two files, or it is a mistake
+    let twice =
+        format!("{}[call.two]\npipeline = \"lib/called.toml\"\nparams.n = \"two\"\n", project.read("pipeline.toml"));
+    project.write("pipeline.toml", twice);
+    project.run("check").exits(0);
+    project.edit("lib/called.toml", "called-{{ params.n }}", "called");
+    project.run("check").shows(str![[r#"
+exit 2
+--- err
+error[E0402]: this path is declared twice
+ --> lib/called.toml:6:22
+  |
+6 | outputs.f = { file = "called.txt" }
+  |                      ^^^^^^^^^^^^
+  |                      |
+  |                      by `two.t`
+  |                      by `one.t`
+  |
+  = help: the file is called twice: put a param into the path, and give each call another value for it
+
+1 mistake in `pipeline.toml`
+
+"#]]);
+}

@@ -4,12 +4,14 @@
 use crate::base::{NodeId, Value, amount, text};
 use crate::diag::{Diagnostic, codes};
 use crate::driver::asked::is_wanted;
+use crate::driver::facts::{self, Declared};
 use crate::driver::list;
 use crate::engine::{Capacity, ListAnswer, Values, at_path};
 use crate::lang::expr::{Frame, Template};
 use crate::plan::{From, Input, Map, Node, NodeKind, Plan, Read, Shape, Task, is_glob};
 use crate::sys::secret;
 use rustc_hash::FxHashMap;
+use std::cell::OnceCell;
 use std::path::Path;
 
 /// The lists of maps of the root that wait for nothing: made once, and handed to the engine when it asks.
@@ -26,7 +28,8 @@ pub fn look(
     capacity: &Capacity,
     files: bool,
 ) -> Result<Lists, Vec<Diagnostic>> {
-    let mut look = Look { plan, project, capacity, lists: Lists::default(), mistakes: Vec::new() };
+    let mut look =
+        Look { plan, project, capacity, lists: Lists::default(), mistakes: Vec::new(), declared: OnceCell::new() };
     // A map comes before what its body holds.
     for (id, node) in plan.nodes.iter() {
         if !is_wanted(plan, wanted, node) {
@@ -53,6 +56,8 @@ struct Look<'a> {
     capacity: &'a Capacity,
     lists: Lists,
     mistakes: Vec<Diagnostic>,
+    /// What tasks make, asked for where something is not there.
+    declared: OnceCell<Declared>,
 }
 
 impl Look<'_> {
@@ -186,7 +191,9 @@ impl Look<'_> {
 
     fn path(&mut self, input: &Input, path: &Value) {
         let Some(path) = path.as_str().filter(|path| !path.is_empty()) else { return };
-        if self.project.join(path).exists() {
+        let full = self.project.join(path);
+        let relative = full.strip_prefix(self.project).unwrap_or(Path::new(path));
+        if full.exists() || self.declared.get_or_init(|| Declared::of(self.plan)).contains(&facts::normal(relative)) {
             return;
         }
         let message = format!("the input `{}` is not there: {}", input.name, text::quote(path));

@@ -154,13 +154,13 @@ impl Declared {
         Self { literal, patterns: patterns.build().unwrap_or_default() }
     }
     /// Whether the path, relative to the project, is a declared output or lies in a declared folder.
-    fn contains(&self, relative: &Path) -> bool {
+    pub fn contains(&self, relative: &Path) -> bool {
         relative.ancestors().any(|path| self.literal.contains(path) || self.patterns.is_match(path))
     }
 }
 
 /// The path without `.` parts.
-fn normal(path: &Path) -> PathBuf {
+pub fn normal(path: &Path) -> PathBuf {
     path.components().filter(|part| !matches!(part, Part::CurDir)).collect()
 }
 

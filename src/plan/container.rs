@@ -122,8 +122,11 @@ pub struct Results {
     pub reads: Reads,
 }
 
+/// [`Results`] of any node.
+pub type ResultsOf<'a> = (&'a [(Arc<str>, Shape)], &'a Arc<Names>, &'a Reads);
+
 impl Results {
-    fn parts(&self) -> (&[(Arc<str>, Shape)], &Arc<Names>, &Reads) {
+    fn parts(&self) -> ResultsOf<'_> {
         (&self.fields, &self.names, &self.reads)
     }
 }
@@ -171,7 +174,7 @@ impl NodeKind {
     }
 
     /// The fields of the record that it gives, and what they read; empty when it gives none by itself.
-    pub fn results(&self) -> (&[(Arc<str>, Shape)], &Arc<Names>, &Reads) {
+    pub fn results(&self) -> ResultsOf<'_> {
         static NONE: std::sync::LazyLock<(Arc<Names>, Reads)> = std::sync::LazyLock::new(Default::default);
         match self {
             NodeKind::Map(map) => (&map.outputs, &map.output_names, &map.output_reads),
