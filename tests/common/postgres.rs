@@ -68,6 +68,16 @@ impl Server {
     }
 
     fn launch(&mut self) {
+        let begin = Instant::now();
+        // A process of a killed server that it had made at the last moment holds on to the memory until it notices.
+        while !self.launched(begin) {
+            self.stop();
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// False when it ended again for that reason.
+    fn launched(&mut self, begin: Instant) -> bool {
         let mut words: Vec<String> = vec!["-D".into(), self.data().display().to_string()];
         let socket = format!("unix_socket_directories={}", self.dir().display());
         for setting in ["fsync=off", "listen_addresses=", "max_connections=100", &socket]
@@ -88,11 +98,14 @@ impl Server {
             .spawn()
             .unwrap();
         self.running = Some(Running { life: shell.stdin.take(), shell });
-        let begin = Instant::now();
         while !self.answers() {
+            if self.log().trim_end().ends_with(&format!("data directory \"{}\".", self.data().display())) {
+                return false;
+            }
             assert!(begin.elapsed() < Duration::from_secs(60), "the server does not start:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
+        true
     }
 
     fn answers(&self) -> bool {

@@ -269,13 +269,15 @@ command = "touch ran; echo {{ item.left }} {{ item.right }}"
     Project::new(text).run("run").shows(str![[r#"
 exit 2
 --- err
-error[E0602]: `pair` has no list: `zip` needs lists of one length: `left` has 3, `right` has 2
- --> pipeline.toml:2:6
+error[E0115]: the lists of a `zip` have one length, and `right` has another
+ --> pipeline.toml:3:44
   |
-2 | [map.pair]
-  |      ^^^^
+3 | over = { zip = { left = [1, 2, 3], right = ["a", "b"] } }
+  |                         ---------          ^^^^^^^^^^ 2 elements
+  |                         |
+  |                         `left` has 3 elements
   |
-  = help: for all combinations use `product`
+  = help: make them equally long, or take `product` for every combination
 
 "#]]);
 }
@@ -492,7 +494,7 @@ error[E0407]: the pipeline has no node `b`
 exit 2
 --- err
 error: there is no backend `cloud`
-  help: this version has one: `local`
+  help: there are `local` and `slurm`
 
 "#]]);
     assert!(!project.path("ran").exists());
