@@ -12,7 +12,7 @@ mod server;
 
 use flowrun::base::{Digest, Value};
 use flowrun::event::Produced;
-use flowrun::port::{Access, Component, Entry, Made, Store};
+use flowrun::port::{Access, Component, Entry, Made, Store, Term};
 use flowrun::store::postgres::{Address, Postgres};
 use flowrun::store::sqlite::Sqlite;
 use postgres::types::Type;
@@ -26,7 +26,7 @@ const MANY: usize = 100_000;
 const WRITTEN: usize = 512;
 const ASKED: usize = 1_000;
 const WRITERS: usize = 64;
-const TERM: Duration = Duration::from_secs(60);
+const TERM: Term = Term { lasts: Duration::from_secs(60), outlives: false };
 
 fn main() {
     let rounds = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(5);

@@ -10,7 +10,7 @@ mod server;
 #[path = "store/suite.rs"]
 mod suite;
 
-use flowrun::port::{Access, Lease, Stat, Store};
+use flowrun::port::{Access, Lease, Stat, Store, Term};
 use flowrun::store::postgres::{Address, Postgres};
 use flowrun::store::shared;
 use flowrun::sys::{Fault, FaultKind};
@@ -50,6 +50,8 @@ fn run_row() -> flowrun::port::RunRow {
         counts: Default::default(),
     }
 }
+
+const MINUTE: Term = Term { lasts: Duration::from_secs(60), outlives: false };
 
 mod needs_postgres {
     use super::*;
@@ -154,8 +156,7 @@ mod needs_postgres {
         let url = server.database("busy");
         // How many hold a lease on each of ten keys: they are fought for.
         let holders: [AtomicU32; 10] = Default::default();
-        let (leased, term) =
-            ((0..10).map(|i| key(&format!("leased {i}"))).collect::<Vec<_>>(), Duration::from_secs(60));
+        let (leased, term) = ((0..10).map(|i| key(&format!("leased {i}"))).collect::<Vec<_>>(), MINUTE);
         std::thread::scope(|scope| {
             for writer in 0..64 {
                 // Sixteen projects, four writers in each, all with the same keys but in another order.
@@ -263,8 +264,8 @@ mod needs_postgres {
         let asked: Vec<_> = entries.iter().map(|e| (e.key, e.instance.clone())).collect();
         quick.record(&entries).unwrap();
         quick.take("p", "other", &asked).unwrap();
-        quick.lease(2, &[key("a"), key("b")], Duration::from_secs(60)).unwrap();
-        quick.renew(2, Duration::from_secs(60)).unwrap();
+        quick.lease(2, &[key("a"), key("b")], MINUTE).unwrap();
+        quick.renew(2, MINUTE).unwrap();
         quick.release(2, None).unwrap();
         let run = quick.begin_run(&run_row()).unwrap();
         quick.end_run(&flowrun::port::RunRow { run, ..run_row() }).unwrap();

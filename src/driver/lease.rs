@@ -10,7 +10,7 @@ use crate::driver::patient::is_away;
 use crate::driver::prepare::Workshop;
 use crate::engine::{Engine, Leased, Prepared};
 use crate::event::Time;
-use crate::port::{Hit, Lease};
+use crate::port::{Hit, Lease, Term};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
@@ -187,9 +187,9 @@ impl Leases {
         self.let_go.clear();
     }
 
-    /// Nothing starts any more. What is left ends with the run.
+    /// Nothing starts any more.
     pub fn end(&mut self) {
-        self.ahead.clear();
+        self.let_go.extend(self.ahead.drain().map(|(key, _)| key));
     }
 
     /// Whether something will have to be given back.
@@ -210,7 +210,8 @@ pub fn serve(workshop: &Workshop, asked: &Receiver<Vec<Asking>>, answer: impl Fn
 /// look at large files.
 pub fn renew(workshop: &Workshop, any: &AtomicBool, over: &Receiver<()>) {
     // Six times in a term, so that one that fails does no harm.
-    while let Err(RecvTimeoutError::Timeout) = over.recv_timeout(workshop.lease / 6) {
+    let pause = (workshop.lease.lasts / 6).min(RENEW);
+    while let Err(RecvTimeoutError::Timeout) = over.recv_timeout(pause) {
         if any.load(Ordering::Relaxed) {
             let _ = workshop.store.lock().unwrap_or_else(PoisonError::into_inner).renew(workshop.run, workshop.lease);
         }
@@ -275,4 +276,11 @@ pub fn told(run: u64, user: &str, host: &str) -> String {
 }
 
 /// How long a lease lasts that is not renewed.
-pub const TERM: Duration = Duration::from_secs(60);
+pub fn term(outlives: bool) -> Term {
+    // What runs elsewhere is adopted by its run when that goes on; nobody else can see whether it still runs.
+    let lasts = if outlives { Duration::from_secs(24 * 60 * 60) } else { Duration::from_secs(60) };
+    Term { lasts, outlives }
+}
+
+/// Between two renewals, at the longest.
+const RENEW: Duration = Duration::from_secs(10);

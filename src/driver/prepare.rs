@@ -6,7 +6,7 @@ use crate::base::text::quote;
 use crate::base::{Digest, InstanceId, NodeId, Value, pattern};
 use crate::driver::claims::{Claim, Claims};
 use crate::driver::facts::{Declared, Facts};
-use crate::driver::lease::TERM;
+use crate::driver::lease;
 use crate::driver::memo::FileMemo;
 use crate::driver::patient::Patient;
 use crate::driver::scene::{self, Place, Scene, refused};
@@ -14,7 +14,7 @@ use crate::engine::key::{Change, Component, Content, Visitor, changes, component
 use crate::engine::{Capacity, Prepared, Preparing, Values};
 use crate::event::{Artifact, Failure, Matched, Produced, Results};
 use crate::plan::{NodeKind, OutputKind, Plan, Run, Task};
-use crate::port::{Entry, Hit, Job, JobOutput, JobOutputKind, Store};
+use crate::port::{Entry, Hit, Job, JobOutput, JobOutputKind, Store, Term};
 use crate::store::artifacts::{Artifacts, Condition};
 use crate::store::fetched::{Fetched, Want};
 use crate::sys::content::stat_path;
@@ -23,7 +23,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 /// A command longer than this goes to the shell as a file, for one argument holds 128 KiB at most.
 const LONG_COMMAND: usize = 100_000;
@@ -64,7 +63,7 @@ pub struct Workshop {
     /// Only look: nothing is restored, and no job is rendered.
     pub dry: Option<Dry>,
     /// How long a lease lasts that is not renewed.
-    pub lease: Duration,
+    pub lease: Term,
     /// `cache accept`: earlier results that are to count under new keys.
     pub accepting: Option<Accepting>,
     /// `run --only`: nodes of which only the last results are taken, by id; empty: none.
@@ -182,7 +181,7 @@ impl Workshop {
             fetched,
             force,
             dry,
-            lease: TERM,
+            lease: lease::term(false),
             accepting: None,
             taken_as_is: Vec::new(),
             given: FxHashMap::default(),

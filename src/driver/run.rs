@@ -9,13 +9,13 @@ use crate::driver::early;
 use crate::driver::kept;
 use crate::driver::latest;
 use crate::driver::load::{Loaded, load, never_run};
-use crate::driver::now;
 use crate::driver::outcome::conclude;
 use crate::driver::prepare::Workshop;
 use crate::driver::rebuild::rebuild;
 use crate::driver::rundir::{Home, RunDir};
 use crate::driver::session::Session;
 use crate::driver::settings::{BackendAsk, End, Ended, Error, Settings};
+use crate::driver::{lease, now};
 use crate::engine::{Engine, Options};
 use crate::port::{Access, Made, Report, RunRow, Sink, Store};
 use crate::sys::lock::{self, Lock, NoLock, Who};
@@ -171,7 +171,8 @@ pub(super) fn run_loaded(
     if asked.only {
         workshop.taken_as_is = latest::taken(&plan, &asked.select);
     }
-    workshop.lease = settings.lease.unwrap_or(workshop.lease);
+    workshop.lease = lease::term(backend.outlives_driver());
+    workshop.lease.lasts = settings.lease.unwrap_or(workshop.lease.lasts);
     let me = Who::me(began);
     let by = format!("flowrun {}, process {} on {}", env!("CARGO_PKG_VERSION"), me.pid, me.host);
     let made = Made {

@@ -693,7 +693,9 @@ impl Loop<'_> {
             }
             std::thread::sleep(PAUSE);
         }
-        if self.leases.any().load(Ordering::Relaxed) && self.store_error.is_none() {
+        // What goes on without this process keeps its leases.
+        let goes_on = self.done.flatten().is_none() && self.session.backend.outlives_driver();
+        if self.leases.any().load(Ordering::Relaxed) && self.store_error.is_none() && !goes_on {
             // What is left ends by itself.
             let _ = workshop.store.lock().unwrap_or_else(PoisonError::into_inner).release(workshop.run, None);
         }

@@ -305,6 +305,15 @@ pub enum Access {
     Read,
 }
 
+/// How long leases last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// After the last renewal.
+    pub lasts: Duration,
+    /// What is computed goes on when the process that holds the lease is dead: only time ends it.
+    pub outlives: bool,
+}
+
 /// Whether a run may compute a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lease {
@@ -339,11 +348,11 @@ pub trait Store: Send {
     /// Takes, for a run, the leases on these keys that are free; the answers are in order. A lease ends when it is given
     /// back, when its key is recorded, or when its holder is dead: at once where that can be seen, else a term after it
     /// was renewed last, by the database's clock. A handful of statements, whatever the number of keys.
-    fn lease(&mut self, run: u64, keys: &[Key], term: Duration) -> anyhow::Result<Vec<Lease>>;
+    fn lease(&mut self, run: u64, keys: &[Key], term: Term) -> anyhow::Result<Vec<Lease>>;
     /// The leases that are held now.
     fn leases(&mut self) -> anyhow::Result<Vec<(Key, Lease)>>;
     /// Prolongs all leases of a run: from now they last a term.
-    fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()>;
+    fn renew(&mut self, run: u64, term: Term) -> anyhow::Result<()>;
     /// Gives back leases of a run: those on these keys, or all.
     fn release(&mut self, run: u64, keys: Option<&[Key]>) -> anyhow::Result<()>;
     /// A new run's number: above every earlier one, and `row.run` at least. Its row has neither end nor state.

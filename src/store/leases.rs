@@ -24,6 +24,9 @@ struct Holder {
     who: Who,
     #[serde(default)]
     user: String,
+    /// What it computes goes on when it is dead.
+    #[serde(default)]
+    outlives: bool,
 }
 
 /// What can be seen of a holder from here.
@@ -37,19 +40,22 @@ enum Sight {
 /// Says what becomes of leases that others hold.
 #[derive(Default)]
 pub(super) struct Judge {
-    me: String,
+    /// This process; and if what it computes outlives it.
+    me: [String; 2],
     /// What was seen of holders; that they are alive is looked at again for each batch.
     seen: FxHashMap<String, Sight>,
 }
 
 impl Judge {
     /// Before a batch: this process, as the database keeps it.
-    pub(super) fn begin(&mut self) -> serde_json::Result<String> {
+    pub(super) fn begin(&mut self, outlives: bool) -> serde_json::Result<String> {
         self.seen.retain(|_, sight| !matches!(sight, Sight::Alive));
-        if self.me.is_empty() {
-            self.me = serde_json::to_string(&Holder { who: Who::me(0), user: crate::sys::user() })?;
+        let [me, lasting] = &mut self.me;
+        let me = if outlives { lasting } else { me };
+        if me.is_empty() {
+            *me = serde_json::to_string(&Holder { who: Who::me(0), user: crate::sys::user(), outlives })?;
         }
-        Ok(self.me.clone())
+        Ok(me.clone())
     }
 
     /// Whether `run` may take it over. A run is driven by one process at a time: what it held as an earlier process is
@@ -77,10 +83,11 @@ impl Judge {
         if let Some(sight) = self.seen.get(&row.who) {
             return *sight;
         }
-        let who = serde_json::from_str::<Holder>(&row.who).ok().map(|holder| holder.who);
-        let sight = match who.filter(Who::is_visible) {
+        let holder = serde_json::from_str::<Holder>(&row.who).ok();
+        let sight = match holder.filter(|holder| holder.who.is_visible()) {
             None => Sight::Hidden,
-            Some(who) if who.is_alive() => Sight::Alive,
+            Some(holder) if holder.who.is_alive() => Sight::Alive,
+            Some(holder) if holder.outlives => Sight::Hidden,
             Some(_) => Sight::Dead(Instant::now()),
         };
         self.seen.insert(row.who.clone(), sight);
@@ -92,4 +99,27 @@ impl Judge {
 pub(super) fn held(row: &Row) -> Lease {
     let (user, host) = serde_json::from_str::<Holder>(&row.who).map(|h| (h.user, h.who.host)).unwrap_or_default();
     Lease::Held { run: super::rows::unsigned(row.run), user: user.into(), host: host.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_dead_process_holds_what_outlives_it() {
+        let mut judge = Judge::default();
+        for outlives in [false, true] {
+            let alive = judge.begin(outlives).unwrap();
+            let mut holder: Holder = serde_json::from_str(&alive).unwrap();
+            holder.who.started += 1;
+            let dead = serde_json::to_string(&holder).unwrap();
+            let row = |who: &String, over| Row { run: 7, who: who.clone(), over };
+            // As long as it lives, and however late it is.
+            assert!(judge.is_held(&row(&alive, true)) && !judge.is_free(&row(&alive, true), 8));
+            assert_eq!(judge.is_held(&row(&dead, false)), outlives);
+            assert!(!judge.is_held(&row(&dead, true)) && judge.is_free(&row(&dead, true), 8));
+            assert!(judge.is_free(&row(&dead, false), 7), "its run goes on");
+        }
+    }
 }

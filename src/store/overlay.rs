@@ -2,7 +2,7 @@
 
 use crate::base::Digest;
 use crate::base::digest::Key;
-use crate::port::{AnyRun, Entry, Hit, Lease, Listed, RunRow, Stat, Store};
+use crate::port::{AnyRun, Entry, Hit, Lease, Listed, RunRow, Stat, Store, Term};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ impl Store for Overlay {
         self.own.forget(keys)
     }
 
-    fn lease(&mut self, run: u64, keys: &[Key], term: Duration) -> anyhow::Result<Vec<Lease>> {
+    fn lease(&mut self, run: u64, keys: &[Key], term: Term) -> anyhow::Result<Vec<Lease>> {
         self.own.lease(run, keys, term)
     }
 
@@ -59,7 +59,7 @@ impl Store for Overlay {
         self.own.leases()
     }
 
-    fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()> {
+    fn renew(&mut self, run: u64, term: Term) -> anyhow::Result<()> {
         self.own.renew(run, term)
     }
 

@@ -14,14 +14,13 @@ use crate::base::Digest;
 use crate::base::digest::Key;
 use crate::engine::Counts;
 use crate::event::Results;
-use crate::port::{Access, AnyRun, Component, Entry, Hit, Lease, Listed, Made, RunRow, Stat, Store};
+use crate::port::{Access, AnyRun, Component, Entry, Hit, Lease, Listed, Made, RunRow, Stat, Store, Term};
 use crate::sys::lock::Lock;
 use crate::sys::{self, Fault, mount};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A store in one SQLite file.
 pub struct Sqlite {
@@ -201,7 +200,7 @@ impl Store for Sqlite {
         })
     }
 
-    fn lease(&mut self, run: u64, keys: &[Key], term: Duration) -> anyhow::Result<Vec<Lease>> {
+    fn lease(&mut self, run: u64, keys: &[Key], term: Term) -> anyhow::Result<Vec<Lease>> {
         if self.alone.is_some() {
             // There, each writing is a slow one, and nobody else can want a lease.
             return Ok(vec![Lease::Ours; keys.len()]);
@@ -219,11 +218,11 @@ impl Store for Sqlite {
         done
     }
 
-    fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()> {
+    fn renew(&mut self, run: u64, term: Term) -> anyhow::Result<()> {
         if self.alone.is_some() {
             return Ok(());
         }
-        self.writing(|tx| lease::renew(tx, signed(run), term))
+        self.writing(|tx| lease::renew(tx, signed(run), term.lasts))
     }
 
     fn release(&mut self, run: u64, keys: Option<&[Key]>) -> anyhow::Result<()> {

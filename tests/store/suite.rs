@@ -186,7 +186,7 @@ fn thousands_at_once(store: &mut dyn Store) {
 
 fn a_key_is_leased_to_one_run(store: &mut dyn Store) {
     let keys = ["a", "b", "c"].map(key);
-    let term = std::time::Duration::from_secs(60);
+    let term = flowrun::port::Term { lasts: std::time::Duration::from_secs(60), outlives: false };
     let held =
         |run| Lease::Held { run, user: flowrun::sys::user().into(), host: flowrun::sys::lock::Who::me(0).host.into() };
     assert_eq!(store.lease(1, &keys[..2], term).unwrap(), [Lease::Ours, Lease::Ours]);

@@ -3,7 +3,7 @@
 
 use super::{Bad, Session, digest};
 use crate::base::digest::Key;
-use crate::port::Lease;
+use crate::port::{Lease, Term};
 use crate::store::leases::{Judge, Row, held};
 use postgres::types::Type;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -11,14 +11,8 @@ use std::time::Duration;
 
 impl Session<'_> {
     /// Takes what is free of these keys.
-    pub(super) fn lease(
-        &mut self,
-        judge: &mut Judge,
-        run: i64,
-        keys: &[Key],
-        term: Duration,
-    ) -> Result<Vec<Lease>, Bad> {
-        let (me, term) = (judge.begin()?, term.as_secs_f64());
+    pub(super) fn lease(&mut self, judge: &mut Judge, run: i64, keys: &[Key], term: Term) -> Result<Vec<Lease>, Bad> {
+        let (me, term) = (judge.begin(term.outlives)?, term.lasts.as_secs_f64());
         let mut ours: FxHashSet<Key> = FxHashSet::default();
         let mut others: FxHashMap<Key, Lease> = FxHashMap::default();
         // What is given back between two statements is asked for once more.
@@ -103,7 +97,7 @@ impl Session<'_> {
 
     /// All that are held.
     pub(super) fn leases(&mut self, judge: &mut Judge) -> Result<Vec<(Key, Lease)>, Bad> {
-        judge.begin()?;
+        judge.begin(false)?;
         let sql = "SELECT key, run, who, until < clock_timestamp() FROM flowrun.lease ORDER BY key";
         let mut leases = Vec::new();
         for found in &self.client.query_typed(sql, &[])? {

@@ -16,7 +16,7 @@ use super::leases::Judge;
 use super::rows::{components, components_text, results, signed, state, state_text, unsigned};
 use crate::base::Digest;
 use crate::base::digest::Key;
-use crate::port::{Access, AnyRun, Component, Entry, Hit, Lease, Listed, Made, RunRow, Stat, Store};
+use crate::port::{Access, AnyRun, Component, Entry, Hit, Lease, Listed, Made, RunRow, Stat, Store, Term};
 use crate::sys::{self, Fault, FaultKind};
 use open::Opened;
 use postgres::error::SqlState;
@@ -290,7 +290,7 @@ impl Store for Postgres {
         })
     }
 
-    fn lease(&mut self, run: u64, keys: &[Key], term: Duration) -> anyhow::Result<Vec<Lease>> {
+    fn lease(&mut self, run: u64, keys: &[Key], term: Term) -> anyhow::Result<Vec<Lease>> {
         let mut judge = std::mem::take(&mut self.judge);
         let done = self.writing(|session, _| session.lease(&mut judge, signed(run), keys, term));
         self.judge = judge;
@@ -304,8 +304,8 @@ impl Store for Postgres {
         done
     }
 
-    fn renew(&mut self, run: u64, term: Duration) -> anyhow::Result<()> {
-        self.writing(|session, _| session.renew(signed(run), term))
+    fn renew(&mut self, run: u64, term: Term) -> anyhow::Result<()> {
+        self.writing(|session, _| session.renew(signed(run), term.lasts))
     }
 
     fn release(&mut self, run: u64, keys: Option<&[Key]>) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 use super::Bad;
 use crate::base::Digest;
 use crate::base::digest::Key;
-use crate::port::Lease;
+use crate::port::{Lease, Term};
 use crate::store::leases::{Judge, Row, held};
 use rusqlite::{Transaction, params};
 use rustc_hash::FxHashMap;
@@ -15,10 +15,10 @@ pub(super) fn take(
     judge: &mut Judge,
     run: i64,
     keys: &[Key],
-    term: Duration,
+    term: Term,
 ) -> Result<Vec<Lease>, Bad> {
-    let (now, until) = (milliseconds(Duration::ZERO), milliseconds(term));
-    let (me, asked) = (judge.begin()?, text(keys)?);
+    let (now, until) = (milliseconds(Duration::ZERO), milliseconds(term.lasts));
+    let (me, asked) = (judge.begin(term.outlives)?, text(keys)?);
     tx.prepare_cached(
         "INSERT OR IGNORE INTO lease (key, run, who, until) SELECT unhex(value), ?2, ?3, ?4 FROM json_each(?1)",
     )?
@@ -49,7 +49,7 @@ pub(super) fn take(
 
 /// All that are held.
 pub(super) fn all(tx: &Transaction<'_>, judge: &mut Judge) -> Result<Vec<(Key, Lease)>, Bad> {
-    judge.begin()?;
+    judge.begin(false)?;
     let now = milliseconds(Duration::ZERO);
     let mut find = tx.prepare_cached("SELECT key, run, who, until FROM lease ORDER BY key")?;
     let mut rows = find.query(())?;

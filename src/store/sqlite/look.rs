@@ -69,7 +69,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use crate::base::Digest;
-    use crate::port::{Access, Entry, Made, Store};
+    use crate::port::{Access, Entry, Made, Store, Term};
     use crate::store::sqlite::Sqlite;
     use rusqlite::trace::TraceEventCodes;
     use std::sync::Arc;
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(counted(&mut |store| assert_eq!(found(store).iter().flatten().count(), 100_000)), 3 + 10);
         // And leases: begin, insert, look, commit.
         let keys: Vec<Digest> = entries.iter().map(|entry| entry.key).collect();
-        let term = std::time::Duration::from_secs(60);
+        let term = Term { lasts: std::time::Duration::from_secs(60), outlives: false };
         assert_eq!(counted(&mut |store| drop(store.lease(1, &keys, term).unwrap())), 4);
         assert_eq!(counted(&mut |store| store.release(1, Some(&keys)).unwrap()), 3);
     }
