@@ -35,6 +35,7 @@ store = "kept/store.db"
 [profile.big]
 jobs = 64
 resources = { memory = "128MiB", time = "1h" }
+slurm.account = "p042"
 "#,
     );
     project.write(
@@ -69,6 +70,7 @@ keep_going        true            [PROJECT]/.config/flowrun/config.toml:3
 no_cache          true            --no-cache
 wait              false           default
 container_engine  podman          [PROJECT]/.config/flowrun/config.toml:4
+slurm.account     p042            flowrun.toml:7
 resources.memory  128MiB          flowrun.toml:6
 resources.time    1h              flowrun.toml:6
 caps.jobs         3               machine.toml:2

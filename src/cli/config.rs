@@ -130,7 +130,8 @@ fn default(name: &str) -> Option<Value> {
 fn resources(pipeline: &Path, chosen: &Chosen) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut add = |name: &str, value: Value, origin: Origin| {
-        let name = format!("resources.{name}");
+        // Options of Slurm travel among the resources and have their own prefix.
+        let name = if name.contains('.') { name.to_owned() } else { format!("resources.{name}") };
         if !lines.iter().any(|line| line.name == name) {
             lines.push(Line { name, value: Some(value), origin, capped: None });
         }
