@@ -4,12 +4,12 @@ use super::args::{FreshArgs, Output, RunsArgs};
 use super::keeping_args::{AcceptArgs, CacheCommand, GcArgs, LimitArgs, LsArgs, RmArgs, ShowArgs, VerifyArgs};
 use super::screen::{Screen, print};
 use super::settings::{self, Target};
-use super::{Failed, exit};
-use crate::driver::{keeping, now};
+use super::{Failed, exit, registry};
+use crate::driver::{OpenStore, keeping, now};
 use crate::port::keeping::{GcAsk, Limits, LsAsk, RmAsk, Where};
 use crate::report::{keeping as report, runs};
 use jiff::tz::TimeZone;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `flowrun cache`
 pub fn cache(command: &CacheCommand, screen: Screen) -> Result<u8, Failed> {
@@ -24,6 +24,18 @@ pub fn cache(command: &CacheCommand, screen: Screen) -> Result<u8, Failed> {
 
 fn place(target: &Target, artifacts: Option<PathBuf>) -> Where {
     Where { pipeline: target.pipeline.clone(), named: target.named, artifacts }
+}
+
+/// A store to be looked after. One that was named must be there: nothing is made here.
+fn store_of(target: &Target, named: Option<&str>, profile: Option<&str>) -> Result<OpenStore, Failed> {
+    let store = target.store(named, profile)?;
+    match named.and_then(registry::file_of) {
+        Some(file) if !Path::new(file).exists() => Err(Failed::machine(
+            format!("there is no store `{file}`"),
+            Some("a run makes it; without `--store` it is the one in `.flowrun`".to_owned()),
+        )),
+        _ => Ok(store),
+    }
 }
 
 fn limits(args: &LimitArgs) -> Limits {
@@ -46,7 +58,7 @@ fn ls(args: &LsArgs, screen: Screen) -> Result<u8, Failed> {
         newer_than: args.newer_than,
         min_size: args.min_size,
     };
-    let store = target.store(args.store.as_deref(), None)?;
+    let store = store_of(&target, args.store.as_deref(), None)?;
     let entries = keeping::list(&place(&target, None), &store, &ask)?;
     print(match args.output {
         Output::Human => report::list(&entries, &TimeZone::system(), screen.out),
@@ -72,7 +84,7 @@ fn show(args: &ShowArgs, screen: Screen) -> Result<u8, Failed> {
             ));
         }
     };
-    let store = target.store(args.store.as_deref(), None)?;
+    let store = store_of(&target, args.store.as_deref(), None)?;
     let entries = keeping::show(&place(&target, target.artifacts(args.artifacts.as_ref())?), &store, word)?;
     print(match args.output {
         Output::Human => report::show(&entries, &TimeZone::system(), screen.out),
@@ -83,7 +95,7 @@ fn show(args: &ShowArgs, screen: Screen) -> Result<u8, Failed> {
 
 fn verify(args: &VerifyArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::only_pipeline(&args.words, "cache verify")?;
-    let store = target.store(args.store.as_deref(), None)?;
+    let store = store_of(&target, args.store.as_deref(), None)?;
     let told = keeping::verify(&place(&target, target.artifacts(args.artifacts.as_ref())?), &store)?;
     print(match args.output {
         Output::Human => report::verified(&told, screen.out),
@@ -95,7 +107,7 @@ fn verify(args: &VerifyArgs, screen: Screen) -> Result<u8, Failed> {
 
 fn gc(args: &GcArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::only_pipeline(&args.words, "cache gc")?;
-    let store = target.store(args.store.as_deref(), None)?;
+    let store = store_of(&target, args.store.as_deref(), None)?;
     let ask = GcAsk {
         limits: limits(&args.limits),
         unreachable: args.unreachable,
@@ -133,7 +145,7 @@ pub fn everywhere(args: &RunsArgs, screen: Screen) -> Result<u8, Failed> {
     if target.named {
         return Err(Failed::usage("`--all` is of every pipeline", Some("leave the pipeline out".to_owned())));
     }
-    let store = target.store(args.store.as_deref(), args.profile.as_deref())?;
+    let store = store_of(&target, args.store.as_deref(), args.profile.as_deref())?;
     let seen = keeping::everywhere(&place(&target, None), &store, args.limit)?;
     print(match args.output {
         Output::Human => runs::everywhere(&seen, now(), &TimeZone::system(), screen.out),
@@ -161,7 +173,7 @@ pub fn rm(args: &RmArgs, screen: Screen) -> Result<u8, Failed> {
             Some("name their numbers, or give `--older-than`, `--keep-last` or `--max-size`".to_owned()),
         ));
     }
-    let store = target.store(args.store.as_deref(), None)?;
+    let store = store_of(&target, args.store.as_deref(), None)?;
     let ask = RmAsk { runs, limits, logs: args.logs, dry: args.dry_run };
     let told = keeping::rm(&place(&target, None), &store, &ask)?;
     print(match args.output {

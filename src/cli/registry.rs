@@ -37,6 +37,12 @@ pub fn backend(name: Option<&str>) -> Result<OpenBackend, Failed> {
     }
 }
 
+/// The file that a URL names, where it names one.
+pub fn file_of(url: &str) -> Option<&str> {
+    let server = url.starts_with("postgres:") || url.starts_with("postgresql:");
+    (!server).then(|| url.strip_prefix("sqlite://").or(url.strip_prefix("sqlite:")).unwrap_or(url))
+}
+
 /// The store of a URL: `postgres://…`, `sqlite:PATH` or a path; `store.db` in the state folder when none is given.
 pub fn store(url: Option<&str>) -> Result<OpenStore, Failed> {
     let path = match url {
@@ -51,7 +57,7 @@ pub fn store(url: Option<&str>) -> Result<OpenStore, Failed> {
             return Ok(Box::new(move |state_dir, access| Ok(shared::open(&address, state_dir, access)?)));
         }
         Some(url) => {
-            let path = url.strip_prefix("sqlite://").or(url.strip_prefix("sqlite:")).unwrap_or(url);
+            let path = file_of(url).unwrap_or(url);
             if path.is_empty() || path.contains("://") {
                 return Err(Failed::usage(
                     format!("`--store {url}` is not a store"),

@@ -98,3 +98,66 @@ error: which nodes?
 
 "#]]);
 }
+
+/// A script, and a task that counts the bytes of what it wrote.
+const SCRIPT: &str = r#"
+[params.times]
+type = "int"
+default = 1
+
+[task.make]
+command = 'echo make >> ran; sh make.sh > {{ outputs.file }}'
+outputs.file = { file = "made" }
+
+[task.measure]
+command = 'echo measure >> ran; echo "bytes=$(( $(wc -c < {{ make.file }}) * {{ params.times }} ))" >> "$FLOWRUN_OUTPUT"'
+outputs.bytes = "int"
+"#;
+
+pub fn a_script_that_says_the_same_in_other_words_is_accepted(at: &At<'_>) {
+    let project = at.project(SCRIPT);
+    project.write("make.sh", "echo one\n");
+    ann(&project, "run").exits(0);
+    project.write("make.sh", "# Says it.\necho one\n");
+    ann(&project, "cache accept make").shows(str![[r#"
+exit 0
+--- out
+accepted: make
+  file make.sh: [DIGEST] → [DIGEST]
+
+"#]]);
+    assert_eq!(ran(&project, "run --output json").0, Vec::<String>::new(), "the consumer, too, is as it was");
+    // What is missing comes back, if its bytes are kept.
+    project.write("make.sh", "# Says it again.\necho one\n");
+    std::fs::remove_file(project.path("made")).unwrap();
+    let kept = format!("--artifacts {}", project.path(".flowrun/artifacts").display());
+    ann(&project, &format!("cache accept make {kept} --dry-run")).exits(0);
+    assert!(!project.path("made").exists());
+    ann(&project, &format!("cache accept make {kept}")).exits(0);
+    assert_eq!(project.read("made"), "one\n");
+    assert_eq!(ran(&project, "run --output json").0, Vec::<String>::new());
+    std::fs::remove_file(project.path("made")).unwrap();
+    std::fs::remove_dir_all(project.path(".flowrun/artifacts")).unwrap();
+    project.write("make.sh", "echo  one\n");
+    ann(&project, "cache accept make measure").shows(str![[r#"
+exit 1
+--- out
+not accepted: make: `made` is not there as it was recorded
+not known: measure waits for something that must run
+
+"#]]);
+    ann(&project, "run").exits(0);
+    // A value that changes nothing is for the user to know.
+    ann(&project, "cache accept measure -p times=2").exits(1);
+    ann(&project, "cache accept measure --values -p times=2").shows(str![[r#"
+exit 0
+--- out
+accepted: measure
+  value params.times: 1 → 2
+
+"#]]);
+    let (which, json) = ran(&project, "run -p times=2 --output json");
+    assert_eq!((which, &json["counts"]["cached"]), (vec![], &serde_json::json!(2)));
+    let json = ann(&project, "cache accept make --output json").exits(0).json();
+    assert_eq!((&json["accepted"], &json["refused"]), (&serde_json::json!([]), &serde_json::json!([])), "{json:#}");
+}

@@ -162,3 +162,27 @@ pub fn nothing_is_made_just_to_be_looked_at(at: &At<'_>) {
     }
     assert!(!project.path(".flowrun").exists());
 }
+
+#[test]
+fn a_store_that_is_not_there_or_too_new_is_said() {
+    let project = letters();
+    for line in ["cache ls", "cache gc", "runs --all", "runs rm 1"] {
+        ann(&project, &format!("{line} --store none.db")).shows(str![[r#"
+exit 3
+--- err
+error: there is no store `none.db`
+  help: a run makes it; without `--store` it is the one in `.flowrun`
+
+"#]]);
+    }
+    assert!(!project.path("none.db").exists());
+    ann(&project, "run").exits(0);
+    let store = rusqlite::Connection::open(project.path(".flowrun/store.db")).unwrap();
+    store.pragma_update(None, "user_version", 99).unwrap();
+    for line in ["cache ls", "cache gc --dry-run", "runs rm --keep-last 0"] {
+        let said = ann(&project, line);
+        let err = String::from_utf8_lossy(&said.exits(3).err).into_owned();
+        assert!(err.contains("has version 99; this is flowrun"), "{err}");
+    }
+    ann(&project, "cache ls --store postgres://nobody@localhost:1/none").exits(3);
+}

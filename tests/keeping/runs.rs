@@ -1,8 +1,8 @@
 //! `runs rm` and `runs --all`.
 
 use crate::common;
-use crate::common::{Project, signal};
-use crate::{At, LETTERS, ann, cached, letters, ran, shows_but_sizes, start};
+use crate::common::{Project, Said, signal};
+use crate::{At, LETTERS, STORE, ann, cached, command, ran, shows_but_sizes, shows_text, start};
 use serde_json::{Value, json};
 use snapbox::str;
 
@@ -216,17 +216,27 @@ removed 1 of 1 run; [SIZE] are free
     assert_eq!(project.lines("ran"), ["one"]);
 }
 
-#[test]
-fn the_runs_of_every_project_of_a_store() {
-    let (one, two) = (letters(), Project::new("[task.no]\ncommand = 'false'\n"));
-    let store = one.path("team.db");
-    let ask = |project: &Project, user: &str, line: &str| {
-        project.said(project.command(line.split(' ')).env("USER", user).env("FLOWRUN_STORE", &store))
-    };
+/// Puts projects on one store, where the story has no server.
+fn together(projects: &[&Project]) {
+    for project in projects.iter().filter(|project| !project.path(STORE).exists()) {
+        project.write(STORE, projects[0].path("team.db").to_str().unwrap());
+    }
+}
+
+fn ask(project: &Project, user: &str, line: &str) -> Said {
+    project.said(command(project, line.split(' ')).env("USER", user))
+}
+
+fn folder(project: &Project) -> String {
+    project.dir().canonicalize().unwrap().display().to_string()
+}
+
+pub fn the_runs_of_every_project_of_a_store(at: &At<'_>) {
+    let (one, two) = (at.letters(), at.project("[task.no]\ncommand = 'false'\n"));
+    together(&[&one, &two]);
     ask(&one, "ann", "run").exits(0);
     ask(&two, "bob", "run").exits(1);
     let json = ask(&one, "ann", "runs --all --output json").exits(0).json();
-    let folder = |project: &Project| project.dir().canonicalize().unwrap().display().to_string();
     let told = |run: &Value| {
         let text = |name: &str| run[name].as_str().unwrap().to_owned();
         (run["run"].as_u64().unwrap(), text("pipeline"), text("user"), text("state"), text("project"))
@@ -244,10 +254,19 @@ fn the_runs_of_every_project_of_a_store() {
     for part in ["  ann ", "  bob ", "letters ", "1 failed", "5 succeeded", "[PROJECT]/pipeline.toml"] {
         assert!(text.contains(part), "{part} in:\n{text}");
     }
+    // Who looks for the other's results finds them.
+    let listed = |line: &str| ask(&two, "bob", line).exits(0).json()["entries"].as_array().unwrap().len();
+    let of_one = format!("cache ls --output json --project {}", folder(&one));
+    assert_eq!((listed("cache ls --all --output json"), listed(&of_one)), (5, 5));
+    assert_eq!(listed("cache ls --output json --project ."), 0);
+    assert_eq!(listed(&format!("{of_one} --min-size 2B")), 3);
+    assert_eq!((listed(&format!("{of_one} --older-than 1h")), listed(&format!("{of_one} --newer-than 1h"))), (0, 5));
     // Each has only its own runs else, and `rm` and `gc` leave the other's alone.
     assert_eq!(ask(&two, "bob", "runs --output json").json()["runs"].as_array().unwrap().len(), 1);
     ask(&two, "bob", "runs rm --keep-last 0").exits(0);
-    ask(&two, "bob", "cache gc --unreachable").exits(0);
+    for limit in ["--unreachable", "--older-than 0s", "--max-size 0B"] {
+        ask(&two, "bob", &format!("cache gc {limit}")).exits(0);
+    }
     assert_eq!(ask(&one, "ann", "runs --output json").json()["runs"].as_array().unwrap().len(), 1);
     assert_eq!(ask(&one, "ann", "cache ls --output json").json()["entries"].as_array().unwrap().len(), 5);
     ask(&one, "ann", "cache verify").exits(0);
@@ -259,4 +278,35 @@ error: `--all` is of every pipeline
   help: leave the pipeline out
 
 "#]]);
+}
+
+pub fn what_a_run_of_another_project_may_need_stays(at: &At<'_>) {
+    let (ann, eve) = (at.project(WAITS), at.project(WAITS));
+    together(&[&ann, &eve]);
+    ann.write("go", "");
+    ask(&ann, "ann", "run").exits(0);
+    eve.edit("pipeline.toml", "echo two", "echo three");
+    let live = start(&eve, "run");
+    let seen = || {
+        let run = ask(&ann, "ann", "runs --all --output json").exits(0).json()["runs"][0].clone();
+        (run["state"].as_str().unwrap().to_owned(), run["counts"]["running"].as_u64())
+    };
+    common::until(|| seen() == ("running".into(), Some(1)), "the run is seen at work");
+    let user = ask(&ann, "ann", "runs --all --output json").json()["runs"][0]["user"].as_str().unwrap().to_owned();
+    let text = ask(&ann, "ann", "cache gc --older-than 0s").text();
+    shows_text(
+        text.replace(&format!("`{user}`"), "`eve`"),
+        str![[r#"
+exit 0
+--- out
+run 2 of `eve` on host [HOST] is at work: what `waits` has is kept
+removed 0 of 2 results, 0 of 0 objects; 0 B are free, 0 B of objects stay
+
+"#]],
+    );
+    signal(live.pid(), "KILL");
+    drop(live);
+    common::until(|| seen() == ("interrupted".into(), Some(0)), "the run is seen dead");
+    let json = ask(&ann, "ann", "cache gc --older-than 0s --output json").exits(0).json();
+    assert_eq!(json["entries"].as_array().unwrap().len(), 2, "{json:#}");
 }

@@ -23,7 +23,7 @@ use super::{Error, OpenStore, Params, now};
 use crate::base::text::quote;
 use crate::port::keeping::Where;
 use crate::port::status::Life;
-use crate::port::{Access, AnyRun, Store};
+use crate::port::{Access, AnyRun, Lease, Store};
 use crate::store::artifacts::Artifacts;
 use crate::sys::At;
 use crate::sys::lock::{self, Lock, NoLock, Who};
@@ -81,15 +81,26 @@ impl Keeper {
         Ok(runs.into_iter().filter(elsewhere).collect())
     }
 
+    /// Runs of any project that compute something now, as far as the store can tell.
+    fn at_work(&mut self) -> Result<FxHashSet<u64>, Error> {
+        let leases = self.store.leases().map_err(Error::Store)?;
+        Ok(leases
+            .into_iter()
+            .filter_map(|(_, lease)| if let Lease::Held { run, .. } = lease { Some(run) } else { None })
+            .collect())
+    }
+
     /// Runs of other projects of the store that are at work, or may be: of what cannot be looked at from here nobody
     /// knows, for a while.
     fn live_elsewhere(&mut self) -> Result<Vec<Live>, Error> {
+        let at_work = self.at_work()?;
         let mut live = Vec::new();
         for run in self.runs_elsewhere()?.into_iter().filter(|run| run.row.state.is_none()) {
             let home = Home::at(Path::new(&*run.project).join(".flowrun"));
             let who = format!("run {} of {} on host {}", run.row.run, quote(&run.user), run.host);
             let words = match Past::of_identity(&home, run.row.run, &run.row.identity) {
                 Some(past) if matches!(past.life(), Life::Live(_)) => format!("{who} is at work"),
+                None if at_work.contains(&run.row.run) => format!("{who} is at work"),
                 None if run.row.began > now().saturating_sub(UNKNOWN_MS) => format!("{who} may be at work"),
                 _ => continue,
             };

@@ -67,6 +67,7 @@ pub fn everywhere(place: &Where, open: &OpenStore, limit: u32) -> Result<Vec<See
     let mut keeper = Keeper::open(&Where { named: false, ..place.clone() }, open, Access::Read)?;
     let runs = keeper.store.all_runs(limit).map_err(Error::Store)?;
     let own = keeper.home.clone();
+    let at_work = keeper.at_work()?;
     Ok(runs
         .into_iter()
         .map(|run| {
@@ -79,7 +80,14 @@ pub fn everywhere(place: &Where, open: &OpenStore, limit: u32) -> Result<Vec<See
                 false => vec![Home::at(Path::new(&*run.project).join(".flowrun")), own.clone()],
             };
             let past = homes.iter().find_map(|home| Past::of_identity(home, run.row.run, &run.row.identity));
-            let (life, counts) = past.map_or((None, None), |past| (Some(past.life()), Some(past.counts())));
+            let (life, counts) = match past {
+                Some(past) => (Some(past.life()), Some(past.counts())),
+                // Its journal is elsewhere, but it holds leases on what it computes.
+                None if at_work.contains(&run.row.run) => {
+                    (Some(Life::Live(format!("{} on host {}", run.user, run.host))), None)
+                }
+                None => (None, None),
+            };
             SeenRun { run, life, counts }
         })
         .collect())
