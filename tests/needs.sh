@@ -14,6 +14,9 @@ have_fuse() { have bindfs && have_mount && [ -r /dev/fuse ] && [ -w /dev/fuse ];
 packages_fuse="bindfs util-linux"
 have_mount() { unshare --user --map-root-user --mount true 2>/dev/null; }
 packages_mount="util-linux"
+# The image is made of busybox. The setting of limits that podman itself does is not allowed everywhere.
+have_podman() { have podman && have runc && [ -x /bin/busybox ] && have tar; }
+packages_podman="podman runc busybox-static"
 # The tests start their servers themselves.
 have_postgres() { { have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; } && have openssl && have ps; }
 packages_postgres="postgresql openssl procps"

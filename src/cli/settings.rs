@@ -4,7 +4,9 @@ use super::args::{FreshArgs, ParamArgs, PlaceArgs, WatchArgs};
 use super::profile::{self, Chosen};
 use super::screen::complain;
 use super::{Failed, registry};
+use crate::base::text::or;
 use crate::driver::{OpenStore, ParamWord, Params, Settings};
+use crate::lang::model::ContainerEngine;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -219,9 +221,21 @@ pub fn settings(target: &Target, params: Params, place: &PlaceArgs, fresh: &Fres
             .filter(|engine| !engine.is_empty())
             .or_else(|| chosen.text("container_engine")),
         lease: None,
+        container_engine: container_engine(&chosen)?,
         resume: None,
         measure: Box::new(move |jobs, limits| Ok(profile::capped(&caps, measure(jobs, limits)?))),
     })
+}
+
+/// `FLOWRUN_CONTAINER_ENGINE`, else what the profile says.
+fn container_engine(chosen: &Chosen) -> Result<Option<ContainerEngine>, Failed> {
+    let typed = std::env::var("FLOWRUN_CONTAINER_ENGINE").ok().filter(|word| !word.is_empty());
+    let Some(word) = typed.or_else(|| chosen.text("container_engine")) else { return Ok(None) };
+    let unknown = || {
+        let message = format!("{} is no container engine", crate::base::text::quote(&word));
+        Failed::usage(message, Some(format!("`FLOWRUN_CONTAINER_ENGINE` is {}", or(ContainerEngine::WORDS))))
+    };
+    ContainerEngine::parse(&word).map(Some).ok_or_else(unknown)
 }
 
 /// Adds how a run is watched and ended.

@@ -105,6 +105,7 @@ codes! {
     BAD_LIST = "E0602", "a map's list that cannot be made";
     MISSING_INPUT = "E0603", "an input that is not there and that no task makes";
     MISSING_SECRET = "E0610", "a secret that is not there";
+    NO_ENGINE = "E0611", "a container that nothing here can run";
     TEST_FILE = "E0620", "a file that a test names and that is not there";
 }
 

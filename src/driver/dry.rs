@@ -6,6 +6,7 @@ use crate::base::digest::Key;
 use crate::base::text::{and, count, quote};
 use crate::driver::asked::{Asked, Place, forced, memo_over, wanted};
 use crate::driver::begin;
+use crate::driver::container::Engines;
 use crate::driver::early::{self, Lists};
 use crate::driver::history::whys;
 use crate::driver::kept;
@@ -84,6 +85,8 @@ pub(super) fn rehearse(
     let limits: Vec<u32> = plan.limits.iter().map(|(_, n)| *n).collect();
     let capacity = (settings.measure)(settings.jobs, &limits).map_err(Error::Backend)?;
     let lists = early::look(&plan, &wanted, &place.project, &capacity, true);
+    let engines = Engines::new(&place.project, settings.container_engine, true);
+    let lists = early::with(lists, engines.look(&plan, &wanted));
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
     let store = (settings.open_store)(place.home.path(), access).map_err(Error::Store)?;
     let store = Arc::new(Mutex::new(store));
@@ -100,6 +103,7 @@ pub(super) fn rehearse(
         Some(keep),
     );
     workshop.accepting = accepting(&plan)?;
+    workshop.engines = engines;
     // Everything is prepared at once, for nothing ever starts.
     let capacity = Capacity { window: u32::MAX, ..capacity };
     let mut engine = Engine::new(plan, capacity, Options { keep_going: true, wanted });
@@ -255,8 +259,10 @@ fn tell(
             },
             _ => (action, reasons),
         };
+        let mut container = None;
         if let Some(looked) = looked {
             details.insert(name.clone(), (looked.components, None));
+            container = looked.line;
         }
         match action {
             Action::Run => forecast.counts.run += 1,
@@ -265,7 +271,8 @@ fn tell(
             Action::Fail => forecast.counts.fail += 1,
         }
         let node = node.path.clone();
-        forecast.instances.push(Planned { name, node, action, reasons, made: None, why: None, components: Vec::new() });
+        let (made, why, components) = (None, None, Vec::new());
+        forecast.instances.push(Planned { name, node, action, reasons, made, why, components, container });
     }
     (forecast, details)
 }

@@ -50,6 +50,19 @@ pub fn look(
     if look.mistakes.is_empty() { Ok(look.lists) } else { Err(look.mistakes) }
 }
 
+/// Both results in one: all mistakes, in the order of the file.
+pub fn with(looked: Result<Lists, Vec<Diagnostic>>, more: Vec<Diagnostic>) -> Result<Lists, Vec<Diagnostic>> {
+    match looked {
+        looked if more.is_empty() => looked,
+        Ok(_) => Err(more),
+        Err(mut mistakes) => {
+            mistakes.extend(more);
+            mistakes.sort_by_key(|d| d.primary.as_ref().map(|label| label.span));
+            Err(mistakes)
+        }
+    }
+}
+
 struct Look<'a> {
     plan: &'a Plan,
     project: &'a Path,

@@ -5,6 +5,7 @@ mod asked;
 mod begin;
 pub mod capture;
 mod claims;
+mod container;
 mod dry;
 mod earlier;
 mod early;

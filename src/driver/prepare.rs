@@ -5,6 +5,7 @@ use crate::base::digest::Key;
 use crate::base::text::quote;
 use crate::base::{Digest, InstanceId, NodeId, Value, pattern};
 use crate::driver::claims::{Claim, Claims};
+use crate::driver::container::{self, Engines, Image};
 use crate::driver::facts::{Declared, Facts};
 use crate::driver::lease;
 use crate::driver::memo::FileMemo;
@@ -58,6 +59,8 @@ pub struct Workshop {
     pub artifacts: Option<Arc<Artifacts>>,
     /// Files that were fetched; a part of it.
     pub fetched: Fetched,
+    /// What runs containers.
+    pub engines: Engines,
     /// Nodes whose results are not looked up, by id.
     pub force: Vec<bool>,
     /// Only look: nothing is restored, and no job is rendered.
@@ -136,6 +139,8 @@ pub struct Looked {
     pub reasons: Vec<Change>,
     /// All components of the key, in order.
     pub components: Vec<Component>,
+    /// How its container is run.
+    pub line: Option<Arc<str>>,
 }
 
 /// An instance that has a key or runs in any case.
@@ -144,6 +149,7 @@ struct Found<'a> {
     scene: Scene<'a>,
     values: Values,
     files: Vec<Vec<(Value, Option<Digest>)>>,
+    container: Option<Image>,
     key: Option<Key>,
 }
 
@@ -166,6 +172,7 @@ impl Workshop {
         let desk = Mutex::new(Desk { claims: Claims::of(&plan), ..Desk::default() });
         let (run, run_dir) = run;
         let patient = Patient::default();
+        let engines = Engines::new(&project, None, dry.is_some());
         let folder = artifacts.as_ref().map_or_else(|| run_dir.join("artifacts"), |kept| kept.folder().to_owned());
         let fetched = Fetched::within(&project.join(folder));
         Self {
@@ -179,6 +186,7 @@ impl Workshop {
             patient,
             artifacts,
             fetched,
+            engines,
             force,
             dry,
             lease: lease::term(false),
@@ -353,7 +361,9 @@ impl Workshop {
             }
             files.push(held);
         }
-        let mut this = Found { at, scene, values, files, key: None };
+        let image = |container| self.engines.image(container, &mut scene);
+        let container = task.container.as_ref().map(image).transpose()?;
+        let mut this = Found { at, scene, values, files, container, key: None };
         if task.cache {
             this.key = Some(facts.fixed.key(|visitor| own_walk(task, &this, visitor)));
         }
@@ -611,7 +621,15 @@ impl Workshop {
             }
             _ => Vec::new(),
         };
-        self.desk().looked.insert(instance, Looked { key: this.key, reasons, components });
+        let line = match self.dry {
+            Some(Dry::Components) if this.container.is_some() => {
+                // What cannot be rendered is said when it is to run.
+                let job = self.job(this.scene.task(), this, instance, 1).ok();
+                job.and_then(|job| container::line(&job, &self.run_dir.with_file_name("N").join("work")))
+            }
+            _ => None,
+        };
+        self.desk().looked.insert(instance, Looked { key: this.key, reasons, components, line });
     }
 
     /// The job of an instance.
@@ -628,8 +646,15 @@ impl Workshop {
             fixed: facts.fixed.components.clone(),
             own: components(|visitor| own_walk(task, &this, visitor)),
         });
-        let scene = this.scene;
-        let (argv, script) = command(task, &scene)?;
+        let job = self.job(task, &this, instance, attempt)?;
+        Ok(Ready { job, origin, wants: this.scene.wants })
+    }
+
+    fn job(&self, task: &Task, this: &Found<'_>, instance: InstanceId, attempt: u32) -> Result<Job, Failure> {
+        let scene = &this.scene;
+        let (argv, script) = command(task, scene)?;
+        let workdir = scene.workdir()?;
+        let inside = |image: &Image| image.container(task, scene, &self.project, workdir.as_deref());
         let outputs = task.outputs.iter().zip(&scene.outputs).map(|(output, path)| JobOutput {
             name: output.name.clone(),
             kind: match &output.kind {
@@ -641,14 +666,15 @@ impl Workshop {
             },
             demand: output.demand.clone(),
         });
-        let job = Job {
+        Ok(Job {
             instance,
             attempt,
             name: "".into(),
             argv,
             env: scene.env.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.clone())).collect(),
             secrets: task.secrets.iter().map(|(name, from)| (name.clone(), from.value.clone())).collect(),
-            workdir: scene.workdir()?,
+            container: this.container.as_ref().map(inside),
+            workdir,
             project: self.project.clone(),
             script,
             vars: scene.vars_file(),
@@ -657,9 +683,8 @@ impl Workshop {
             grace_ms: GRACE_MS,
             needs: scene.needs.clone(),
             options: scene.options.clone(),
-            watched: if origin.is_some() { scene.watched } else { Vec::new() },
-        };
-        Ok(Ready { job, origin, wants: scene.wants })
+            watched: if this.key.is_some() { scene.watched.clone() } else { Vec::new() },
+        })
     }
 }
 
@@ -687,6 +712,9 @@ fn own_walk(task: &Task, this: &Found<'_>, visitor: &mut dyn Visitor) {
             (_, _) => Value::Null,
         };
         visitor.component(&format!("input {name}"), Content::Files(&value, files));
+    }
+    if let Some(image) = &this.container {
+        image.component(visitor);
     }
 }
 

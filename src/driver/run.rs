@@ -4,6 +4,7 @@
 use crate::diag::render;
 use crate::driver::adopted::{Adopted, Handed};
 use crate::driver::asked::{Asked, Place, forced, memo_over, stored_plan, wanted};
+use crate::driver::container::Engines;
 use crate::driver::earlier::{interrupted, reopen, resumed};
 use crate::driver::early;
 use crate::driver::kept;
@@ -90,7 +91,10 @@ pub(super) fn run_loaded(
     // What a run to be continued had listed and done by now is not looked at again.
     let runs = if asked.only { latest::run(&plan, &asked.select) } else { wanted.clone() };
     let lists = early::look(&plan, &runs, &place.project, &capacity, earlier.is_none());
+    let engines = Engines::new(&place.project, settings.container_engine, false);
+    let lists = early::with(lists, engines.look(&plan, &runs));
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
+    engines.fetch(&plan, &runs, &mut note).map_err(|fault| Error::Backend(fault.into()))?;
 
     // All that is missing of the others is told at once.
     let options = Options { keep_going: asked.keep_going || asked.only, wanted: wanted.clone() };
@@ -168,6 +172,7 @@ pub(super) fn run_loaded(
         force,
         None,
     );
+    workshop.engines = engines;
     if asked.only {
         workshop.taken_as_is = latest::taken(&plan, &asked.select);
     }

@@ -418,6 +418,11 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Where an input that comes from elsewhere is, or will be.
+    pub fn fetched_path(&self, want: &Want) -> PathBuf {
+        self.place.fetched.path(want)
+    }
+
     /// Where the process starts; `None`: a fresh folder.
     pub fn workdir(&self) -> Result<Option<PathBuf>, Failure> {
         match &self.task.workdir {

@@ -554,6 +554,9 @@ impl Loop<'_> {
                     if self.session.workshop.capacity.gpus.first().is_some_and(|id| !id.is_empty()) {
                         let value = gpus.join(",").into_bytes();
                         ready.job.env.push((b"CUDA_VISIBLE_DEVICES".to_vec(), value));
+                        if let Some(container) = &mut ready.job.container {
+                            container.gpus = gpus;
+                        }
                     }
                     let key = ready.origin.as_ref().map(|origin| origin.key);
                     if let Some(origin) = ready.origin {

@@ -3,7 +3,7 @@
 
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::Capacity;
-use crate::lang::model::{Datum, Name};
+use crate::lang::model::{ContainerEngine, Datum, Name};
 use crate::port::{Access, Backend, ReportSink, Store};
 use crate::sys::Fault;
 use std::ffi::OsString;
@@ -43,6 +43,8 @@ pub struct Settings {
     pub lease: Option<Duration>,
     /// The folder that keeps artifacts by their content.
     pub artifacts: Option<PathBuf>,
+    /// What runs containers; `None`: the first that is there.
+    pub container_engine: Option<ContainerEngine>,
     /// `resume`: `Some(None)` continues the newest run, `Some(Some(n))` run `n`. `None`: a plain `run`.
     pub resume: Option<Option<u64>>,
     /// Says what the backend can give, before anything is started.

@@ -217,6 +217,8 @@ pub struct TaskDecl {
     pub secrets: Vec<(Name, Spanned<SecretFrom>)>,
     /// `setup`: lines that go before what it runs.
     pub setup: Vec<Text>,
+    /// `container`
+    pub container: Option<ContainerDecl>,
     /// `resources.*`, the task's own.
     pub resources: Vec<(Name, Datum)>,
     /// `when`
@@ -233,6 +235,45 @@ pub struct TaskDecl {
     pub policy: PolicyDecl,
     /// The map of the shorthand form (`over`, `as`, `key`, …).
     pub over: Option<Box<OverDecl>>,
+}
+
+/// `container`
+#[derive(Clone, Debug)]
+pub struct ContainerDecl {
+    /// The image.
+    pub image: Text,
+    /// What must run it.
+    pub engine: Option<ContainerEngine>,
+    /// More options for the engine.
+    pub options: Vec<Arc<str>>,
+    /// The whole right side.
+    pub span: Span,
+}
+
+/// What runs images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ContainerEngine {
+    /// Also known as singularity.
+    Apptainer,
+    /// Without a daemon.
+    Podman,
+    /// With one.
+    Docker,
+}
+
+impl ContainerEngine {
+    /// As they are written, and called; the first that is there is taken.
+    pub const WORDS: [&'static str; 3] = ["apptainer", "podman", "docker"];
+    /// In that order.
+    pub const ALL: [Self; 3] = [Self::Apptainer, Self::Podman, Self::Docker];
+    /// How it is written.
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize]
+    }
+    /// Of a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|engine| engine.word() == word)
+    }
 }
 
 /// Where a secret's value is, never the value itself.

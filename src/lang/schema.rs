@@ -92,6 +92,7 @@ fn kind_schema(kind: Kind) -> Value {
         Kind::Scalar => json!({ "type": ["string", "number", "boolean"] }),
         Kind::Names => json!({ "type": "array", "items": { "type": "string", "pattern": NAME } }),
         Kind::Words => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::ContainerValue => json!({ "anyOf": [{ "type": "string" }, pointer(Table::Container)] }),
         Kind::Lines => json!({ "type": ["string", "array"], "items": { "type": "string" } }),
         Kind::Program => json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 }),
         Kind::InputValue => {

@@ -5,7 +5,7 @@ use crate::base::id::BodyId;
 use crate::base::{Arena, NodeId, Value};
 use crate::diag::{Sources, Span, Spanned};
 use crate::lang::expr::{Names, Template};
-use crate::lang::model::SecretFrom;
+use crate::lang::model::{ContainerEngine, SecretFrom};
 use crate::lang::outputs::Demand;
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
@@ -158,6 +158,8 @@ pub struct Task {
     pub secrets: Vec<(Arc<str>, Spanned<SecretFrom>)>,
     /// `setup`, and the shell that runs it before what is no command.
     pub setup: Setup,
+    /// `container`
+    pub container: Option<Container>,
     /// The task's, its maps' and the file's, the innermost winning.
     pub resources: Vec<(Arc<str>, Template)>,
     /// Whether its result is kept and reused.
@@ -197,6 +199,7 @@ impl Task {
             pass_env: Vec::new(),
             secrets: Vec::new(),
             setup: Setup::default(),
+            container: None,
             resources: Vec::new(),
             cache: true,
             retry: None,
@@ -219,6 +222,18 @@ pub struct Setup {
     pub lines: Vec<Template>,
     /// The shell's argument vector; empty where there are no lines.
     pub shell: Vec<Arc<str>>,
+}
+
+/// The image that a task runs in.
+pub struct Container {
+    /// Its name, or the path of its file.
+    pub image: Template,
+    /// What must run it.
+    pub engine: Option<ContainerEngine>,
+    /// More options for the engine.
+    pub options: Vec<Arc<str>>,
+    /// Where it is written.
+    pub span: Span,
 }
 
 /// One of a task's own named things, by its position in the list of its kind.

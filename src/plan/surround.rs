@@ -2,7 +2,7 @@
 
 use super::declare::{What, World};
 use super::gather::{Findings, Gather, Seen};
-use super::model::Setup;
+use super::model::{Container, Setup};
 use super::words::Place;
 use crate::base::text::quote;
 use crate::diag::{Diagnostic, Span, codes};
@@ -56,6 +56,19 @@ pub(super) fn setup(
     };
     words.retain(|word| !holds_secret(word));
     setup
+}
+
+/// `container`, compiled.
+pub(super) fn container(
+    g: &mut Gather<'_, '_>,
+    task: &TaskDecl,
+    seen: &mut Seen,
+    found: &mut Findings,
+) -> Option<Container> {
+    let declared = task.container.as_ref()?;
+    let (image, more) = g.template(Place::Container, Use::Value, &declared.image, found);
+    seen.add(more);
+    Some(Container { image, engine: declared.engine, options: declared.options.clone(), span: declared.span })
 }
 
 impl World<'_> {

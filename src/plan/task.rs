@@ -121,6 +121,7 @@ pub(super) fn build<'m>(
     }
     let (run, mut words) = run(&mut g, task, &mut trace, found);
     let setup = surround::setup(&mut g, task, &mut trace.run, &mut words, found);
+    let container = surround::container(&mut g, task, &mut trace.run, found);
     let workdir = match &task.workdir {
         None => Workdir::Project,
         Some(text) if &*text.value == "scratch" => Workdir::Scratch,
@@ -161,6 +162,7 @@ pub(super) fn build<'m>(
         pass_env: task.pass_env.iter().map(|name| name.value.clone()).collect(),
         secrets: task.secrets.iter().map(|(name, from)| (name.value.clone(), from.clone())).collect(),
         setup,
+        container,
         resources,
         cache: task.cache.as_ref().is_none_or(|cache| cache.value) && !outputs.is_empty(),
         outputs,

@@ -6,6 +6,7 @@ pub(super) enum Place {
     Command,
     Argv,
     Setup,
+    Container,
     Vars,
     Env,
     Resources,
@@ -36,6 +37,7 @@ impl Place {
             Place::Command => "command",
             Place::Argv => "argv",
             Place::Setup => "setup",
+            Place::Container => "container",
             Place::Vars => "vars",
             Place::Env => "env",
             Place::Resources => "resources",
@@ -63,7 +65,7 @@ impl Place {
 
     /// Whether a word that only a task has may stand here.
     pub fn allows(self, word: &str) -> bool {
-        use Place::{Argv, Command, Env, Inputs, OutputPath, Resources, Setup, Vars, When, Workdir};
+        use Place::{Argv, Command, Container, Env, Inputs, OutputPath, Resources, Setup, Vars, When, Workdir};
         match word {
             "resources" | "attempt" | "run" | "project" => {
                 matches!(self, Command | Argv | Setup | Vars | Env | Resources)
@@ -71,7 +73,10 @@ impl Place {
             "outputs" => matches!(self, Command | Argv | Setup | Vars | Env),
             "inputs" => matches!(self, Command | Argv | Setup | Vars | Env | Inputs | OutputPath | Workdir),
             "vars" | "env" => {
-                matches!(self, Command | Argv | Setup | Vars | Env | Resources | Inputs | OutputPath | Workdir | When)
+                matches!(
+                    self,
+                    Command | Argv | Setup | Vars | Env | Resources | Inputs | OutputPath | Workdir | When | Container
+                )
             }
             _ => true,
         }

@@ -49,6 +49,9 @@ pub struct Planned {
     /// `explain` only: what its key is made of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<Component>,
+    /// `explain` only: the command line of its container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Arc<str>>,
 }
 
 /// What would be done with an instance.

@@ -1,6 +1,7 @@
 //! Floor 4: the traits behind which adapters stand, and the plain data that crosses them.
 //! A backend's, a store's or a view's name never appears here.
 
+pub mod container;
 pub mod ended;
 pub mod forecast;
 pub mod keeping;
@@ -40,6 +41,8 @@ pub struct Job {
     /// Variables whose values are kept nowhere, and where the executor finds them: no value of a secret is ever part of a
     /// job. What the attempt writes goes through a pipe in which they are blotted out.
     pub secrets: Vec<(Arc<str>, SecretFrom)>,
+    /// The container that it runs in.
+    pub container: Option<container::Container>,
     /// The folder it starts in, absolute; `None`: a fresh scratch folder.
     #[serde(with = "paths::option")]
     pub workdir: Option<PathBuf>,

@@ -64,6 +64,9 @@ pub fn explanation(forecast: &Forecast, zone: &TimeZone, paint: Paint) -> String
                 let _ = writeln!(text, "  it ran then because: {}", human::plain(why));
             }
         }
+        if let Some(line) = &planned.container {
+            let _ = writeln!(text, "  its container is run by\n    {}", human::plain(line));
+        }
         if !planned.components.is_empty() {
             let _ = writeln!(text, "  its key is made of");
             for component in &planned.components {
@@ -259,6 +262,7 @@ mod tests {
             made: None,
             why: None,
             components: vec![],
+            container: None,
         }
     }
 

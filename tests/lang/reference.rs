@@ -45,6 +45,12 @@ fn whole(key: &Key) -> String {
             unless(&["url"], "url = 'https://example.org/x'"),
             unless(&["sha256"], &format!("sha256 = '{}'", "0".repeat(64)))
         ),
+        Table::Container => {
+            format!(
+                "[task.t]\ncommand = 'true'\n[task.t.container]\n{}{example}",
+                unless(&["image"], "image = 'alpine:3'")
+            )
+        }
         Table::Secret => format!("[task.t]\ncommand = 'true'\n[task.t.secrets.X]\n{example}"),
         Table::Output => format!("[task.t]\ncommand = 'true'\n[task.t.outputs.x]\n{example}"),
         Table::Ensure => {

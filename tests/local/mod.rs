@@ -146,6 +146,7 @@ pub fn job(argv: &[&str]) -> Job {
         argv: argv.iter().map(|a| a.as_bytes().to_vec()).collect(),
         env: Vec::new(),
         secrets: Vec::new(),
+        container: None,
         workdir: Some(PathBuf::new()),
         project: PathBuf::new(),
         script: None,

@@ -1,6 +1,7 @@
 //! One attempt, from its order to its report, on the thread of a slot.
 
 use super::blot::{self, Pipes, Secrets};
+use super::boxed::Boxed;
 use super::environment::{OUTPUT, VARS, Variable, c_path};
 use super::executor::World;
 use super::logs::Segment;
@@ -96,8 +97,17 @@ impl Slot {
             none => none.insert(world.logs.segment().map_err(explain::fault)?),
         };
         let before = world.oom_kills.load(Ordering::Relaxed);
-        let variables = files.variables(job)?;
-        let ran = run(&world, job, running, (&files, secrets), &variables, segment, usage)?;
+        let (variables, boxed) = (files.variables(job)?, Boxed::of(job, &files)?);
+        if let Some(kill) = boxed.as_ref().and_then(|boxed| boxed.kill.as_ref()) {
+            world.containers.begin(kill);
+        }
+        let what = What { files: &files, secrets, boxed: boxed.as_ref(), variables: &variables };
+        let ran = run(&world, job, running, &what, segment, usage);
+        if let Some(kill) = boxed.as_ref().and_then(|boxed| boxed.kill.as_ref()) {
+            let stopped = ran.as_ref().is_ok_and(|ran| ran.why.is_some() || matches!(ran.end, End::Signal(_)));
+            world.containers.end(kill, stopped);
+        }
+        let ran = ran?;
         let range = segment.take_range();
         *log = Some(range);
         let errors = || segment.tail_of_err(range.err, TAIL);
@@ -108,7 +118,10 @@ impl Slot {
             Ran { end: End::Exit(0), blotted, .. } => collect(job, &files, (secrets, blotted), segment, range, &staged),
             Ran { .. } if oom => Err(explain::out_of_memory()),
             Ran { end, .. } => {
-                let failure = explain::ended(end, &errors(), world.environment.path(&variables));
+                let mut failure = explain::ended(end, &errors(), world.environment.path(&variables));
+                if let Some(container) = &job.container {
+                    failure = explain::ended_inside(end, container.engine.word(), failure);
+                }
                 // Asked before what the attempt left is removed; its own words may have found no room in the log.
                 let full = [&world.work, &job.project].into_iter().find(|folder| is_full(folder));
                 Err(match full {
@@ -153,19 +166,31 @@ impl Drop for Undo<'_, '_> {
     }
 }
 
+/// What is to be started, and with what.
+struct What<'a> {
+    files: &'a Files,
+    secrets: &'a Secrets,
+    boxed: Option<&'a Boxed>,
+    variables: &'a [Variable],
+}
+
 /// Starts the process, waits for its end and measures it.
 fn run(
     world: &Arc<World>,
     job: &Job,
     running: &Arc<Running>,
-    (files, secrets): (&Files, &Secrets),
-    variables: &[Variable],
+    &What { files, secrets, boxed, variables }: &What<'_>,
     segment: &Segment,
     usage: &mut Usage,
 ) -> Result<Ran, Failure> {
     let dir = files.scratch.as_deref().or(job.workdir.as_deref()).unwrap_or(&job.project);
+    // The task's own variables are for the inside of its container.
+    let variables = boxed.map_or(variables, |boxed| &boxed.variables);
     let path = world.environment.path(variables);
-    let args = arguments(job, files)?;
+    let args = match boxed {
+        Some(boxed) => checked(boxed.words.iter().map(Vec::as_slice), &boxed.words[0])?,
+        None => arguments(job, files)?,
+    };
     let name = OsStr::from_bytes(args.first().map_or(b"", |a| a.as_bytes()));
     let program = find::program(name, path, dir).map_err(|why| explain::no_program(name, &why, path, dir))?;
     let nul = || explain::nul("a path");
@@ -222,7 +247,11 @@ fn run(
 fn arguments(job: &Job, files: &Files) -> Result<Vec<CString>, Failure> {
     let script = job.script.as_ref().map(|_| files.script.as_os_str().as_bytes());
     let words = job.argv.iter().map(Vec::as_slice).chain(script);
-    let program = || String::from_utf8_lossy(job.argv.first().map_or(b"", |p| p)).into_owned();
+    checked(words, job.argv.first().map_or(b"", |program| program))
+}
+
+fn checked<'a>(words: impl Iterator<Item = &'a [u8]>, program: &[u8]) -> Result<Vec<CString>, Failure> {
+    let program = || String::from_utf8_lossy(program).into_owned();
     words
         .enumerate()
         .map(|(i, word)| {
@@ -279,11 +308,11 @@ fn collect(
 }
 
 /// The files of an attempt in the run's `work` folder; dropping them removes them.
-struct Files {
-    output: PathBuf,
-    vars: PathBuf,
-    script: PathBuf,
-    scratch: Option<PathBuf>,
+pub(super) struct Files {
+    pub(super) output: PathBuf,
+    pub(super) vars: PathBuf,
+    pub(super) script: PathBuf,
+    pub(super) scratch: Option<PathBuf>,
     made: [bool; 2],
 }
 

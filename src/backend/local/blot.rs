@@ -34,7 +34,8 @@ impl Secrets {
                 fault.what = format!("the secret {} cannot be had: {}", quote(name), fault.what);
                 explain::fault(fault)
             })?;
-            let variable = Variable::new(name.as_bytes(), &value);
+            let inside = job.container.as_ref().map(|container| container.secret_name(name));
+            let variable = Variable::new(inside.as_deref().unwrap_or(name).as_bytes(), &value);
             variables.push(variable.ok_or_else(|| explain::nul(&format!("the secret {}", quote(name))))?);
             values.push(value);
         }

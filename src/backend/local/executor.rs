@@ -1,6 +1,7 @@
 //! The executor: a process that takes orders, runs each attempt on a thread of its own, and leaves nothing behind.
 
 use super::attempt::Slot;
+use super::boxed::Containers;
 use super::environment::Environment;
 use super::logs::Logs;
 use super::running::{Gate, Running, Snapshot, Timer, Why};
@@ -44,6 +45,8 @@ pub struct World {
     pub orphans: Orphans,
     /// Whether anything may be started or signalled.
     pub gate: Gate,
+    /// Containers that would outlive their attempts.
+    pub containers: Containers,
     /// Deadlines.
     pub timer: Timer,
     /// How many processes the kernel was known to have killed for lack of memory, when it was last looked at.
@@ -85,6 +88,7 @@ fn serve() -> anyhow::Result<()> {
     let (sender, receiver) = unbounded();
     let served = world.take_orders(&mut frames, &sender, &receiver);
     world.gate.close();
+    world.containers.remove_all();
     process::kill_descendants();
     if world.running().is_empty() {
         // Nothing was cut off: there is nothing to put back.
@@ -134,6 +138,7 @@ impl World {
             open_files,
             orphans: Orphans::open(),
             gate: Gate::default(),
+            containers: Containers::default(),
             timer: Timer::default(),
             oom_kills: AtomicU64::new(cgroup::oom_kills()),
             stream: Mutex::new(stream),

@@ -130,6 +130,18 @@ pub fn ended(end: End, errors: &[u8], path: &OsStr) -> Failure {
     failure(Cause::Exit(status), message, help)
 }
 
+/// The same, for what ran in a container: where it looked is the image's matter.
+pub fn ended_inside(end: End, engine: &str, failure: Failure) -> Failure {
+    let help = match end {
+        End::Exit(125) => format!("`{engine}` could not run the container: the log says why"),
+        End::Exit(126 | 127) => "the command and its shell are looked for in the image; `shell = [\"sh\", \"-euc\"]` \
+                                 where it has no bash"
+            .to_owned(),
+        _ => return failure,
+    };
+    Failure { help: Some(help.into()), ..failure }
+}
+
 fn looked_in(path: &OsStr, dir: &Path) -> String {
     if path.is_empty() {
         return "`PATH` is empty".to_owned();

@@ -14,6 +14,7 @@
 mod attempt;
 mod blot;
 mod ensure;
+mod boxed;
 mod environment;
 mod executor;
 mod explain;

@@ -119,6 +119,7 @@ mod tests {
             argv: vec![b"printf".to_vec(), vec![0xff, 0xfe], Vec::new(), vec![b'x'; 200_000]],
             env: vec![(b"A".to_vec(), b"\x80".to_vec())],
             secrets: vec![("TOKEN".into(), crate::lang::model::SecretFrom::File("token.txt".into()))],
+            container: None,
             workdir: Some(odd()),
             project: odd(),
             script: Some(b"echo".to_vec()),

@@ -46,6 +46,8 @@ pub enum Kind {
     Program,
     /// Lines of shell: a template, or an array of them.
     Lines,
+    /// The name of an image, or a table.
+    ContainerValue,
     /// A path, a glob, an array of them, or a table.
     InputValue,
     /// The name of a type, or a table.
@@ -103,6 +105,7 @@ impl Kind {
             Scalar => "a string, a number or a boolean",
             Names | Words | Program => "an array of strings",
             Lines => "a string or an array of strings",
+            ContainerValue => "a string or a table",
             InputValue => "a path, a glob, an array of them or a table",
             OutputValue => "a type or a table",
             SourceValue => "an expression, an array or a table",
@@ -133,6 +136,7 @@ impl Kind {
             Literals => "[\"a\", \"b\"]",
             Names => "[\"name\"]",
             Lines => "[\"module load samtools\"]",
+            ContainerValue => "\"docker.io/library/python:3.13\"",
             Words | Program => "[\"bash\", \"-c\"]",
             InputValue => "\"data/*.fq\"",
             OutputValue => "{ file = \"results/table.csv\" }",
@@ -189,6 +193,7 @@ impl Kind {
             Words => "array of strings".to_owned(),
             Program => "array of templates".to_owned(),
             Lines => "template, or array of templates".to_owned(),
+            ContainerValue => "template, or table".to_owned(),
             InputValue => "template, array of templates, or table".to_owned(),
             OutputValue => "type, or table".to_owned(),
             SourceValue => "expression, array, or table".to_owned(),

@@ -18,6 +18,8 @@ pub enum Table {
     Task,
     /// `inputs.NAME = { … }` of a task.
     Input,
+    /// `container = { … }` of a task.
+    Container,
     /// `secrets.NAME = { … }` of a task.
     Secret,
     /// `outputs.NAME = { … }` of a task.
@@ -62,13 +64,14 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of the reference page.
-    pub const ALL: [Table; 26] = [
+    pub const ALL: [Table; 27] = [
         Table::File,
         Table::Pipeline,
         Table::Param,
         Table::Resources,
         Table::Task,
         Table::Input,
+        Table::Container,
         Table::Secret,
         Table::Output,
         Table::Ensure,
@@ -111,6 +114,7 @@ impl Table {
             Table::Resources => "`resources`",
             Table::Task => "a task",
             Table::Input => "an input",
+            Table::Container => "`container`",
             Table::Secret => "a secret",
             Table::Output => "an output of a task",
             Table::Ensure => "`ensure`",
@@ -142,6 +146,7 @@ impl Table {
             Table::Resources => "`[resources]`",
             Table::Task => "`[task.NAME]`",
             Table::Input => "`inputs.NAME = { … }`",
+            Table::Container => "`container = { … }`",
             Table::Secret => "`secrets.NAME = { … }`",
             Table::Output => "`outputs.NAME = { … }`",
             Table::Ensure => "`ensure = { … }`",
@@ -176,6 +181,7 @@ impl Table {
             }
             Table::Task => "A task has exactly one of `command`, `argv` and `script`.",
             Table::Input => "The table form of an input: a file that is fetched. Both keys must be given.",
+            Table::Container => "The table form of `container`, for what the name of an image does not say.",
             Table::Secret => {
                 "Where a secret comes from: exactly one of `env` and `file`. It is looked for before anything runs."
             }

@@ -1,7 +1,8 @@
 //! `[task.NAME]`, its inputs and outputs.
 
 use super::Kind::*;
-use super::{Key, MAX_FAILURES, ON_ERROR, REQUIRE, Table, U32, key, planned};
+use super::{Key, MAX_FAILURES, ON_ERROR, REQUIRE, Table, U32, key, planned, required};
+use crate::lang::model::ContainerEngine;
 use crate::lang::policy::OnError;
 
 pub(super) const KEYS: &[Key] = &[
@@ -235,7 +236,16 @@ max_failures = "50%""#,
         r#"retry = { attempts = 3, backoff = "10s" }"#,
     ),
     planned(Table::Task, "keep", "How long file outputs are kept."),
-    planned(Table::Task, "container", "The image that the task runs in."),
+    key(
+        Table::Task,
+        "container",
+        ContainerValue,
+        "none: the task runs as it is",
+        "The image that the task runs in, by apptainer, podman or docker: a name in a registry, or a `.sif` file. The \
+         project, inputs, outputs and the working folder are there under the same paths; of the environment only `env`, \
+         `pass_env` and `secrets` are. The image's digest counts in the cache's key.",
+        r#"container = "docker.io/library/python:3.13""#,
+    ),
     key(
         Table::Task,
         "setup",
@@ -289,6 +299,30 @@ vars.all = "{{ each.out }}""#,
         "The SHA-256 digest that the fetched file must have, 64 hexadecimal digits (`sha256sum FILE`). It counts in the \
          cache's key, so that a task whose result is cached fetches nothing.",
         r#"sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855""#,
+    ),
+    //
+    required(
+        Table::Container,
+        "image",
+        Template,
+        "A name in a registry, best with its digest (`@sha256:…`), or the path of an image file, which ends in `.sif`.",
+        r#"image = "docker.io/library/python:3.13""#,
+    ),
+    key(
+        Table::Container,
+        "engine",
+        Choice(&ContainerEngine::WORDS),
+        "the setting `container_engine`, else the first that is there and can run the image",
+        "What runs the image.",
+        r#"engine = "podman""#,
+    ),
+    key(
+        Table::Container,
+        "options",
+        Words,
+        "",
+        "More options for the engine, as they stand. They count in the cache's key.",
+        r#"options = ["--shm-size", "1g"]"#,
     ),
     //
     key(

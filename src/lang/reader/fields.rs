@@ -206,7 +206,7 @@ impl Reader<'_> {
             Kind::Literals | Kind::Names | Kind::Words | Kind::Program | Kind::RangeValue => toml.is_array(),
             Kind::InputValue | Kind::SourceValue => string || toml.is_array() || toml.is_table(),
             Kind::Lines | Kind::OneOrMore => string || toml.is_array(),
-            Kind::OutputValue | Kind::Content => string || toml.is_table(),
+            Kind::OutputValue | Kind::Content | Kind::ContainerValue => string || toml.is_table(),
             Kind::Axes | Kind::Table(_) | Kind::Contents | Kind::Cases | Kind::Named(_) => toml.is_table(),
             Kind::Choice(_) | Kind::Requirement | Kind::Factor => string,
             Kind::Allowance | Kind::PlainMemory | Kind::PlainDuration => string || toml.is_integer(),

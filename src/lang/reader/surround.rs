@@ -3,10 +3,10 @@
 use super::Reader;
 use super::data::has_hole;
 use super::fields::Fields;
-use crate::base::text::quote;
+use crate::base::text::{or, quote};
 use crate::diag::{Diagnostic, Spanned, codes};
 use crate::lang::keys::Table;
-use crate::lang::model::{Name, SecretFrom, Text};
+use crate::lang::model::{ContainerDecl, ContainerEngine, Name, SecretFrom, Text};
 use toml::de::DeValue;
 
 impl Reader<'_> {
@@ -79,6 +79,38 @@ impl Reader<'_> {
             let d = Diagnostic::error(codes::KEY_CONFLICT, name.span, message).also(other, "here it is no secret");
             self.report(d.help("keep one: what stands under `env` is kept in the cache's key"));
         }
+    }
+
+    /// `container`: an image, or a table that names one.
+    pub(super) fn container(&mut self, table: &Fields<'_>) -> Option<ContainerDecl> {
+        let field = table.get("container")?;
+        let span = self.span(field.value.span());
+        let declared = match field.value.get_ref() {
+            DeValue::Table(toml) => {
+                let fields = self.fields(Table::Container, span, toml);
+                let engine = self.text(&fields, "engine").and_then(|word| {
+                    let engine = ContainerEngine::parse(&word.value);
+                    if engine.is_none() {
+                        let d = Diagnostic::error(
+                            codes::UNKNOWN_WORD,
+                            word.span,
+                            format!("{} is no engine", quote(&word.value)),
+                        );
+                        self.report(d.help(format!("write {}", or(ContainerEngine::WORDS))));
+                    }
+                    engine
+                });
+                let options = self.words(&fields, "options").into_iter().map(|word| word.value).collect();
+                ContainerDecl { image: self.text(&fields, "image")?, engine, options, span }
+            }
+            _ => ContainerDecl { image: self.text_of(field.value)?, engine: None, options: Vec::new(), span },
+        };
+        if declared.image.value.trim().is_empty() {
+            let d = Diagnostic::error(codes::MISSING_KEY, declared.image.span, "`container` names no image");
+            self.report(d.help("name one, or leave `container` out"));
+            return None;
+        }
+        Some(declared)
     }
 
     /// Lines of shell: one string, or an array of them.

@@ -26,6 +26,7 @@ impl Reader<'_> {
             pass_env: self.pass_env(&table),
             secrets: self.secrets(&table),
             setup: self.lines(&table, "setup"),
+            container: self.container(&table),
             resources: self.resources(&table, limits),
             when: self.condition(&table, "when"),
             after: self.names(&table, "after", "a node"),

@@ -58,6 +58,7 @@ pass_env = ["SSH_AUTH_SOCK"]
 secrets.TOKEN = { env = "GITHUB_TOKEN" }
 secrets.KEY = { file = "~/.key" }
 setup = ["module load bwa", "ulimit -n 4096"]
+container = { image = "quay.io/biocontainers/bwa:0.7.19", engine = "apptainer", options = ["--writable-tmpfs"] }
 resources.licences = 1
 resources.time = 90
 resources.gpus = "{{ params.names | length }}"
