@@ -33,6 +33,7 @@ mod session;
 pub mod settings;
 pub mod trial;
 mod work;
+mod words;
 mod wrong;
 
 pub use dry::{explain, plan};

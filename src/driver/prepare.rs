@@ -11,10 +11,11 @@ use crate::driver::lease;
 use crate::driver::memo::FileMemo;
 use crate::driver::patient::Patient;
 use crate::driver::scene::{self, Place, Scene, refused};
+use crate::driver::words;
 use crate::engine::key::{Change, Component, Content, Visitor, changes, components};
 use crate::engine::{Capacity, Prepared, Preparing, Values};
 use crate::event::{Artifact, Failure, Matched, Produced, Results};
-use crate::plan::{NodeKind, OutputKind, Plan, Run, Task};
+use crate::plan::{NodeKind, OutputKind, Plan, Task};
 use crate::port::{Entry, Hit, Job, JobOutput, JobOutputKind, Store, Term};
 use crate::store::artifacts::{Artifacts, Condition};
 use crate::store::fetched::{Fetched, Want};
@@ -24,12 +25,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-
-/// A command longer than this goes to the shell as a file, for one argument holds 128 KiB at most.
-const LONG_COMMAND: usize = 100_000;
-
-/// The largest single argument that Linux passes on (`MAX_ARG_STRLEN`, with its final NUL byte).
-const LONGEST_ARGUMENT: usize = 128 * 1024 - 1;
 
 /// Between SIGTERM and SIGKILL.
 const GRACE_MS: u64 = 10_000;
@@ -652,7 +647,7 @@ impl Workshop {
 
     fn job(&self, task: &Task, this: &Found<'_>, instance: InstanceId, attempt: u32) -> Result<Job, Failure> {
         let scene = &this.scene;
-        let (argv, script) = command(task, scene)?;
+        let (argv, script) = words::command(task, scene)?;
         let workdir = scene.workdir()?;
         let inside = |image: &Image| image.container(task, scene, &self.project, workdir.as_deref());
         let outputs = task.outputs.iter().zip(&scene.outputs).map(|(output, path)| JobOutput {
@@ -715,78 +710,6 @@ fn own_walk(task: &Task, this: &Found<'_>, visitor: &mut dyn Visitor) {
     }
     if let Some(image) = &this.container {
         image.component(visitor);
-    }
-}
-
-/// The argument vector, and the text that goes to a file.
-type Words = (Vec<Vec<u8>>, Option<Vec<u8>>);
-
-fn command(task: &Task, scene: &Scene<'_>) -> Result<Words, Failure> {
-    let mut setup = Vec::new();
-    for line in &task.setup.lines {
-        setup.extend(line.eval_command(&scene.frame).map_err(|e| scene.failure("setup", e))?);
-        setup.push(b'\n');
-    }
-    let (argv, script) = words(task, scene, &setup)?;
-    if setup.is_empty() || matches!(task.run, Run::Command { .. }) {
-        return Ok((argv, script));
-    }
-    // The shell becomes what it has made ready: `bash -euo pipefail -c 'LINES exec "$@"' bash PROGRAM ARGUMENTS…`.
-    setup.extend_from_slice(b"exec \"$@\"");
-    if setup.len() > LONGEST_ARGUMENT {
-        return Err(refused(format!("`setup` has {} bytes, and 128 KiB is the most", setup.len()), None));
-    }
-    let mut wrapped: Vec<Vec<u8>> = task.setup.shell.iter().map(|word| word.as_bytes().to_vec()).collect();
-    let name = wrapped.first().cloned().unwrap_or_default();
-    wrapped.extend([setup, name]);
-    wrapped.extend(argv);
-    Ok((wrapped, script))
-}
-
-/// What the task runs; a command has `setup` before it.
-fn words(task: &Task, scene: &Scene<'_>, setup: &[u8]) -> Result<Words, Failure> {
-    let bytes = |words: &[Arc<str>]| -> Vec<Vec<u8>> { words.iter().map(|w| w.as_bytes().to_vec()).collect() };
-    match &task.run {
-        Run::Command { template, shell } => {
-            let command = template.eval_command(&scene.frame).map_err(|e| scene.failure("command", e))?;
-            let text = [setup, &command].concat();
-            let mut argv = bytes(shell);
-            if text.len() <= LONG_COMMAND {
-                argv.push(text);
-                return Ok((argv, None));
-            }
-            // `bash -euo pipefail -c TEXT` becomes `bash -euo pipefail FILE`.
-            if let Some(last) = argv.last_mut() {
-                match last.as_slice() {
-                    b"-c" => {
-                        argv.pop();
-                    }
-                    [b'-', flags @ .., b'c'] if !flags.contains(&b'-') => {
-                        last.pop();
-                    }
-                    _ => {}
-                }
-            }
-            Ok((argv, Some(text)))
-        }
-        Run::Argv(templates) => {
-            let mut argv = Vec::with_capacity(templates.len());
-            for (i, template) in templates.iter().enumerate() {
-                let place = format!("argv[{i}]");
-                argv.extend(template.eval_words(&scene.frame).map_err(|e| scene.failure(&place, e))?);
-            }
-            if let Some(at) = argv.iter().position(|word| word.len() > LONGEST_ARGUMENT) {
-                return Err(refused(
-                    format!("argument {at} has {} bytes, and one argument holds 128 KiB at most", argv[at].len()),
-                    Some("declare it under `vars` and read it from the JSON file `$FLOWRUN_VARS`".into()),
-                ));
-            }
-            if argv.first().is_none_or(|program| program.is_empty()) {
-                return Err(refused("`argv` names no program".into(), None));
-            }
-            Ok((argv, None))
-        }
-        Run::Script { text, interpreter } => Ok((bytes(interpreter), Some(text.as_bytes().to_vec()))),
     }
 }
 

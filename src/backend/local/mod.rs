@@ -13,8 +13,8 @@
 
 mod attempt;
 mod blot;
-mod ensure;
 mod boxed;
+mod ensure;
 mod environment;
 mod executor;
 mod explain;
