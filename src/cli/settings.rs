@@ -216,10 +216,6 @@ pub fn settings(target: &Target, params: Params, place: &PlaceArgs, fresh: &Fres
         no_cache: chosen.flag("no_cache", fresh.no_cache, "FLOWRUN_NO_CACHE"),
         wait: chosen.flag("wait", false, "FLOWRUN_WAIT"),
         artifacts: place.artifacts.clone().or_else(|| chosen.path("artifacts")),
-        container_engine: std::env::var("FLOWRUN_CONTAINER_ENGINE")
-            .ok()
-            .filter(|engine| !engine.is_empty())
-            .or_else(|| chosen.text("container_engine")),
         lease: None,
         container_engine: container_engine(&chosen)?,
         resume: None,

@@ -37,8 +37,6 @@ pub struct Settings {
     pub no_cache: bool,
     /// Wait for another run that holds this pipeline.
     pub wait: bool,
-    /// What runs the tasks that name a container; `None`: the first engine that is there.
-    pub container_engine: Option<String>,
     /// How long a lease of this run outlives its last renewal; `None`: a minute.
     pub lease: Option<Duration>,
     /// The folder that keeps artifacts by their content.
