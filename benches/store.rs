@@ -120,7 +120,8 @@ fn sqlite(dir: &Path, entries: &[Entry], table: &mut Table) {
     let inserts = |name: &str, at_once: usize| {
         drop(open(name));
         let mut bare = rusqlite::Connection::open(dir.join(name)).unwrap();
-        bare.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32768").unwrap();
+        let settings = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 8000";
+        bare.execute_batch(settings).unwrap();
         let seconds = timed(|| {
             for (entries, rows) in entries.chunks(at_once).zip(rows.chunks(at_once)) {
                 let tx = bare.transaction().unwrap();

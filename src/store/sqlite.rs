@@ -454,6 +454,7 @@ impl Store for Sqlite {
         self.writing(|tx| {
             let mut delete = tx.prepare_cached("DELETE FROM run WHERE run = ?1")?;
             for run in runs {
+                lease::release(tx, signed(*run), None)?;
                 delete.execute([signed(*run)])?;
             }
             Ok(())

@@ -204,6 +204,22 @@ fn a_key_is_leased_to_one_run(store: &mut dyn Store) {
     assert_eq!(all, [(keys[0], held(3)), (keys[1], held(3)), (keys[2], held(2))]);
     store.release(2, None).unwrap();
     assert_eq!(store.lease(3, &[keys[2], keys[0]], term).unwrap(), [Lease::Ours, Lease::Ours]);
+    // A run that is removed holds none.
+    store.release(3, None).unwrap();
+    let row = RunRow {
+        run: 0,
+        pipeline: "p".into(),
+        file: "p.toml".into(),
+        identity: key("identity"),
+        began: 1,
+        ended: None,
+        state: None,
+        counts: Counts::default(),
+    };
+    let run = store.begin_run(&row).unwrap();
+    store.lease(run, &keys, term).unwrap();
+    store.remove_runs(&[run]).unwrap();
+    assert_eq!(store.leases().unwrap(), []);
 }
 
 fn runs_have_numbers_and_ends(store: &mut dyn Store) {

@@ -169,7 +169,9 @@ pub(super) fn all_runs(session: &mut Session<'_>, limit: u32) -> Result<Vec<AnyR
 
 pub(super) fn remove_runs(session: &mut Session<'_>, project: i64, runs: &[u64]) -> Result<(), Bad> {
     let runs: Vec<i64> = runs.iter().copied().map(signed).collect();
-    let sql = "DELETE FROM flowrun.run WHERE project = $1 AND run = ANY($2)";
+    let sql = "WITH gone AS (DELETE FROM flowrun.run WHERE project = $1 AND run = ANY($2) RETURNING run)
+               DELETE FROM flowrun.lease WHERE key IN (
+                   SELECT key FROM flowrun.lease WHERE run IN (SELECT run FROM gone) ORDER BY key FOR UPDATE)";
     session.client.execute_typed(sql, &[(&project, Type::INT8), (&runs, Type::INT8_ARRAY)])?;
     Ok(())
 }
