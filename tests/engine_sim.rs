@@ -93,7 +93,8 @@ fn some(values: Values) -> Vec<Value> {
 
 impl<'a> World<'a> {
     fn new(plan: &Arc<Plan>, truth: &'a Truth, disk: &'a mut Disk) -> Self {
-        let options = Options { keep_going: truth.recipe.keep_going, wanted: truth.recipe.wanted(plan) };
+        let options =
+            Options { keep_going: truth.recipe.keep_going, wanted: truth.recipe.wanted(plan), ..Options::default() };
         let mut fold = Fold::new(Arc::clone(plan), &options.wanted);
         let (mut kept, mut won, mut keys) = (HashSet::new(), HashSet::new(), HashMap::new());
         let mut failed = HashMap::new();
@@ -302,6 +303,7 @@ impl<'a> World<'a> {
                 let Some(Owed::Run { stopped, .. }) = self.owed.iter_mut().find(one) else { panic!("it does not run") };
                 *stopped = true;
             }
+            Effect::LetGo { instance, .. } => panic!("{} has nothing that goes", self.engine.name(instance)),
             Effect::Wake(at) => {
                 let recipe = &self.truth.recipe;
                 assert!(recipe.retries || recipe.losses > 0 || recipe.elsewhere > 0);

@@ -49,7 +49,7 @@ fn side_by_side() -> Arc<Plan> {
 }
 
 fn keep_going() -> Options {
-    Options { keep_going: true, wanted: Vec::new() }
+    Options { keep_going: true, ..Options::default() }
 }
 
 #[test]
@@ -599,7 +599,7 @@ fn what_was_not_chosen_is_neither_run_nor_counted() {
     b.uses(map, one, &[]);
     let three = b.task(ROOT, "three", &["out"]);
     b.uses(three, one, &[]);
-    let options = Options { keep_going: false, wanted: vec![true, false, true] };
+    let options = Options { wanted: vec![true, false, true], ..Options::default() };
     let mut s = Story::new(b.finish(), capacity(2), options);
     assert_eq!(s.engine.counts().waiting, 2);
     s.prepared(&[("one", hit(Value::Int(1)))]);

@@ -148,7 +148,7 @@ fn items(limit: Option<Allowance>, require: Option<Require>) -> Arc<Plan> {
 }
 
 fn story(plan: Arc<Plan>, keep_going: bool, bad: &[i64]) -> Story {
-    let mut s = Story::new(plan, capacity(4), Options { keep_going, wanted: Vec::new() });
+    let mut s = Story::new(plan, capacity(4), Options { keep_going, ..Options::default() });
     s.list("m", &ints(&[0, 1, 2, 3]));
     s.prepared(&[0, 1, 2, 3].map(|i| (["m[0].t", "m[1].t", "m[2].t", "m[3].t"][i], run(None))));
     s.text.clear();

@@ -90,6 +90,12 @@ pub fn wanted(plan: &Plan, names: &[String]) -> Result<Vec<bool>, Error> {
     plan.select(&names).map_err(|diagnostic| Error::Diagnostics { list: vec![diagnostic], sources: Default::default() })
 }
 
+/// Of each node of the root whether it was named.
+pub fn named(plan: &Plan, names: &[String]) -> Result<Vec<bool>, Error> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    plan.named(&names).map_err(|diagnostic| Error::Diagnostics { list: vec![diagnostic], sources: Default::default() })
+}
+
 /// Of each node whether its earlier results are passed over.
 pub fn forced(plan: &Plan, asked: &Asked) -> Result<Vec<bool>, Error> {
     let mut force = vec![asked.no_cache; plan.nodes.len()];

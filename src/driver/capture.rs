@@ -87,7 +87,7 @@ pub fn capture(settings: &Settings, run: u64, instance: &str) -> Result<Captured
     workshop.taken_as_is = vec![true; plan.nodes.len()];
     workshop.given = results;
     let capacity = crate::engine::Capacity { window: u32::MAX, ..capacity };
-    let mut engine = Engine::new(plan.clone(), capacity, Options { keep_going: true, wanted: Vec::new() });
+    let mut engine = Engine::new(plan.clone(), capacity, Options { keep_going: true, ..Options::default() });
     let gone = settle(&mut engine, &workshop, Lists::default())?;
     let ids = (0..engine.ledger().space().instances()).map(InstanceId);
     let id = ids.into_iter().find(|id| engine.ledger().is_task(*id) && engine.name(*id) == instance);

@@ -4,7 +4,7 @@
 use crate::base::InstanceId;
 use crate::base::digest::Key;
 use crate::base::text::{and, count, quote};
-use crate::driver::asked::{Asked, Place, forced, memo_over, wanted};
+use crate::driver::asked::{Asked, Place, forced, memo_over, named, wanted};
 use crate::driver::begin;
 use crate::driver::container::Engines;
 use crate::driver::early::{self, Lists};
@@ -106,7 +106,8 @@ pub(super) fn rehearse(
     workshop.engines = engines;
     // Everything is prepared at once, for nothing ever starts.
     let capacity = Capacity { window: u32::MAX, ..capacity };
-    let mut engine = Engine::new(plan, capacity, Options { keep_going: true, wanted });
+    let named = named(&plan, select)?;
+    let mut engine = Engine::new(plan, capacity, Options { keep_going: true, wanted, named });
     let failures = settle(&mut engine, &workshop, lists)?;
     Ok((workshop, engine, failures))
 }

@@ -90,7 +90,7 @@ pub fn salvage(dir: &RunDir, store: &mut dyn Store, run: u64) -> anyhow::Result<
     let nothing = Capacity { cpus: 0, memory: 0, gpus: Vec::new(), limits: Vec::new(), window: 1 };
     let mut history = History::default();
     dir.read_journal(0, &mut |_, event, list| history.push(event, list))?;
-    let options = Options { keep_going: false, wanted: wanted(&plan, &stored.select)? };
+    let options = Options { wanted: wanted(&plan, &stored.select)?, ..Options::default() };
     let engine = history.engine(plan.clone(), nothing, options)?;
     history.absorb(&plan, &engine, store, (run, dir))
 }

@@ -11,6 +11,7 @@ mod earlier;
 mod early;
 mod facts;
 mod fetch;
+mod gone;
 pub mod history;
 mod in_order;
 pub mod journal;
@@ -32,8 +33,9 @@ mod scene;
 mod session;
 pub mod settings;
 pub mod trial;
-mod work;
+mod verify;
 mod words;
+mod work;
 mod wrong;
 
 pub use dry::{explain, plan};

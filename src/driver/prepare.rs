@@ -3,10 +3,11 @@
 
 use crate::base::digest::Key;
 use crate::base::text::quote;
-use crate::base::{Digest, InstanceId, NodeId, Value, pattern};
+use crate::base::{Digest, InstanceId, NodeId, Value};
 use crate::driver::claims::{Claim, Claims};
 use crate::driver::container::{self, Engines, Image};
 use crate::driver::facts::{Declared, Facts};
+use crate::driver::gone::Gone;
 use crate::driver::lease;
 use crate::driver::memo::FileMemo;
 use crate::driver::patient::Patient;
@@ -14,23 +15,23 @@ use crate::driver::scene::{self, Place, Scene, refused};
 use crate::driver::words;
 use crate::engine::key::{Change, Component, Content, Visitor, changes, components};
 use crate::engine::{Capacity, Prepared, Preparing, Values};
-use crate::event::{Artifact, Failure, Matched, Produced, Results};
+use crate::event::{Artifact, Failure, Produced, Results};
+use crate::lang::outputs::Keep;
 use crate::plan::{NodeKind, OutputKind, Plan, Task};
 use crate::port::{Entry, Hit, Job, JobOutput, JobOutputKind, Store, Term};
 use crate::store::artifacts::{Artifacts, Condition};
 use crate::store::fetched::{Fetched, Want};
-use crate::sys::content::stat_path;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Between SIGTERM and SIGKILL.
 const GRACE_MS: u64 = 10_000;
 
 /// How the text about a file that is not there goes on.
-const MISSING: &str = " is missing";
+pub(super) const MISSING: &str = " is missing";
 
 /// What the workers share.
 pub struct Workshop {
@@ -46,6 +47,8 @@ pub struct Workshop {
     pub capacity: Capacity,
     /// Digests of files.
     pub memo: Arc<FileMemo>,
+    /// Digests of outputs that were let go.
+    pub gone: Gone,
     /// The database.
     pub store: Arc<Mutex<Box<dyn Store>>>,
     /// How it is asked.
@@ -141,6 +144,7 @@ pub struct Looked {
 /// An instance that has a key or runs in any case.
 struct Found<'a> {
     at: usize,
+    whole: bool,
     scene: Scene<'a>,
     values: Values,
     files: Vec<Vec<(Value, Option<Digest>)>>,
@@ -177,6 +181,7 @@ impl Workshop {
             run_dir,
             capacity,
             memo,
+            gone: Gone::default(),
             store,
             patient,
             artifacts,
@@ -221,6 +226,7 @@ impl Workshop {
             run: (self.run, &self.run_dir),
             capacity: &self.capacity,
             memo: &self.memo,
+            gone: &self.gone,
             fetched: &self.fetched,
         }
     }
@@ -276,15 +282,21 @@ impl Workshop {
         for (this, hit) in found.into_iter().zip(hits) {
             match (this.key, hit) {
                 (Some(key), Some(hit)) => {
-                    match self.verify(task.outputs.iter().map(|output| &output.name).zip(&this.scene.outputs), &hit) {
-                        Ok(()) => {
+                    let outputs = task.outputs.iter().map(|output| &output.name).zip(&this.scene.outputs);
+                    let may_go = |i: usize| !this.whole && task.outputs[i].keep == Keep::UntilConsumed;
+                    match self.verify(outputs, &hit, may_go) {
+                        Ok(gone) => {
                             if self.dry.is_none() && !hit.newest {
                                 self.desk().taken.entry(node).or_default().push((key, names[this.at].clone()));
                             }
                             if self.dry == Some(Dry::Components) {
                                 self.look(facts, ids[this.at].0, &this, Vec::new());
                             }
-                            answers[this.at] = Some(Prepared::Hit { key, results: hit.results });
+                            let results = hit.results;
+                            answers[this.at] = Some(match gone.is_empty() {
+                                true => Prepared::Hit { key, results },
+                                false => Prepared::Known { key, results, gone },
+                            });
                         }
                         Err(gone) => missed.push((this, vec![gone])),
                     }
@@ -325,7 +337,7 @@ impl Workshop {
         at: usize,
         one: Preparing,
     ) -> Result<Option<Found<'a>>, Failure> {
-        let Preparing { instance, attempt, raised, values } = one;
+        let Preparing { instance, attempt, raised, whole, values } = one;
         let mut scene = Scene::new(place, task, facts, &values, (attempt, raised));
         let (before, after) = task.order.split_at(task.before_when as usize);
         for local in before {
@@ -358,7 +370,7 @@ impl Workshop {
         }
         let image = |container| self.engines.image(container, &mut scene);
         let container = task.container.as_ref().map(image).transpose()?;
-        let mut this = Found { at, scene, values, files, container, key: None };
+        let mut this = Found { at, whole, scene, values, files, container, key: None };
         if task.cache {
             this.key = Some(facts.fixed.key(|visitor| own_walk(task, &this, visitor)));
         }
@@ -386,89 +398,6 @@ impl Workshop {
         Ok(found.iter().map(|this| this.key.and_then(|_| hits.next().flatten())).collect())
     }
 
-    /// Whether the outputs of a hit are there and whole; what is missing is restored where its bytes are kept, and what
-    /// would be taken for an output that was not made goes.
-    fn verify<'a>(&self, outputs: impl Iterator<Item = (&'a Arc<str>, &'a Vec<u8>)>, hit: &Hit) -> Result<(), Change> {
-        for ((name, path), produced) in outputs.zip(hit.results.iter()) {
-            produced.artifacts().try_for_each(|artifact| self.in_place(name, &artifact))?;
-            let stale = match produced {
-                // A value has no path.
-                Produced::Value(_) if !path.is_empty() => self.stale_file(path),
-                Produced::Files(made) => self.stale_files(path, made),
-                _ => Ok(()),
-            };
-            let change = |now: String| Change {
-                component: format!("output {name}").into(),
-                old: Some("not made".into()),
-                new: Some(now.into()),
-            };
-            stale.map_err(change)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn in_place(&self, name: &str, artifact: &Artifact<'_>) -> Result<(), Change> {
-        let Artifact { digest, dir, exec, .. } = artifact;
-        let path = artifact.path.as_bytes().unwrap_or_default();
-        let full = self.project.join(OsStr::from_bytes(path));
-        let there = match crate::port::kept_path(path) {
-            // An attempt was killed at work: what stands at the declared path is not to be trusted.
-            kept if self.project.join(OsStr::from_bytes(&kept)).symlink_metadata().is_ok() => None,
-            _ => self.memo.digest_of(&full).ok().map(|content| content.digest),
-        };
-        if there == Some(*digest) {
-            return Ok(());
-        }
-        let kept = match &self.artifacts {
-            None => Ok(Condition::Missing),
-            Some(artifacts) if self.dry.is_some() => artifacts.check(digest),
-            Some(artifacts) => artifacts.restore(digest, &full, *exec),
-        };
-        if matches!(kept, Ok(Condition::Whole)) {
-            // Its bytes have just been digested: who reads it next need not.
-            if let (None, false, Ok(stat)) = (self.dry, dir, stat_path(&full)) {
-                self.memo.learn(&full, stat, *digest);
-            }
-            return Ok(());
-        }
-        let shown = String::from_utf8_lossy(path);
-        let mut now = there.map_or_else(|| format!("{shown}{MISSING}"), |d| format!("{shown} ({})", d.short()));
-        match kept {
-            Ok(Condition::Damaged) => now.push_str(", and its artifact is damaged"),
-            Err(fault) => now.push_str(&format!(", and {fault}")),
-            Ok(_) => {}
-        }
-        Err(Change {
-            component: format!("output {name}").into(),
-            old: Some(format!("{shown} ({})", digest.short()).into()),
-            new: Some(now.into()),
-        })
-    }
-
-    /// What stands at the path of a file that was not made is of another result, and goes.
-    fn stale_file(&self, path: &[u8]) -> Result<(), String> {
-        let at = |path: &[u8]| self.project.join(OsStr::from_bytes(path));
-        let kept = at(&crate::port::kept_path(path)).symlink_metadata().is_ok();
-        if !kept && (self.dry.is_some() || remove_file(&at(path))) {
-            return Ok(());
-        }
-        Err(format!("{} is there", String::from_utf8_lossy(path)))
-    }
-
-    /// The same for what matches a pattern and is none of the files that were made.
-    fn stale_files(&self, pattern: &[u8], made: &[Matched]) -> Result<(), String> {
-        let split = pattern::split(pattern);
-        let folder = self.project.join(OsStr::from_bytes(&split.folder));
-        let made: FxHashSet<&[u8]> = made.iter().filter_map(|file| file.path.as_bytes()).collect();
-        for below in crate::sys::glob::files(&folder, &split.rest)? {
-            let path = split.beside(&below);
-            if !made.contains(path.as_slice()) {
-                self.stale_file(&path)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Whether the outputs of a hit for a prepared instance are there and whole.
     pub fn is_whole(&self, instance: InstanceId, hit: &Hit) -> bool {
         let outputs: Vec<(Arc<str>, Vec<u8>)> = match self.desk().ready.get(&instance) {
@@ -477,7 +406,7 @@ impl Workshop {
             }
             None => return false,
         };
-        self.verify(outputs.iter().map(|(name, path)| (name, path)), hit).is_ok()
+        self.verify(outputs.iter().map(|(name, path)| (name, path)), hit, |_| false).is_ok()
     }
 
     /// Why each of these must run: what changed since its newest result.
@@ -710,14 +639,6 @@ fn own_walk(task: &Task, this: &Found<'_>, visitor: &mut dyn Visitor) {
     }
     if let Some(image) = &this.container {
         image.component(visitor);
-    }
-}
-
-/// Removes a file; `false`: it is still there.
-fn remove_file(path: &Path) -> bool {
-    match std::fs::remove_file(path) {
-        Ok(()) => true,
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 

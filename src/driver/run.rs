@@ -3,7 +3,7 @@
 
 use crate::diag::render;
 use crate::driver::adopted::{Adopted, Handed};
-use crate::driver::asked::{Asked, Place, forced, memo_over, stored_plan, wanted};
+use crate::driver::asked::{Asked, Place, forced, memo_over, named, stored_plan, wanted};
 use crate::driver::container::Engines;
 use crate::driver::earlier::{interrupted, reopen, resumed};
 use crate::driver::early;
@@ -97,7 +97,11 @@ pub(super) fn run_loaded(
     engines.fetch(&plan, &runs, &mut note).map_err(|fault| Error::Backend(fault.into()))?;
 
     // All that is missing of the others is told at once.
-    let options = Options { keep_going: asked.keep_going || asked.only, wanted: wanted.clone() };
+    let options = Options {
+        keep_going: asked.keep_going || asked.only,
+        wanted: wanted.clone(),
+        named: named(&plan, &asked.select)?,
+    };
     let (mut continued, mut began_here, mut handed) = (None, None, Handed::default());
     if let Some(run) = earlier {
         match reopen(&place, run, store.as_mut(), &plan, &capacity, options.clone()) {

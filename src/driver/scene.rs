@@ -3,6 +3,7 @@
 
 use crate::base::{Digest, Value, amount, text};
 use crate::driver::facts::Facts;
+use crate::driver::gone::Gone;
 use crate::driver::memo::FileMemo;
 use crate::driver::wrong::Wrong;
 use crate::engine::{Capacity, Needs, Raised, Values};
@@ -30,6 +31,8 @@ pub struct Place<'a> {
     pub capacity: &'a Capacity,
     /// Digests of files.
     pub memo: &'a FileMemo,
+    /// Digests of outputs that were let go.
+    pub gone: &'a Gone,
     /// Where files that were fetched are.
     pub fetched: &'a Fetched,
 }
@@ -397,6 +400,9 @@ impl<'a> Scene<'a> {
         // An empty path names nothing: what a loop carries may begin so.
         let Some(bytes) = path.as_bytes().filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
         let full = self.place.project.join(OsStr::from_bytes(bytes));
+        if let Some(digest) = self.place.gone.digest(&full) {
+            return Ok(Some(digest));
+        }
         match self.place.memo.digest_of(&full) {
             Ok(content) => {
                 self.watched.push((full, content.stat));

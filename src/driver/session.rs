@@ -5,6 +5,7 @@ use crate::base::{Digest, InstanceId, NodeId};
 use crate::driver::adopted::{Adopted, Ready, Start};
 use crate::driver::early::Lists;
 use crate::driver::fetch::{Fetcher, Told};
+use crate::driver::gone;
 use crate::driver::in_order::{InOrder, Number};
 use crate::driver::journal::Journal;
 use crate::driver::lease::{self, Asking, Leases};
@@ -17,7 +18,8 @@ use crate::driver::settings::Error;
 use crate::driver::work::{Answer, Work, answer};
 use crate::engine::{Effect, Engine, Input, ListAnswer, Prepared, Stop, Turn};
 use crate::event::{Artifact, Event, Produced, RunState, Time};
-use crate::plan::Plan;
+use crate::lang::outputs::Keep;
+use crate::plan::{NodeKind, Output, Plan};
 use crate::port::{Backend, Entry, Made, Named, Report, Sink, Stat, Store};
 use crate::sys::lock::Lock;
 use crossbeam::channel::{Receiver, Sender, after, never, select};
@@ -403,6 +405,7 @@ impl Loop<'_> {
                 workshop.memo.learn(&path, *stat, digest);
             }
         }
+        results.iter().for_each(|produced| workshop.gone.came_back(&workshop.project, produced));
         let Some(origin) = origin else { return };
         let name: Arc<str> = self.session.engine.name(instance).into();
         if !trusted {
@@ -410,11 +413,18 @@ impl Loop<'_> {
             self.let_go(Some(origin.key));
             return;
         }
-        if workshop.artifacts.is_some() && results.iter().any(|p| p.artifacts().next().is_some()) {
-            // The workers outlive the loop. Nobody waits for an answer, so that the number does not matter.
-            let _ = self.work.send((0, Work::Keep(results.clone())));
-        }
         let node = self.session.engine.place(instance).node;
+        let kept: Vec<Produced> = match &self.session.plan.nodes[node].kind {
+            NodeKind::Task(task) => {
+                let stays = |(_, output): &(&Produced, &Output)| output.keep == Keep::Always;
+                results.iter().zip(&task.outputs).filter(stays).map(|(produced, _)| produced.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
+        if workshop.artifacts.is_some() && kept.iter().any(|p| p.artifacts().next().is_some()) {
+            // The workers outlive the loop. Nobody waits for an answer, so that the number does not matter.
+            let _ = self.work.send((0, Work::Keep(kept.into())));
+        }
         self.entries_since.get_or_insert_with(now);
         self.entries.push(Entry {
             key: origin.key,
@@ -426,6 +436,18 @@ impl Loop<'_> {
             results,
             made: Made { at: now(), wall_us, ..self.session.made.clone() },
         });
+    }
+
+    /// Removes outputs that nobody needs any more.
+    fn remove_bytes(&mut self, instance: InstanceId, outputs: &[u32]) {
+        let workshop = self.session.workshop.clone();
+        let Some(results) = self.session.engine.ledger().results(instance).cloned() else { return };
+        for produced in outputs.iter().filter_map(|output| results.get(*output as usize)) {
+            workshop.gone.add(&workshop.project, produced);
+            if let Err(fault) = gone::remove(&workshop.project, &workshop.memo, produced) {
+                self.note(&format!("an output that nobody needs any more stays: {fault}"));
+            }
+        }
     }
 
     /// Gives a lease back, with the next writing.
@@ -582,6 +604,10 @@ impl Loop<'_> {
                 }
                 Effect::Cancel { instance, hard: false } => {
                     soft.push(instance);
+                    continue;
+                }
+                Effect::LetGo { instance, outputs } => {
+                    self.remove_bytes(instance, &outputs);
                     continue;
                 }
                 Effect::Wake(time) => {

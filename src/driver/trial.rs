@@ -3,6 +3,7 @@
 use crate::base::{NodeId, Value};
 use crate::diag::{Diagnostic, codes};
 use crate::driver::facts::{Declared, Facts};
+use crate::driver::gone::Gone;
 use crate::driver::load::{Loaded, load};
 use crate::driver::memo::FileMemo;
 use crate::driver::now;
@@ -181,7 +182,9 @@ pub(super) fn reads(plan: &Plan, task: &Task, project: &Path) -> Result<Vec<Path
     let facts = Facts::find(&Declared::of(plan), task, project, &memo)?;
     let capacity = Capacity { cpus: u32::MAX, memory: u64::MAX, gpus: Vec::new(), limits: Vec::new(), window: 1 };
     let fetched = Fetched::within(&project.join(".flowrun"));
-    let place = Place { plan, project, run: (1, project), capacity: &capacity, memo: &memo, fetched: &fetched };
+    let gone = Gone::default();
+    let run = (1, project);
+    let place = Place { plan, project, run, capacity: &capacity, memo: &memo, gone: &gone, fetched: &fetched };
     let mut scene = Scene::new(&place, task, &facts, &values, (1, Raised::default()));
     found.extend(scene.paths_of_inputs());
     let path = |bytes: Vec<u8>| PathBuf::from(OsStr::from_bytes(&bytes));

@@ -147,6 +147,15 @@ pub enum Prepared {
         /// Its outputs.
         results: Results,
     },
+    /// The cache has it, but for the bytes of outputs that may be gone.
+    Known {
+        /// Its key.
+        key: Key,
+        /// Its outputs, by what is recorded of them.
+        results: Results,
+        /// Which outputs are not in place.
+        gone: Vec<u32>,
+    },
     /// It must run (there is no hit); the driver keeps the rendered job until [`Effect::Start`] asks for it.
     Run {
         /// `None` when its result is not cached.
@@ -275,6 +284,13 @@ pub enum Effect {
         /// SIGKILL at once, else SIGTERM and a grace period.
         hard: bool,
     },
+    /// Remove the bytes of these outputs, where they still are what is recorded; they are never kept elsewhere.
+    LetGo {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which of its outputs.
+        outputs: Vec<u32>,
+    },
     /// Send [`Input::Tick`] at this time.
     Wake(Time),
     /// The run is over; `None`: stopped before its end, to be continued.
@@ -290,6 +306,8 @@ pub struct Preparing {
     pub attempt: u32,
     /// How often earlier attempts had too little.
     pub raised: Raised,
+    /// Whether a hit must have all outputs in place, also those that may be let go.
+    pub whole: bool,
     /// The values of the task's `reads`.
     pub values: Values,
 }
@@ -383,6 +401,8 @@ pub struct Options {
     /// The nodes to run: of each node of the root body, by its slot, whether it is wanted (all of a wanted map's body
     /// is). What a wanted node needs must be wanted too, else it reads null. Empty: all.
     pub wanted: Vec<bool>,
+    /// The nodes of the root body that the user named, by slot: their outputs stay. Empty: none.
+    pub named: Vec<bool>,
 }
 
 /// Why an instance has not started, as data. What is listed first is what matters first.

@@ -61,7 +61,7 @@ impl Engine {
                 let info = self.graph.info(node);
                 let missing = info.far.iter().filter(|dep| {
                     let (outer, item) = space.out(scope, 0, dep.up);
-                    !self.ledger.state(space.instance(outer, dep.node, item)).is_end()
+                    !self.has_ended(space.instance(outer, dep.node, item))
                 });
                 let missing = missing.count() as u32 + u32::from(work.closed);
                 hold!(missing == gate.missing, "slot {slot} of {scope:?} misses {missing}, counted {}", gate.missing);
@@ -70,12 +70,12 @@ impl Engine {
                     let place = Place { node, scope, item };
                     hold!(space.place(id) == place, "{id:?} stands at {:?}, not {place:?}", space.place(id));
                     let state = self.ledger.state(id);
-                    if state.is_end() {
+                    if self.has_ended(id) {
                         continue;
                     }
                     open += 1;
                     left[item as usize] += 1;
-                    let near = info.near.iter().filter(|d| !self.ledger.state(space.at(scope, d.slot, item)).is_end());
+                    let near = info.near.iter().filter(|d| !self.has_ended(space.at(scope, d.slot, item)));
                     let near = near.count() as u32;
                     match state {
                         State::Waiting { missing } => {
@@ -115,7 +115,8 @@ impl Engine {
                 Some(_) => hold!(state == State::Ready, "{id:?} is {state:?} and held"),
                 None => hold!(!at_work, "{id:?} is {state:?} and not held"),
             }
-            let results = task && matches!(state, State::Succeeded | State::Cached);
+            let again = self.keeps.again.contains_key(&id);
+            let results = task && (again || matches!(state, State::Succeeded | State::Cached));
             hold!(self.ledger.results(id).is_some() == results, "{id:?} is {state:?}: results or not");
         }
         Ok(())

@@ -57,7 +57,7 @@ impl Engine {
             let info = graph.info(*node);
             let ended = |dep: &crate::plan::Dep| {
                 let (outer, item) = self.ledger.space.out(scope, 0, dep.up);
-                self.ledger.state(self.ledger.space.instance(outer, dep.node, item)).is_end()
+                self.has_ended(self.ledger.space.instance(outer, dep.node, item))
             };
             gate.missing += info.far.iter().filter(|dep| !ended(dep)).count() as u32;
             for item in 0..len {
@@ -177,6 +177,10 @@ impl Engine {
         let graph = Arc::clone(&self.graph);
         let mut below = Vec::new();
         while let Some(instance) = self.ended.pop_front() {
+            if self.keeps.again.contains_key(&instance) {
+                self.ended_again(instance, out);
+                continue;
+            }
             let Place { node, scope, item } = self.ledger.space.place(instance);
             for wake in &graph.info(node).wakes {
                 if wake.through.is_empty() {
@@ -191,6 +195,7 @@ impl Engine {
                 }
             }
             self.leave(instance, scope, item, out);
+            self.consumed(instance, out);
         }
     }
 
@@ -237,6 +242,22 @@ impl Engine {
         }
     }
 
+    /// An instance that had ended before and was at work once more holds no item of the maps around it any longer.
+    pub(super) fn leave_throttles(&mut self, instance: InstanceId, out: &mut Out) {
+        let Place { mut scope, mut item, .. } = self.ledger.space.place(instance);
+        while scope != ROOT {
+            if let Some(throttle) = &mut self.works[scope.index()].throttle {
+                let (busy, left) = &mut throttle.items[item as usize];
+                if *left == 0 && *busy {
+                    *busy = false;
+                    throttle.busy -= 1;
+                    self.unpark(scope, out);
+                }
+            }
+            (scope, item) = self.ledger.space.scopes()[scope].parent;
+        }
+    }
+
     /// Nothing new starts: all that is not with a backend ends here. Maps whose items are at work end with them.
     pub(super) fn cancel_rest(&mut self, out: &mut Out) {
         for id in (0..self.ledger.space.instances()).map(InstanceId) {
@@ -251,6 +272,9 @@ impl Engine {
                 }
                 Some(Held::Asks { job, gpus }) => self.give_back(id, job, &gpus, out),
                 _ => {}
+            }
+            if self.stays_as_it_was(id, out) {
+                continue;
             }
             out.ended(id, State::Cancelled);
             self.end(id, State::Cancelled);

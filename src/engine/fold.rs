@@ -7,7 +7,7 @@ use crate::engine::api::{AtWork, Failed, Items, State};
 use crate::engine::ledger::Ledger;
 use crate::event::{Cause, Event, Failure, MapEnd, Outcome, RunState, Time};
 use crate::plan::Plan;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub struct Fold {
     delayed: BTreeMap<InstanceId, (Time, Failure)>,
     /// Which other process computes what an instance waits for; entries of those that do not wait are stale.
     elsewhere: BTreeMap<InstanceId, Arc<str>>,
+    /// Outputs that were let go.
+    pub(super) gone: FxHashSet<(InstanceId, u32)>,
     now: Time,
     begun: bool,
     stopping: Option<Arc<str>>,
@@ -54,6 +56,7 @@ impl Fold {
             keys: FxHashMap::default(),
             delayed: BTreeMap::new(),
             elsewhere: BTreeMap::new(),
+            gone: FxHashSet::default(),
             now: 0,
             begun: false,
             stopping: None,
@@ -129,6 +132,16 @@ impl Fold {
                 self.ledger.force(*instance, task, State::Ignored);
                 self.ledger.let_be(*instance);
             }
+            Event::LetGo { instance, outputs } => {
+                self.task(*instance)?;
+                self.gone.extend(outputs.iter().map(|output| (*instance, *output)));
+            }
+            Event::Again { instance } => {
+                self.task(*instance)?;
+                self.gone.retain(|(gone, _)| gone != instance);
+                self.ledger.results[instance.index()] = None;
+                self.ledger.force(*instance, true, State::Waiting { missing: 0 });
+            }
             Event::Stopping { reason } => self.stopping = Some(Arc::clone(reason)),
             Event::Finished { state } => self.finished = Some(*state),
         }
@@ -189,6 +202,8 @@ impl Fold {
                 self.ledger.force(id, task, State::Waiting { missing: 0 });
             }
         }
+        let ledger = &self.ledger;
+        self.gone.retain(|(instance, _)| ledger.state(*instance) == State::Succeeded);
         self.elsewhere.clear();
         self.ledger.at_work.clear();
         self.ledger.failures.clear();

@@ -32,7 +32,8 @@ impl State {
             }
             Preparing => matches!(to, Ready | Running | Cached | Failed | Ignored | Skipped | Cancelled),
             Ready => matches!(to, Preparing | Submitted | Cached | Cancelled),
-            Delayed => matches!(to, Preparing | Cancelled),
+            // As it was before it was made again.
+            Delayed => matches!(to, Preparing | Cached | Cancelled),
             Submitted => matches!(to, Running | Unknown | Succeeded | Failed | Ignored | Delayed | Ready | Cancelled),
             Running => matches!(to, Unknown | Succeeded | Failed | Ignored | Delayed | Ready | Cancelled),
             Unknown => matches!(to, Running | Succeeded | Failed | Ignored | Delayed | Ready | Cancelled),

@@ -7,6 +7,7 @@ use crate::base::{InstanceId, NodeId, Value};
 use crate::engine::api::*;
 use crate::engine::budget::{Budget, ShapeId};
 use crate::engine::graph::Graph;
+use crate::engine::keep::Keeps;
 use crate::engine::ledger::Ledger;
 use crate::engine::policy::Watch;
 use crate::engine::space::ROOT;
@@ -46,6 +47,8 @@ pub struct Engine {
     pub(super) elsewhere: FxHashMap<InstanceId, Elsewhere>,
     /// Loops of which it is asked whether there is another iteration, and the one that has ended.
     pub(super) turning: FxHashMap<InstanceId, ScopeId>,
+    /// Outputs that go, and what is made again.
+    pub(super) keeps: Keeps,
     /// Retries, and looks at what is computed elsewhere, by the time when they are due.
     pub(super) delayed: BTreeSet<(Time, InstanceId)>,
     /// The time of the last `Wake`, until it has come.
@@ -169,6 +172,8 @@ pub(super) enum Held {
     Asks { job: Job, gpus: Box<[u32]> },
     /// Another process computes its key.
     Elsewhere,
+    /// So many that it reads are made again first.
+    Bytes { missing: u32 },
     /// A backend has it.
     Given {
         job: Job,
@@ -246,6 +251,7 @@ impl Engine {
 
     pub(super) fn with(plan: Arc<Plan>, capacity: Capacity, options: Options, ledger: Ledger, resumed: bool) -> Self {
         let mut engine = Self {
+            keeps: Keeps::new(&plan),
             queues: plan.nodes.ids().map(|_| Queue::default()).collect(),
             graph: Arc::new(Graph::new(plan)),
             options,
@@ -317,6 +323,7 @@ impl Engine {
         let Phase::Fresh { resumed } = self.phase else { return };
         self.phase = Phase::Going;
         out.event(if resumed { Event::Resumed { by } } else { Event::Begun { by } });
+        self.let_go_again(out);
         let slots = self.works[ROOT.index()].gates.len();
         for slot in 0..slots {
             self.open_gate(ROOT, u32::try_from(slot).expect("a node has a `u32` id"), out);
@@ -346,9 +353,16 @@ impl Engine {
             }
             return;
         }
+        if self.is_stale(instance, &answer, out) {
+            return;
+        }
         let node = self.ledger.space.place(instance).node;
         self.seen_elsewhere(instance, &answer, out);
         match answer {
+            Prepared::Known { results, gone, .. } => {
+                self.served(node);
+                self.known(instance, results, &gone, out);
+            }
             Prepared::Hit { results, .. } => {
                 self.served(node);
                 self.cached(instance, results, out);
@@ -362,6 +376,7 @@ impl Engine {
                 self.served(node);
                 self.refuse(instance, error, out);
             }
+            Prepared::Run { .. } if self.waits_for_bytes(instance, out) => {}
             Prepared::Run { key, needs, why } => {
                 let plan = Arc::clone(&self.graph.plan);
                 if let Some((name, asks, there)) = self.budget.beyond(&needs, |i| limit_name(&plan, i)) {
@@ -485,7 +500,7 @@ impl Engine {
         if matches!(self.phase, Phase::Over | Phase::Fresh { .. }) {
             return;
         }
-        if self.works[ROOT.index()].open == 0 {
+        if self.works[ROOT.index()].open == 0 && self.keeps.again.is_empty() {
             let failed = self.ledger.failures.values().any(|failed| !failed.ignored);
             let state = if failed { RunState::Failed } else { RunState::Succeeded };
             self.phase = Phase::Over;

@@ -9,6 +9,7 @@ mod check;
 mod flow;
 pub mod fold;
 mod graph;
+mod keep;
 pub mod key;
 pub mod ledger;
 mod machine;

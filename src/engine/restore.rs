@@ -34,6 +34,7 @@ impl Engine {
         fold.reset();
         let resumed = fold.begun();
         let mut engine = Self::with(plan, capacity, options, fold.ledger, resumed);
+        engine.keeps.gone = fold.gone;
         for (instance, key) in fold.keys {
             if engine.ledger.state(instance) == State::Succeeded {
                 engine.settled.insert(half(&key), instance);

@@ -57,6 +57,10 @@ impl Engine {
                     Some(elsewhere) => Why::Elsewhere(elsewhere.by.clone()),
                     None => Why::Turn,
                 },
+                Some(Held::Bytes { .. }) => {
+                    let again = self.keeps.again.iter().filter(|(_, again)| again.waiting.contains(&instance));
+                    Why::Needs(again.map(|(made, _)| *made).collect())
+                }
                 Some(Held::Parked(_)) => self.why_parked(instance),
                 Some(Held::InLine(job) | Held::Given { job, .. }) => {
                     let lacking = self.budget.lacking(job.shape, |i| limit_name(&self.graph.plan, i));

@@ -64,7 +64,8 @@ impl Engine {
                 }
                 let values = self.collect_shared(&graph.task(node).reads, place.scope, place.item);
                 let raised = self.ledger.tally(instance).raised;
-                batch.push(Preparing { instance, attempt: self.ledger.attempt(instance) + 1, raised, values });
+                let (attempt, whole) = (self.ledger.attempt(instance) + 1, self.must_be_whole(instance, node));
+                batch.push(Preparing { instance, attempt, raised, whole, values });
                 if batch.len() == BATCH {
                     out.effect(Effect::Prepare { node, batch: std::mem::take(&mut batch) });
                 }
@@ -79,7 +80,8 @@ impl Engine {
     /// Any other gets its job back.
     pub(super) fn unless_known(&mut self, instance: InstanceId, node: NodeId, job: Job, out: &mut Out) -> Option<Job> {
         let Some(key) = job.key else { return Some(job) };
-        if let Some(&first) = self.settled.get(&half(&key)) {
+        // What is made again has its own key among them.
+        if let Some(&first) = self.settled.get(&half(&key)).filter(|first| **first != instance) {
             let results = self.ledger.results(first).cloned().expect("what ended well has results");
             self.release(instance, node, &job, out);
             self.cached(instance, results, out);

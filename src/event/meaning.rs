@@ -83,6 +83,8 @@ impl Event {
             | Event::Elsewhere { instance, .. }
             | Event::MapEnded { instance, .. }
             | Event::Refused { instance, .. }
+            | Event::LetGo { instance, .. }
+            | Event::Again { instance }
             | Event::Ignored { instance } => Some(*instance),
             Event::Cached { from, .. } | Event::Skipped { from, .. } | Event::Cancelled { from, .. } => Some(*from),
             Event::Begun { .. } | Event::Resumed { .. } | Event::Stopping { .. } | Event::Finished { .. } => None,

@@ -153,6 +153,19 @@ pub enum Event {
         /// Which instance.
         instance: InstanceId,
     },
+    /// The bytes of these outputs go: all that reads them has ended well (journaled before that happens).
+    LetGo {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which of its outputs, by position.
+        outputs: Vec<u32>,
+    },
+    /// What had ended well is at it once more: something that reads what was let go must run, or what it was keyed by
+    /// has changed.
+    Again {
+        /// Which instance.
+        instance: InstanceId,
+    },
     /// Nothing new will start.
     Stopping {
         /// Why: a failure, or a signal's name.

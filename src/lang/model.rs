@@ -2,7 +2,7 @@
 
 use crate::base::Value;
 use crate::diag::{FileId, Span, Spanned};
-use crate::lang::outputs::Demand;
+use crate::lang::outputs::{Demand, Keep};
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::trial::TrialDecl;
 use crate::lang::types::Type;
@@ -320,6 +320,8 @@ pub struct OutputDecl {
     pub kind: OutputKind,
     /// `optional` and `ensure`.
     pub demand: Demand,
+    /// `keep`, its own or the task's.
+    pub keep: Keep,
     /// The whole right side.
     pub span: Span,
 }

@@ -3,6 +3,30 @@
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
+/// `keep`: how long the bytes of a file or directory stay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// For good.
+    #[default]
+    Always,
+    /// Until all that reads it is done.
+    UntilConsumed,
+}
+
+impl Keep {
+    /// The words of the language, in the order of the variants.
+    pub const WORDS: [&str; 2] = ["always", "until_consumed"];
+
+    /// What a word means.
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "always" => Some(Keep::Always),
+            "until_consumed" => Some(Keep::UntilConsumed),
+            _ => None,
+        }
+    }
+}
+
 /// Whether an output may be missing, and what must be true of it when it is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand {

@@ -154,6 +154,6 @@ mod tests {
             })
         );
         assert_eq!(schema["definitions"]["map"]["required"], json!(["over"]));
-        assert!(!text.contains("until_consumed"), "a key of a later version is in the schema");
+        assert!(!text.contains("MPI"), "a key of a later version is in the schema");
     }
 }

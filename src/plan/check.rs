@@ -6,7 +6,7 @@ use super::model::{Body, Node, NodeKind, Plan};
 use super::params::{self, Given};
 use super::vary::{self, Traces};
 use super::words::Place;
-use super::{edges, holder, map, order, policy, task, trial};
+use super::{edges, holder, keep, map, order, policy, task, trial};
 use crate::base::id::BodyId;
 use crate::base::{Arena, NodeId};
 use crate::diag::{Diagnostic, Severity};
@@ -94,6 +94,7 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
         return (None, diagnostics);
     };
 
+    keep::settle(&mut nodes, &output_reads, &found.taken);
     for (id, (deps, height)) in nodes.ids().zip(order.deps.into_iter().zip(order.heights)) {
         for dep in &deps {
             nodes[dep.node].dependents.push(id);

@@ -26,6 +26,8 @@ struct Producer {
     dir: bool,
     /// Whether it stands for several files.
     files: bool,
+    /// Which of the task's outputs it is.
+    output: u32,
 }
 
 impl Producer {
@@ -35,6 +37,18 @@ impl Producer {
         let path = task.outputs.iter().filter_map(|output| output.kind.path()).find(|text| text.span == self.span);
         path.map_or_else(String::new, |text| text.value.trim_end_matches('/').to_owned())
     }
+}
+
+/// An output that is read by its path.
+pub(super) struct Taken {
+    pub reader: NodeId,
+    /// The task that makes it, and which of its outputs it is.
+    pub task: NodeId,
+    pub output: u32,
+    /// How many bodies further out the task stands than the reader.
+    pub up: u32,
+    /// Whether it is this path and no other, and the task stands in a body around the reader.
+    pub exact: bool,
 }
 
 /// A path or glob that is read.
@@ -109,12 +123,12 @@ struct Paths<'w, 'm> {
 impl<'m> Paths<'_, 'm> {
     fn of_task(&mut self, node: NodeId, body: BodyId, task: &'m TaskDecl) {
         let site = Site { body, node: Some(node), task: Some(task), place: Place::OutputPath };
-        for output in &task.outputs {
+        for (i, output) in task.outputs.iter().enumerate() {
             let Some(text) = output.kind.path() else { continue };
             let files = matches!(output.kind, OutputKind::Files(_));
             let Some(pattern) = self.pattern(&site, text, files) else { continue };
             let dir = matches!(output.kind, OutputKind::Dir(_));
-            self.producers.push(Producer { node, span: text.span, pattern, dir, files });
+            self.producers.push(Producer { node, span: text.span, pattern, dir, files, output: i as u32 });
         }
         let site = Site { place: Place::Inputs, ..site };
         let fetched = |datum: &Datum| matches!(datum, Datum::Map(_));
@@ -361,4 +375,6 @@ fn edge(world: &World<'_>, consumer: &Consumer, producer: &Producer, sure: Match
     let same = up == 0 && node == producer.node && consumer.pattern == producer.pattern;
     let exact = sure == Match::Yes && (same || known(&consumer.pattern) && known(&producer.pattern));
     found.edges.push(Edge { reader, node, up, tolerates_skip: !exact, span: consumer.span, why });
+    let exact = exact && node == producer.node && consumer.pattern == producer.pattern;
+    found.taken.push(Taken { reader, task: producer.node, output: producer.output, up, exact });
 }

@@ -19,6 +19,8 @@ pub(super) struct Findings {
     /// Params that something reads, with the file that declares them.
     pub used_params: FxHashSet<(u32, Arc<str>)>,
     pub edges: Vec<Edge>,
+    /// Outputs that are read by their paths.
+    pub taken: Vec<super::edges::Taken>,
     /// Nodes with a string that could not be understood: what they read is not fully known.
     pub broken: FxHashSet<NodeId>,
 }

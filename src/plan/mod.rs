@@ -11,6 +11,7 @@ pub mod eval;
 mod gather;
 pub mod graph;
 mod holder;
+mod keep;
 mod layout;
 mod map;
 pub mod model;

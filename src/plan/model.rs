@@ -6,7 +6,7 @@ use crate::base::{Arena, NodeId, Value};
 use crate::diag::{Sources, Span, Spanned};
 use crate::lang::expr::{Names, Template};
 use crate::lang::model::{ContainerEngine, SecretFrom};
-use crate::lang::outputs::Demand;
+use crate::lang::outputs::{Demand, Keep};
 use crate::lang::policy::{Allowance, OnError, Require, Retry};
 use crate::lang::types::Type;
 use crate::plan::trial::Trial;
@@ -179,6 +179,8 @@ pub struct Task {
     pub names: Arc<Names>,
     /// Values that the engine hands over, one a slot, in the order of `names`' first slots.
     pub reads: Reads,
+    /// Outputs of other tasks that it reads by their very path: the task, how many bodies out it stands, which output.
+    pub by_path: Vec<(NodeId, u32, u32)>,
     /// Words of the command that may name files of the project (scripts): no declared output, no target of `>`.
     pub words: Vec<Arc<str>>,
     /// The item's name in the innermost map around the task; a `script` finds the item in `$FLOWRUN_VARS` under it.
@@ -208,6 +210,7 @@ impl Task {
             before_when: 0,
             names: Arc::default(),
             reads: Vec::new(),
+            by_path: Vec::new(),
             words: Vec::new(),
             item: None,
             home: "".into(),
@@ -293,6 +296,8 @@ pub struct Output {
     pub kind: OutputKind,
     /// `optional` and `ensure`.
     pub demand: Demand,
+    /// How long its bytes are kept: always also where something reads them that cannot say when it is done.
+    pub keep: Keep,
     /// Where it is written.
     pub span: Span,
 }

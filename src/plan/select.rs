@@ -30,6 +30,16 @@ impl Plan {
         Ok(wanted)
     }
 
+    /// For each node of the root body whether a name means it or something in it; no names mean none.
+    pub fn named(&self, names: &[&str]) -> Result<Vec<bool>, Diagnostic> {
+        let mut named = vec![false; self.bodies[BodyId(0)].nodes.len()];
+        for name in names {
+            let node = self.root_of(name)?;
+            named[self.nodes[node].slot as usize] = true;
+        }
+        Ok(named)
+    }
+
     /// For each node of the root body the root nodes that it and its bodies wait for.
     fn needs(&self) -> Vec<Vec<NodeId>> {
         let mut needs: Vec<Vec<NodeId>> = vec![Vec::new(); self.bodies[BodyId(0)].nodes.len()];

@@ -117,7 +117,7 @@ pub(super) fn build<'m>(
         };
         trace.outputs.resize_with(outputs.len() + 1, Seen::default);
         let (name, demand) = (output.name.value.clone(), output.demand.clone());
-        outputs.push(Output { name, kind, demand, span: output.span });
+        outputs.push(Output { name, kind, demand, keep: output.keep, span: output.span });
     }
     let (run, mut words) = run(&mut g, task, &mut trace, found);
     let setup = surround::setup(&mut g, task, &mut trace.run, &mut words, found);
@@ -172,6 +172,7 @@ pub(super) fn build<'m>(
         before_when,
         names,
         reads,
+        by_path: Vec::new(),
         words,
         item,
         home: world.file(body).model.folder.clone(),

@@ -134,6 +134,8 @@ fn line<'a>(at: Time, named: &'a Named<'a>) -> Line<'a> {
         Event::Refused { error, .. } => {
             Line { event: "refused", state: Some("failed"), failure: Some(error.into()), ..base }
         }
+        Event::LetGo { outputs, .. } => Line { event: "let_go", count: Some(outputs.len() as u32), ..base },
+        Event::Again { .. } => Line { event: "again", ..base },
         Event::Ignored { .. } => Line { event: "ignored", state: Some("ignored"), ..base },
         Event::Stopping { reason } => Line { event: "stopping", why: Some(reason), ..base },
         Event::Finished { state } => {

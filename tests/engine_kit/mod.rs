@@ -62,6 +62,7 @@ impl Build {
                 name: (*output).into(),
                 kind: plan::OutputKind::Value(flowrun::lang::types::Type::Json),
                 demand: Default::default(),
+                keep: Default::default(),
                 span: Span::default(),
             });
         }

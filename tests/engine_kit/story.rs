@@ -45,6 +45,11 @@ pub fn hit(value: Value) -> Prepared {
     Prepared::Hit { key: Digest::of(b"hit"), results: results(value) }
 }
 
+/// The cache knows it, and its first output is gone.
+pub fn known(value: Value) -> Prepared {
+    Prepared::Known { key: Digest::of(b"known"), results: results(value), gone: vec![0] }
+}
+
 pub fn hit2(first: Value, second: Value) -> Prepared {
     let results = Arc::new(vec![Produced::Value(first), Produced::Value(second)]);
     Prepared::Hit { key: Digest::of(b"hit"), results }
@@ -148,6 +153,8 @@ impl Story {
             },
             Event::Delayed { instance, until } => format!("delayed {} until {until}", name(instance)),
             Event::Elsewhere { instance, by } => format!("elsewhere {}: {by}", name(instance)),
+            Event::LetGo { instance, .. } => format!("let go {}", name(instance)),
+            Event::Again { instance } => format!("again {}", name(instance)),
             Event::Ignored { instance } => format!("ignored {}", name(instance)),
             Event::MapEnded { instance, end } => format!("map ended {}: {end:?}", name(instance)),
             Event::Refused { instance, error } => format!("refused {}: {}", name(instance), error.message),
@@ -166,7 +173,8 @@ impl Story {
                         Raised { memory: 0, time: 0 } => String::new(),
                         raised => format!(" memory +{} time +{}", raised.memory, raised.time),
                     };
-                    format!("{} #{}{raised} {}", name(&p.instance), p.attempt, show(&p.values))
+                    let whole = if p.whole { " whole" } else { "" };
+                    format!("{} #{}{raised}{whole} {}", name(&p.instance), p.attempt, show(&p.values))
                 };
                 format!("prepare {}", batch.iter().map(one).collect::<Vec<_>>().join(", "))
             }
@@ -189,6 +197,7 @@ impl Story {
             Effect::Cancel { instance, hard } => {
                 format!("{} {}", if *hard { "kill" } else { "stop" }, name(instance))
             }
+            Effect::LetGo { instance, .. } => format!("let go {}", name(instance)),
             Effect::Wake(at) => format!("wake at {at}"),
             Effect::Done(Some(state)) => format!("done: {state:?}"),
             Effect::Done(None) => "done, to be continued".to_owned(),
@@ -210,6 +219,7 @@ impl Story {
     pub fn prepared(&mut self, answers: &[(&str, Prepared)]) {
         let word = |answer: &Prepared| match answer {
             Prepared::Hit { .. } => "hit",
+            Prepared::Known { .. } => "known",
             Prepared::Run { .. } => "run",
             Prepared::Skip => "skip",
             Prepared::Failed(_) => "failed",

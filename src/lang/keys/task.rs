@@ -3,6 +3,7 @@
 use super::Kind::*;
 use super::{Key, MAX_FAILURES, ON_ERROR, REQUIRE, Table, U32, key, planned, required};
 use crate::lang::model::ContainerEngine;
+use crate::lang::outputs::Keep;
 use crate::lang::policy::OnError;
 
 pub(super) const KEYS: &[Key] = &[
@@ -235,7 +236,15 @@ max_failures = "50%""#,
          after five losses the task fails.",
         r#"retry = { attempts = 3, backoff = "10s" }"#,
     ),
-    planned(Table::Task, "keep", "How long file outputs are kept."),
+    key(
+        Table::Task,
+        "keep",
+        Choice(&Keep::WORDS),
+        "`always`",
+        "The `keep` of every file and directory of the task that has none.",
+        r#"outputs.x = { file = "scratch/x" }
+keep = "until_consumed""#,
+    ),
     key(
         Table::Task,
         "container",
@@ -397,7 +406,18 @@ optional = true"#,
         r#"file = "results/table.csv"
 ensure.non_empty = true"#,
     ),
-    planned(Table::Output, "keep", "How long the file is kept."),
+    key(
+        Table::Output,
+        "keep",
+        Choice(&Keep::WORDS),
+        "that of the task, else `always`",
+        "How long the bytes are kept. `until_consumed`: they go when all that reads the output has ended well. Later runs \
+         go on with what is recorded of it; it is made again when something that reads it must run. What `[outputs]` \
+         names stays, and so does what the command line names, what nothing reads, and what is read by a pattern, as \
+         part of a directory or as the source of a map.",
+        r#"file = "scratch/x.bam"
+keep = "until_consumed""#,
+    ),
     //
     key(
         Table::Ensure,

@@ -2,35 +2,61 @@
 
 use super::fields::Fields;
 use super::{Reader, data};
-use crate::base::text::{or, quote};
+use crate::base::text::{did_you_mean, or, quote};
 use crate::diag::{Diagnostic, codes};
 use crate::lang::keys::Table;
 use crate::lang::model::{Name, OutputDecl, OutputKind, Text};
-use crate::lang::outputs::{self, Demand};
+use crate::lang::outputs::{self, Demand, Keep};
 use toml::de::DeValue;
 
 /// The keys that say what an output is.
 const FORMS: [&str; 4] = ["type", "file", "files", "dir"];
 
+/// Why `keep` is not for values.
+const VALUES_STAY: &str = "values are kept always: leave it out";
+
 impl Reader<'_> {
     pub(super) fn outputs(&mut self, table: &Fields<'_>) -> Vec<OutputDecl> {
         let mut out = Vec::new();
+        let of_task = self.keep(table);
         for (name, value) in self.entries(table, "outputs", "an output") {
+            let mut keep = of_task;
             let span = self.span(value.span());
             let read = match (self.text_of(value), value.get_ref()) {
                 (Some(text), _) => self.output_type(&text, &name).map(|ty| (OutputKind::Value(ty), Demand::default())),
                 (None, DeValue::Table(toml)) => {
                     let fields = self.fields(Table::Output, span, toml);
                     let demand = self.demand(&fields);
+                    keep = self.keep(&fields).or(keep);
                     self.output_table(&fields, &name).map(|kind| (kind, demand))
                 }
                 (None, _) => None,
             };
             if let Some((kind, demand)) = read {
-                out.push(OutputDecl { name, kind, demand, span });
+                let keep = keep.filter(|_| kind.path().is_some()).unwrap_or_default();
+                out.push(OutputDecl { name, kind, demand, keep, span });
             }
         }
+        if let Some(field) = table.get("keep")
+            && !out.is_empty()
+            && out.iter().all(|output: &OutputDecl| output.kind.path().is_none())
+        {
+            let message = "`keep` has no meaning for a task that gives values alone";
+            self.report(Diagnostic::error(codes::KEY_CONFLICT, field.name.span, message).help(VALUES_STAY));
+        }
         out
+    }
+
+    fn keep(&mut self, table: &Fields<'_>) -> Option<Keep> {
+        let word = self.text(table, "keep")?;
+        if let Some(keep) = Keep::of(&word.value) {
+            return Some(keep);
+        }
+        let message = format!("{} is no answer to how long it is kept", quote(&word.value));
+        let help = did_you_mean(&word.value, Keep::WORDS);
+        let d = Diagnostic::error(codes::UNKNOWN_WORD, word.span, message);
+        self.report(d.help(help.unwrap_or_else(|| format!("write {}", or(Keep::WORDS)))));
+        None
     }
 
     fn output_type(&mut self, text: &Text, name: &Name) -> Option<crate::lang::types::Type> {
@@ -110,9 +136,10 @@ impl Reader<'_> {
     /// `optional` and `ensure`, and whether they stand where they mean something.
     fn demand(&mut self, table: &Fields<'_>) -> Demand {
         let form = table.given(&FORMS).first().map(|field| field.key.name);
-        for field in table.given(&["optional", "ensure"]) {
+        for field in table.given(&["optional", "ensure", "keep"]) {
             let key = field.key.name;
             let (why, help) = match form {
+                Some("type") if key == "keep" => ("a value", VALUES_STAY),
                 Some("type") => ("a value", "it is for files: leave it out"),
                 Some("dir") if key == "optional" => {
                     ("a directory, which is always there", "leave it out: a directory may be empty")

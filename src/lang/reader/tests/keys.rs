@@ -120,7 +120,7 @@ error[E0102]: an output of a task has no key `path`
 6 | outputs.x = { path = "x" }
   |               ^^^^ unknown key
   |
-  = help: the keys are `type`, `from`, `file`, `dir`, `files`, `optional` and `ensure`
+  = help: the keys are `type`, `from`, `file`, `dir`, `files`, `optional`, `ensure` and `keep`
 
 error[E0102]: an input has no key `path`
  --> pipeline.toml:7:14
@@ -144,14 +144,6 @@ resources.nodes = 2
     assert_eq!(
         mistakes(text),
         r##"
-error[E0114]: `keep` is part of the language, but not of this version
- --> pipeline.toml:3:27
-  |
-3 | outputs.x = { file = "x", keep = "until_consumed" }
-  |                           ^^^^ how long the file is kept
-  |
-  = help: leave it out for now
-
 error[E0114]: `nodes` is part of the language, but not of this version
  --> pipeline.toml:4:11
   |

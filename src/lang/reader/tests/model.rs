@@ -48,7 +48,8 @@ description = "never mind the name"
 argv = ["bwa", "index", "{{ inputs.genome }}", "{{ params.names }}"]
 inputs.genome = "{{ params.genome }}"
 inputs.more = ["data/*.fa", "x"]
-outputs.dir = { dir = "index", ensure = { non_empty = true } }
+outputs.dir = { dir = "index", ensure = { non_empty = true }, keep = "always" }
+keep = "until_consumed"
 outputs.log = { type = "string", from = "stdout" }
 outputs.count = "int"
 vars.n = [1, { a = "{{ params.rate }}", b = 2024-01-02 }]

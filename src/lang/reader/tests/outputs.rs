@@ -80,6 +80,19 @@ outputs.f = { file = "f", files = "f/*" }
 outputs.g = { files = "g/part.csv" }
 outputs.h = { file = "h", optinal = true }
 outputs.i = { file = "i", ensure = { sha256 = 3 } }
+outputs.j = { file = "j", keep = "until_consumd" }
+outputs.k = { file = "k", keep = true }
+outputs.l = { type = "int", keep = "always" }
+
+[task.b]
+command = "true"
+outputs.n = "int"
+keep = "forever"
+
+[task.c]
+command = "true"
+outputs.n = "int"
+keep = "until_consumed"
 "#,
         str![[r#"
 
@@ -156,6 +169,54 @@ error[E0103]: `sha256` is an integer, not a string
    |                                               ^ an integer
    |
    = help: put it in quotes: `sha256 = "3"`
+
+error[E0120]: `until_consumd` is no answer to how long it is kept
+  --> pipeline.toml:12:34
+   |
+12 | outputs.j = { file = "j", keep = "until_consumd" }
+   |                                  ^^^^^^^^^^^^^^^
+   |
+   = help: did you mean `until_consumed`?
+
+error[E0103]: `keep` is a boolean, not a string
+  --> pipeline.toml:13:34
+   |
+13 | outputs.k = { file = "k", keep = true }
+   |                                  ^^^^ a boolean
+   |
+   = help: for example: `keep = "continue"`
+
+error[E0117]: `keep` has no meaning for a value
+  --> pipeline.toml:14:29
+   |
+14 | outputs.l = { type = "int", keep = "always" }
+   |                             ^^^^
+   |
+   = help: values are kept always: leave it out
+
+error[E0118]: `keep` has no meaning for a task that gives values alone
+  --> pipeline.toml:19:1
+   |
+19 | keep = "forever"
+   | ^^^^
+   |
+   = help: values are kept always: leave it out
+
+error[E0120]: `forever` is no answer to how long it is kept
+  --> pipeline.toml:19:8
+   |
+19 | keep = "forever"
+   |        ^^^^^^^^^
+   |
+   = help: write `always` or `until_consumed`
+
+error[E0118]: `keep` has no meaning for a task that gives values alone
+  --> pipeline.toml:24:1
+   |
+24 | keep = "until_consumed"
+   | ^^^^
+   |
+   = help: values are kept always: leave it out
 
 "#]],
     );
