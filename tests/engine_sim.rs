@@ -88,7 +88,7 @@ struct World<'a> {
 }
 
 fn some(values: Values) -> Vec<Value> {
-    values.into_iter().map(Option::unwrap).collect()
+    values.into_iter().map(Result::unwrap).collect()
 }
 
 impl<'a> World<'a> {

@@ -309,10 +309,10 @@ fn whatever_passes_the_reader_is_safe() {
         passed += 1;
         for _ in 0..3 {
             let value = VALUES[d.roll(VALUES.len())];
-            let frame = Frame::new(&names, vec![Some(Value::str(value))]);
+            let frame = Frame::new(&names, vec![Ok(Value::str(value))]);
             let Ok(command) = template.eval_command(&frame) else { continue };
             filled += 1;
-            let harmless = Frame::new(&names, vec![Some(Value::str("a"))]);
+            let harmless = Frame::new(&names, vec![Ok(Value::str("a"))]);
             let harmless = template.eval_command(&harmless).expect("what takes a hostile value takes `a`");
             for shell in &shells {
                 let parses = |command: &[u8]| {

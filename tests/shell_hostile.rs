@@ -42,7 +42,7 @@ fn compile(source: &str) -> Result<Template, Vec<String>> {
 }
 
 fn frame(value: Value) -> Frame {
-    Frame::new(&Arc::new(Names::new([vec![Arc::from("x")]])), vec![Some(value)])
+    Frame::new(&Arc::new(Names::new([vec![Arc::from("x")]])), vec![Ok(value)])
 }
 
 /// The command with the value in its place.

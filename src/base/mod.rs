@@ -12,4 +12,4 @@ pub mod value;
 
 pub use digest::Digest;
 pub use id::{Arena, InstanceId, NodeId};
-pub use value::Value;
+pub use value::{Lack, Value};

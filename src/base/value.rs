@@ -198,3 +198,19 @@ impl<'de> Deserialize<'de> for Value {
         d.deserialize_any(Reader)
     }
 }
+
+/// Why a name has no value: what was found on the way to it, and how many of its last parts are left from there.
+/// Nothing was found where the value was never made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lack(Option<Arc<(Value, usize)>>);
+
+impl Lack {
+    /// The first of `left` parts is no field of this.
+    pub fn of(value: &Value, left: usize) -> Self {
+        Self(Some(Arc::new((value.clone(), left))))
+    }
+    /// What was found, and how many parts are left.
+    pub fn found(&self) -> Option<(&Value, usize)> {
+        self.0.as_ref().map(|found| (&found.0, found.1))
+    }
+}

@@ -98,7 +98,7 @@ pub fn capture(settings: &Settings, run: u64, instance: &str) -> Result<Captured
     let NodeKind::Task(task) = &plan.nodes[node].kind else { return Err(usage("it is no task".into())) };
     let values = engine.values_of(id);
     if let (true, Some((lost, why))) =
-        (values.iter().any(|v| v.as_ref().is_none_or(Value::is_null)), gone.iter().next())
+        (values.iter().any(|v| v.as_ref().map_or(true, Value::is_null)), gone.iter().next())
     {
         let (instance, lost) = (quote(instance), quote(&engine.name(*lost)));
         return Err(usage(format!("what {instance} read of {lost} in run {run} is not there any more: {why}")));

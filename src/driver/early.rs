@@ -1,7 +1,7 @@
 //! What the machine shows to be wrong before anything runs: resources beyond it, lists that cannot be made, inputs
 //! that are not there. Only what is certain is said: what depends on a task is its instance's own failure, later.
 
-use crate::base::{NodeId, Value, amount, text};
+use crate::base::{Lack, NodeId, Value, amount, text};
 use crate::diag::{Diagnostic, codes};
 use crate::driver::asked::is_wanted;
 use crate::driver::facts::{self, Declared};
@@ -75,10 +75,10 @@ struct Look<'a> {
 
 impl Look<'_> {
     /// The value of a read that is a param's.
-    fn param(&self, read: &Read) -> Option<Value> {
+    fn param(&self, read: &Read) -> Result<Value, Lack> {
         match read.from {
             From::Param(at) => at_path(self.plan.params[at as usize].value.clone(), &read.path),
-            _ => None,
+            _ => Err(Lack::default()),
         }
     }
 

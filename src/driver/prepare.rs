@@ -355,7 +355,7 @@ impl Workshop {
         let mut files = Vec::new();
         for (read, value) in task.reads.iter().zip(&values) {
             let mut held = Vec::new();
-            if let Some(value) = value
+            if let Ok(value) = value
                 && read.keyed
                 && read.ty.has_paths()
             {

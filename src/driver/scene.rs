@@ -1,7 +1,7 @@
 //! One instance's names and their values: its `vars`, `env`, `inputs`, `outputs` and `resources`, evaluated in the
 //! plan's order, each after those it reads.
 
-use crate::base::{Digest, Value, amount, text};
+use crate::base::{Digest, Lack, Value, amount, text};
 use crate::driver::facts::Facts;
 use crate::driver::gone::Gone;
 use crate::driver::memo::FileMemo;
@@ -511,7 +511,7 @@ fn seen_values(task: &Task, project: &Path, values: &Values) -> Values {
     if matches!(task.workdir, Workdir::Project) {
         return values.clone();
     }
-    let seen = |(read, value): (&Read, &Option<Value>)| value.as_ref().map(|v| absolute(&read.ty, v, project));
+    let seen = |(read, value): (&Read, &Result<Value, Lack>)| value.clone().map(|v| absolute(&read.ty, &v, project));
     task.reads.iter().zip(values).map(seen).collect()
 }
 

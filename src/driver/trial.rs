@@ -1,6 +1,6 @@
 //! `flowrun test`: one task alone in a fresh folder, and what came of it held against what its test expects.
 
-use crate::base::{NodeId, Value};
+use crate::base::{Lack, NodeId, Value};
 use crate::diag::{Diagnostic, codes};
 use crate::driver::facts::{Declared, Facts};
 use crate::driver::gone::Gone;
@@ -169,12 +169,12 @@ fn furnish(plan: &Plan, task: &Task, trial: &Trial, project: &Path, fresh: &Path
 pub(super) fn reads(plan: &Plan, task: &Task, project: &Path) -> Result<Vec<PathBuf>, Error> {
     let value = |from: &From, path: &[_]| match from {
         From::Param(at) => at_path(plan.params[*at as usize].value.clone(), path),
-        _ => None,
+        _ => Err(Lack::default()),
     };
     let values: Values = task.reads.iter().map(|read| value(&read.from, &read.path)).collect();
     let mut found = Vec::new();
     for (read, value) in task.reads.iter().zip(&values) {
-        if let Some(value) = value {
+        if let Ok(value) = value {
             read.ty.paths(value, &mut |path| found.extend(path.as_bytes().map(<[u8]>::to_vec)));
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::base::digest::Key;
 use crate::base::id::ScopeId;
-use crate::base::{Digest, InstanceId, NodeId, Value};
+use crate::base::{Digest, InstanceId, Lack, NodeId, Value};
 use crate::event::{Failure, LogRange, Outcome, Results, RunState, Time, Usage};
 use std::sync::Arc;
 
@@ -133,9 +133,9 @@ impl Items {
     }
 }
 
-/// The values of a node's `reads`, in order; `None` where the path names a field that the value does not have, so that
+/// The values of a node's `reads`, in order; a lack where the path names a field that the value does not have, so that
 /// the expression which reads it can say so.
-pub type Values = Vec<Option<Value>>;
+pub type Values = Vec<Result<Value, Lack>>;
 
 /// What is known of an instance before it runs.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The values that expressions read of a run: params, items, outputs of other instances, lists through maps.
 
 use crate::base::id::ScopeId;
-use crate::base::{InstanceId, NodeId, Value};
+use crate::base::{InstanceId, Lack, NodeId, Value};
 use crate::engine::api::*;
 use crate::engine::machine::Engine;
 use crate::engine::space::ROOT;
@@ -160,14 +160,14 @@ pub(super) enum Gathered {
 /// The nodes below one down to the one that has an output, and which output.
 type Path<'a> = (&'a [NodeId], Option<u32>);
 
-/// The value at a path. Below null everything is null; a field that a value does not have is `None`.
-pub fn at_path(whole: Value, path: &[Arc<str>]) -> Option<Value> {
+/// The value at a path. Below null everything is null.
+pub fn at_path(whole: Value, path: &[Arc<str>]) -> Result<Value, Lack> {
     let mut at = &whole;
-    for name in path {
+    for (i, name) in path.iter().enumerate() {
         if at.is_null() {
             break;
         }
-        at = at.field(name)?;
+        at = at.field(name).ok_or_else(|| Lack::of(at, path.len() - i))?;
     }
-    Some(at.clone())
+    Ok(at.clone())
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, missing_docs)]
 
-use flowrun::base::{Digest, InstanceId, Value};
+use flowrun::base::{Digest, InstanceId, Lack, Value};
 use flowrun::engine::*;
 use flowrun::event::{Cause, Event, Failure, Outcome, Produced, Results, Usage};
 use flowrun::plan::Plan;
@@ -263,6 +263,6 @@ impl Story {
 }
 
 pub fn show(values: &Values) -> String {
-    let one = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), Value::to_json);
+    let one = |value: &Result<Value, Lack>| value.as_ref().map_or("nothing".to_owned(), Value::to_json);
     format!("({})", values.iter().map(one).collect::<Vec<_>>().join(", "))
 }

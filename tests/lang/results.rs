@@ -517,3 +517,22 @@ both = ["{{ x.out }}", "{{ x[2] }}", "{{ x }}"]
     assert_eq!(outputs(&project), expected);
     assert_eq!(counts(&project, "run --output json"), (0, 4));
 }
+
+#[test]
+fn a_field_that_is_not_there_is_told_with_those_that_are() {
+    let task = |hole: &str| {
+        Project::new(&format!(
+            "[task.gen]\ncommand = '''echo 'x={{\"name\": \"a\", \"sizes\": [1, 2]}}' >> \"$FLOWRUN_OUTPUT\"'''\noutputs.x = \"json\"\n\
+             [task.t]\ncommand = \"echo {{{{ {hole} }}}}\"\n"
+        ))
+    };
+    let said = |hole: &str| failure(&task(hole), "run --output json");
+    assert_eq!(
+        [said("gen.x.nmae"), said("gen.x.color + 1"), said("gen.x.sizes.first"), said("gen.x.a.b")].join("\n"),
+        "\
+prepare: `command`: `gen.x` has no field `nmae` (pipeline.toml:5) | did you mean `name`?
+prepare: `command`: `gen.x` has no field `color` (pipeline.toml:5) | its fields are `name` and `sizes`
+prepare: `command`: `gen.x.sizes` is a list and has no field `first` (pipeline.toml:5)
+prepare: `command`: `gen.x` has no field `a` (pipeline.toml:5) | its fields are `name` and `sizes`"
+    );
+}

@@ -420,11 +420,17 @@ fn look_up(path: &[Arc<str>], frame: &Frame) -> Result<Value, Refused> {
         Found::Slot { slot, used } => (slot, used),
         Found::Branch(_) | Found::Nothing => return Err((format!("{} has no value here", dotted(path.len())), None)),
     };
-    let Some(mut value) = frame.values[slot].as_ref() else {
-        let help = "give it a value, or write `| default('x')` behind it".to_owned();
-        return Err((format!("{} has no value here", dotted(used)), Some(help)));
+    let (mut value, first) = match &frame.values[slot] {
+        Ok(value) => (value, used),
+        Err(lack) => match lack.found() {
+            Some((value, left)) => (value, used - left.min(used)),
+            None => {
+                let help = "give it a value, or write `| default('x')` behind it".to_owned();
+                return Err((format!("{} has no value here", dotted(used)), Some(help)));
+            }
+        },
     };
-    for (i, name) in path.iter().enumerate().skip(used) {
+    for (i, name) in path.iter().enumerate().skip(first) {
         value = match value {
             Value::Map(entries) => match entries.iter().find(|(field, _)| field == name) {
                 Some((_, value)) => value,

@@ -6,7 +6,7 @@
 //! is written byte by byte in the same way: nothing is ever lost or confused.
 
 use super::names::{Entry, Frame, Names};
-use crate::base::Value;
+use crate::base::{Lack, Value};
 use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, ValueKind};
 use std::borrow::Cow;
 use std::fmt;
@@ -183,7 +183,7 @@ impl Object for Record {
 #[derive(Debug)]
 struct Scope {
     names: Arc<Names>,
-    values: Arc<Vec<Option<Value>>>,
+    values: Arc<Vec<Result<Value, Lack>>>,
     branch: u32,
 }
 
@@ -193,13 +193,13 @@ impl Object for Scope {
     }
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Jinja> {
         match self.names.entry(self.branch, key)? {
-            Entry::Slot(slot) => self.values[slot as usize].as_ref().map(to_jinja),
+            Entry::Slot(slot) => self.values[slot as usize].as_ref().ok().map(to_jinja),
             Entry::Branch(branch) => {
                 let inner = Self { names: self.names.clone(), values: self.values.clone(), branch };
                 Some(Jinja::from_dyn_object(DynObject::new(Arc::new(inner))))
             }
             Entry::Both(slot, branch) => {
-                let value = to_jinja(self.values[slot as usize].as_ref()?);
+                let value = to_jinja(self.values[slot as usize].as_ref().ok()?);
                 let Some(object) = value.as_object().cloned() else { return Some(value) };
                 let inner = Self { names: self.names.clone(), values: self.values.clone(), branch };
                 Some(Jinja::from_object(Way { value, object, inner: Arc::new(inner) }))

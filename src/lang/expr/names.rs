@@ -1,6 +1,6 @@
 //! The names of one node and their values: a tree of dotted names whose leaves are slots.
 
-use crate::base::Value;
+use crate::base::{Lack, Value};
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl Entry {
 pub struct Frame {
     pub(super) names: Arc<Names>,
     /// Shared, so that an expression can hold it while it is evaluated without a copy of every value.
-    pub(super) values: Arc<Vec<Option<Value>>>,
+    pub(super) values: Arc<Vec<Result<Value, Lack>>>,
 }
 
 impl Names {
@@ -154,9 +154,9 @@ pub(super) enum Found {
 }
 
 impl Frame {
-    /// A frame whose first slots hold `values`; `None`: the value that was asked for has no such field.
-    pub fn new(names: &Arc<Names>, mut values: Vec<Option<Value>>) -> Self {
-        values.resize(names.slots.len(), None);
+    /// A frame whose first slots hold `values`.
+    pub fn new(names: &Arc<Names>, mut values: Vec<Result<Value, Lack>>) -> Self {
+        values.resize(names.slots.len(), Err(Lack::default()));
         Self { names: names.clone(), values: Arc::new(values) }
     }
 
@@ -185,7 +185,7 @@ impl Frame {
     /// The value of a leaf, if it has been set.
     pub fn get(&self, path: &[&str]) -> Option<&Value> {
         match self.names.find(path.iter().copied()) {
-            Found::Slot { slot, used } if used == path.len() => self.values[slot].as_ref(),
+            Found::Slot { slot, used } if used == path.len() => self.values[slot].as_ref().ok(),
             _ => None,
         }
     }
@@ -201,23 +201,23 @@ impl Frame {
     }
 }
 
-fn put(leaf: &mut Option<Value>, fields: &[&str], value: Value) {
+fn put(leaf: &mut Result<Value, Lack>, fields: &[&str], value: Value) {
     let Some((first, rest)) = fields.split_first() else {
-        *leaf = Some(value);
+        *leaf = Ok(value);
         return;
     };
-    let mut entries = match leaf.take() {
-        Some(Value::Map(entries)) => Arc::unwrap_or_clone(entries),
+    let mut entries = match std::mem::replace(leaf, Err(Lack::default())) {
+        Ok(Value::Map(entries)) => Arc::unwrap_or_clone(entries),
         _ => Vec::new(),
     };
     let at = entries.iter().position(|(name, _)| **name == **first).unwrap_or_else(|| {
         entries.push(((*first).into(), Value::Null));
         entries.len() - 1
     });
-    let mut inner = Some(std::mem::take(&mut entries[at].1));
+    let mut inner = Ok(std::mem::take(&mut entries[at].1));
     put(&mut inner, rest, value);
     entries[at].1 = inner.unwrap_or_default();
-    *leaf = Some(Value::map(entries));
+    *leaf = Ok(Value::map(entries));
 }
 
 #[cfg(test)]
@@ -251,14 +251,14 @@ mod tests {
     #[test]
     fn a_frame_takes_whole_records_and_single_fields() {
         let names = Arc::new(Names::new(["outputs.html", "outputs.log", "resources", "index"].map(path)));
-        let mut frame = Frame::new(&names, vec![Some(Value::str("a.html"))]);
+        let mut frame = Frame::new(&names, vec![Ok(Value::str("a.html"))]);
         assert!(frame.wants(&["resources", "cpus"]) && frame.wants(&["index"]));
         assert!(!frame.wants(&["outputs"]) && !frame.wants(&["attempt"]));
         frame.set(&["outputs"], Value::map(vec![("log".into(), Value::str("a.log"))]));
         frame.set(&["resources", "cpus"], Value::Int(2));
         frame.set(&["resources", "memory"], Value::Int(9));
         frame.set(&["attempt"], Value::Int(1));
-        let shown: Vec<Option<String>> = frame.values.iter().map(|v| v.as_ref().map(Value::to_json)).collect();
+        let shown: Vec<Option<String>> = frame.values.iter().map(|v| v.as_ref().ok().map(Value::to_json)).collect();
         assert_eq!(
             shown,
             [
