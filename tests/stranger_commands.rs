@@ -242,7 +242,7 @@ r = "{{ made.r }}"
 "#,
     );
     let said = |node: &str| project.run(&format!("run {node}")).out().lines().last().unwrap().to_owned();
-    assert_eq!(said("reads"), "failed reads: `command`: `made.r.colour` has no value here (pipeline.toml:8)");
+    assert_eq!(said("reads"), "failed reads: `command`: `made.r` has no field `colour` (pipeline.toml:8)");
     assert_eq!(said("asks"), "failed asks: `when` must give true or false, and gave an int, `3` (pipeline.toml:19)");
     assert_eq!(said("each"), "failed each: `over` must give a list, and gave a string (pipeline.toml:23)");
     project.run("run counts").shows(str![[r#"
