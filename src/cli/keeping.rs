@@ -61,7 +61,7 @@ fn ls(args: &LsArgs, screen: Screen) -> Result<u8, Failed> {
     let store = store_of(&target, args.store.as_deref(), None)?;
     let entries = keeping::list(&place(&target, None), &store, &ask)?;
     print(match args.output {
-        Output::Human => report::list(&entries, &TimeZone::system(), screen.out),
+        Output::Human => report::list(&entries, ask.is_narrow(), &TimeZone::system(), screen.out),
         Output::Json => report::list_json(&entries),
     })?;
     Ok(exit::OK)

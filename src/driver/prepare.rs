@@ -529,7 +529,7 @@ impl Workshop {
                 None => Ok(Condition::Missing),
             };
             let missing = || kept.symlink_metadata().is_err() && full.symlink_metadata().is_err();
-            if !whole && !(missing() && matches!(back(), Ok(Condition::Whole))) {
+            if !(whole || missing() && matches!(back(), Ok(Condition::Whole))) {
                 let shown = quote(&String::from_utf8_lossy(path));
                 return Err(format!("{shown} is not there as it was recorded"));
             }

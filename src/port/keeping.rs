@@ -179,6 +179,14 @@ pub struct LsAsk {
     pub min_size: Option<u64>,
 }
 
+impl LsAsk {
+    /// Whether something that is cached may not be meant.
+    pub fn is_narrow(&self) -> bool {
+        let Self { nodes, project, older_than, newer_than, min_size, .. } = self;
+        !nodes.is_empty() || project.is_some() || older_than.is_some() || newer_than.is_some() || min_size.is_some()
+    }
+}
+
 /// An entry, with what is known of it from here.
 #[derive(Clone, Debug)]
 pub struct Shown {

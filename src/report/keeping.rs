@@ -17,10 +17,10 @@ use std::sync::Arc;
 /// Names that are written out where many share a line.
 const NAMES: usize = 3;
 
-/// `cache ls` for people: an entry a line.
-pub fn list(entries: &[Listed], zone: &TimeZone, paint: Paint) -> String {
+/// `cache ls` for people: an entry a line. `some`: not all were asked for.
+pub fn list(entries: &[Listed], some: bool, zone: &TimeZone, paint: Paint) -> String {
     if entries.is_empty() {
-        return "nothing is cached\n".to_owned();
+        return if some { "nothing that is cached fits\n" } else { "nothing is cached\n" }.to_owned();
     }
     let several = entries.iter().any(|entry| entry.pipeline != entries[0].pipeline);
     let projects = entries.iter().any(|entry| entry.project != entries[0].project);

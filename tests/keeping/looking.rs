@@ -98,6 +98,19 @@ error: nothing is cached for `[DIGEST]`
   help: `flowrun cache ls` lists what is cached
 
 "#]]);
+    ann(&project, "cache show abc").shows(str![[r#"
+exit 2
+--- err
+error: nothing is cached for `abc`
+  help: of a key give 8 digits at least; `flowrun cache ls` lists what is cached
+
+"#]]);
+    ann(&project, "cache ls --min-size 1GB each").shows(str![[r#"
+exit 0
+--- out
+nothing that is cached fits
+
+"#]]);
     ann(&project, "cache show").shows(str![[r#"
 exit 2
 --- err

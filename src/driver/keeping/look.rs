@@ -76,7 +76,11 @@ pub fn show(place: &Where, open: &OpenStore, word: &str) -> Result<Vec<Shown>, E
         }
         if found.is_empty() {
             let inside = near.iter().find(|name| human::node_of(name) == word);
+            let is_short = word.len() < DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit());
             let help = match inside {
+                None if is_short => {
+                    Some(format!("of a key give {DIGITS} digits at least; `flowrun cache ls` lists what is cached"))
+                }
                 Some(inside) => Some(format!("name one of its instances, as in `{}`", human::shell_word(inside))),
                 None => crate::base::text::did_you_mean(word, near.iter().map(|name| &**name))
                     .or_else(|| Some("`flowrun cache ls` lists what is cached".to_owned())),
