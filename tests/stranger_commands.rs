@@ -267,11 +267,11 @@ failed counts: `vars.half`: the expression cannot be computed: tried to use / op
 exit 1
 --- out
 failed outputs.r
-  `made.r.x` has no value here (pipeline.toml:5)
-  help: give it a value, or write `| default('x')` behind it
+  `made.r` has no field `x` (pipeline.toml:5)
+  help: it has no fields
 
 run 5: 1 output failed, 1 succeeded in [TIME]
-failed outputs.r: `made.r.x` has no value here (pipeline.toml:5)
+failed outputs.r: `made.r` has no field `x` (pipeline.toml:5)
 --- err
 [0/1] started   made  command changed
 [1/1] done      made  [TIME]
