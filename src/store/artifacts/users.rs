@@ -25,7 +25,7 @@ use rustc_hash::FxHashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The folder of the lists.
 const USERS: &str = "users";
@@ -53,14 +53,13 @@ impl User {
 pub(super) struct Listing<T> {
     user: User,
     run: u64,
-    open: Mutex<Open<T>>,
+    /// What threads want on the list: one of them writes and flushes for all that wait.
+    wanted: Mutex<Vec<Vec<Digest>>>,
+    /// Outputs that are on the list, with their parts.
+    noted: Mutex<FxHashSet<Digest>>,
+    open: Mutex<Option<(T, PathBuf)>>,
     /// Whether it was said that the folder is in use.
     told: AtomicBool,
-}
-
-struct Open<T> {
-    list: Option<(T, PathBuf)>,
-    noted: FxHashSet<Digest>,
 }
 
 impl<T> std::fmt::Debug for Listing<T> {
@@ -85,37 +84,50 @@ pub(super) struct Listed {
     pub digests: FxHashSet<Digest>,
 }
 
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl<F: Files> Artifacts<F> {
     /// For a run of a user, which is on record for what it puts.
     pub fn used_by(mut self, user: User, run: u64) -> Self {
-        let open = Mutex::new(Open { list: None, noted: FxHashSet::default() });
-        self.listing = Some(Listing { user, run, open, told: AtomicBool::new(false) });
+        let (wanted, noted, open) = (Mutex::default(), Mutex::default(), Mutex::new(None));
+        self.listing = Some(Listing { user, run, wanted, noted, open, told: AtomicBool::new(false) });
         self
     }
 
     /// For results that the store has from elsewhere: their bytes may be here, and are needed from now on.
     pub fn need(&self, digests: &[Digest]) -> Result<()> {
-        if digests.is_empty() || self.files.about(&self.folder).is_err() { Ok(()) } else { self.note(digests) }
+        if self.files.about(&self.folder).is_err() { Ok(()) } else { self.note(digests) }
     }
 
-    /// Puts digests on the list, and the list on the disk.
-    pub(super) fn note(&self, digests: &[Digest]) -> Result<()> {
-        let Some(listing) = &self.listing else { return Ok(()) };
-        let mut open = listing.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh: Vec<Digest> = digests.iter().copied().filter(|digest| !open.noted.contains(digest)).collect();
-        if fresh.is_empty() {
+    /// Puts an output on the list, and the list on the disk: its own digest, then those of its parts.
+    pub(super) fn note(&self, output: &[Digest]) -> Result<()> {
+        let (Some(listing), Some(first)) = (&self.listing, output.first()) else { return Ok(()) };
+        // What was noted with its parts needs no second look at each of them.
+        let is_noted = || lock(&listing.noted).contains(first);
+        if is_noted() {
             return Ok(());
         }
-        if open.list.is_none() {
-            open.list = Some(self.new_list(&listing.user, &format!("run-{}-", listing.run))?);
+        lock(&listing.wanted).push(output.to_vec());
+        let mut open = lock(&listing.open);
+        if is_noted() {
+            return Ok(());
         }
-        let Some((list, path)) = &mut open.list else { return Ok(()) };
-        if let Err(fault) = self.add(list, path, &fresh) {
+        let mut wanted = std::mem::take(&mut *lock(&listing.wanted));
+        // Another thread may have taken ours along, and failed.
+        wanted.push(output.to_vec());
+        let fresh: FxHashSet<Digest> = wanted.iter().flatten().copied().collect();
+        if open.is_none() {
+            *open = Some(self.new_list(&listing.user, &format!("run-{}-", listing.run))?);
+        }
+        let Some((list, path)) = &mut *open else { return Ok(()) };
+        if let Err(fault) = self.add(list, path, &fresh.iter().copied().collect::<Vec<_>>()) {
             // Its last line may be torn.
-            open.list = None;
+            *open = None;
             return Err(fault);
         }
-        open.noted.extend(fresh);
+        lock(&listing.noted).extend(wanted.iter().filter_map(|output| output.first()));
         Ok(())
     }
 
