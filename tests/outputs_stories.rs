@@ -658,6 +658,12 @@ run 1 succeeded: 4 succeeded in [TIME]
     );
     assert_eq!(tree(&project, "out"), "");
     assert_eq!(project.sorted_lines("log"), ["count", "double", "gen", "sum"]);
+    project.run("cache verify").shows(str![[r#"
+exit 0
+--- out
+4 results, 0 outputs and 0 objects were looked at: all is whole
+
+"#]]);
     // Nothing must run, so that nothing needs to be there.
     ends(
         &project,

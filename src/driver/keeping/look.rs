@@ -1,10 +1,13 @@
 //! `cache ls`, `show` and `verify`: what is there, where it comes from, and whether it is whole.
 
-use super::super::{Error, OpenStore};
+use super::super::load::load;
+use super::super::{Error, OpenStore, Params};
 use super::{Keeper, Locks, now};
 use crate::base::text::quote;
 use crate::base::{Digest, human};
 use crate::event::{Artifact, Produced};
+use crate::lang::outputs::Keep;
+use crate::plan::{Node, NodeKind};
 use crate::port::keeping::{FileState, InPlace, LsAsk, Shown, Verified, Where, Wrong};
 use crate::port::{Access, Entry, Listed, kept_path};
 use crate::store::artifacts::{Artifacts, Condition, Object};
@@ -136,6 +139,18 @@ enum Todo {
     Object(Object),
 }
 
+/// Of each node whether each of its outputs may have been let go, as far as the pipeline file can be read.
+fn passing(place: &Where) -> FxHashMap<Arc<str>, Vec<bool>> {
+    let Ok(loaded) = load(&place.pipeline, &Params::default(), false) else { return FxHashMap::default() };
+    let outputs = |node: &Node| match &node.kind {
+        NodeKind::Task(task) => {
+            Some(task.outputs.iter().map(|output| output.keep == Keep::UntilConsumed).collect::<Vec<_>>())
+        }
+        _ => None,
+    };
+    loaded.plan.nodes.iter().filter_map(|(_, node)| Some((node.path.clone(), outputs(node)?))).collect()
+}
+
 /// Reads every output of every instance's newest entry, and every object of the artifact folder.
 pub fn verify(place: &Where, open: &OpenStore) -> Result<Verified, Error> {
     let mut keeper = Keeper::open(place, open, Access::Read)?;
@@ -144,15 +159,21 @@ pub fn verify(place: &Where, open: &OpenStore) -> Result<Verified, Error> {
     // Two instances may have given one path, a renamed one after the other: the later one's bytes stand there.
     let mut owners: FxHashMap<Vec<u8>, (u64, Digest, u64, Arc<str>)> = FxHashMap::default();
     let mut entries = 0;
-    let Keeper { store, pipeline, .. } = &mut keeper;
+    let passing = passing(place);
+    let Keeper { store, pipeline, project, .. } = &mut keeper;
     store
         .list(&mut |entry| {
             if entry.newer > 0 || pipeline.as_deref().is_some_and(|name| *name != *entry.pipeline) {
                 return;
             }
             entries += 1;
-            for Artifact { path, digest, .. } in entry.results.iter().flat_map(Produced::artifacts) {
+            let passing = passing.get(&entry.node);
+            let each = entry.results.iter().enumerate().flat_map(|(i, one)| one.artifacts().map(move |file| (i, file)));
+            for (i, Artifact { path, digest, .. }) in each {
                 let path = path.as_bytes().unwrap_or_default().to_vec();
+                if passing.is_some_and(|passing| passing.get(i) == Some(&true)) && found_at(project, &path).is_none() {
+                    continue;
+                }
                 if owners.get(&path).is_none_or(|(at, ..)| *at <= entry.made.at) {
                     owners.insert(path, (entry.made.at, digest, entry.made.run, entry.instance.clone()));
                 }
