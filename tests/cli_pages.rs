@@ -12,6 +12,7 @@ const COMMANDS: &[&str] = &[
     "check",
     "plan",
     "explain",
+    "shell",
     "graph",
     "status",
     "runs",

@@ -432,3 +432,75 @@ error[E0118]: `shell` has no meaning without `command`
 
 "#]]);
 }
+
+const PLACE: &str = r#"
+[task.make]
+command = "echo 'a b' > {{ outputs.list }}"
+outputs.list = { file = "list.txt" }
+
+[task.use]
+over = ["x", "it's"]
+command = "cat {{ inputs.list }} > {{ outputs.copy }}"
+setup = "export FROM_SETUP={{ item }}"
+env.WORD = "{{ item }} of {{ project }}"
+secrets.TOKEN = { env = "MY_TOKEN" }
+inputs.list = "{{ make.list }}"
+outputs.copy = { file = "out/{{ index }}.txt" }
+"#;
+
+#[test]
+fn a_shell_in_the_place_of_an_instance() {
+    let project = Project::new(PLACE);
+    let run = |words: &[&str]| project.said(project.command(words).env("MY_TOKEN", SECRET));
+    let inside = r#"echo "$FROM_SETUP, ${#TOKEN}"; cat list.txt; echo mine > out/.part.1.txt; ls -A out; exit 7"#;
+    run(&["shell", "use[1]", "--", "bash", "-c", inside]).shows(str![[r#"
+exit 2
+--- err
+error: what `use[1]` reads is not known yet
+  help: run what it needs first; `flowrun explain` says what that is
+
+"#]]);
+    run(&["run"]).exits(0);
+    run(&["shell", "use[1]", "--", "bash", "-c", inside]).shows(str![[r#"
+exit 7
+--- out
+it's, 22
+a b
+.part.1.txt
+0.txt
+1.txt
+--- err
+in the place of `use[1]`: [PROJECT]
+it would run: bash -euo pipefail -c $'export FROM_SETUP=\'it\'\\\'\'s\'\ncat \'list.txt\' > \'out/.part.1.txt\''
+what is written to `[PROJECT]/out/.part.1.txt` is removed at the end
+
+"#]]);
+    assert_eq!(project.read("out/1.txt"), "a b\n");
+    assert!(!project.path("out/.part.1.txt").exists());
+    let left: Vec<_> = std::fs::read_dir(project.path(".flowrun")).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("shell-")), "{left:?}");
+    run(&["shell", "use"]).shows(str![[r#"
+exit 2
+--- err
+error: `use` has instances
+  help: name one: `use[0]`
+
+"#]]);
+    run(&["shell", "nothing"]).shows(str![[r#"
+exit 2
+--- err
+error: there is no instance `nothing`
+  help: `flowrun plan` lists them
+
+"#]]);
+    run(&["shell"]).shows(str![[r#"
+exit 2
+--- err
+error: in the place of which instance?
+  help: name one, as in `flowrun shell 'align[3]'`; `flowrun plan` lists them
+
+"#]]);
+    let shell =
+        |command: &mut std::process::Command| project.said(command.env("MY_TOKEN", SECRET).env("SHELL", "/bin/true"));
+    shell(&mut project.command(["shell", "make"])).exits(0);
+}

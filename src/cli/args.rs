@@ -50,6 +50,9 @@ pub enum Command {
     /// Say why an instance would run, or where its cached result comes from.
     #[command(override_usage = "flowrun explain [OPTIONS] [PIPELINE] [INSTANCE]... [-- --NAME VALUE...]")]
     Explain(ExplainArgs),
+    /// Open a shell in the place of an instance: its environment, folder, container and inputs.
+    #[command(override_usage = "flowrun shell [OPTIONS] [PIPELINE] INSTANCE [-- COMMAND...]")]
+    Shell(ShellArgs),
     /// Draw the graph of a pipeline.
     Graph(GraphArgs),
     /// Show the state of a run, live or over: the newest, or RUN.
@@ -267,6 +270,26 @@ pub struct ExplainArgs {
     /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,
+}
+
+/// `flowrun shell`
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    /// A pipeline file (`pipeline.toml` when left out), then the instance: `align[NA12878]`
+    #[arg(value_name = "PIPELINE|INSTANCE", value_hint = ValueHint::FilePath)]
+    pub words: Vec<OsString>,
+    /// Give a param its value; may be given many times
+    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = clap::builder::OsStringValueParser::new())]
+    pub param: Vec<OsString>,
+    /// Read values of params from a TOML or JSON file
+    #[arg(long = "params", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub place: PlaceArgs,
+    /// What is run in place of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }
 
 /// The forms of a graph.

@@ -86,6 +86,7 @@ fn command(command: Command, screen: Screen) -> Result<u8, Failed> {
         Command::Check(args) => edit::check(&args, screen),
         Command::Plan(args) => edit::plan(&args, screen),
         Command::Explain(args) => edit::explain(&args, screen),
+        Command::Shell(args) => run::shell(&args),
         Command::Graph(args) => edit::graph_of(&args),
         Command::Status(args) => read::status(&args, screen),
         Command::Runs(args) => match &args.command {

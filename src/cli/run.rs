@@ -1,6 +1,6 @@
-//! `run` and `resume`: the views of a run, and its end.
+//! `run`, `resume` and `shell`: the views of a run, and its end.
 
-use super::args::{FreshArgs, Output, ResumeArgs, RunArgs, WatchArgs};
+use super::args::{FreshArgs, Output, ParamArgs, ResumeArgs, RunArgs, ShellArgs, WatchArgs};
 use super::exit;
 use super::screen::{Screen, complain, print};
 use super::settings::{self, Target};
@@ -66,4 +66,19 @@ fn views(watch: &WatchArgs, screen: Screen) -> Result<Vec<Box<dyn Sink>>, Failed
         })));
     }
     Ok(sinks)
+}
+
+/// `flowrun shell`
+pub fn shell(args: &ShellArgs) -> Result<u8, Failed> {
+    let target = Target::of(&args.words)?;
+    let [instance] = target.rest.as_slice() else {
+        let help = "name one, as in `flowrun shell 'align[3]'`; `flowrun plan` lists them";
+        return Err(Failed::usage("in the place of which instance?", Some(help.to_owned())));
+    };
+    let params = ParamArgs { param: args.param.clone(), files: args.files.clone(), tail: Vec::new() };
+    let whole = Target { rest: Vec::new(), pipeline: target.pipeline.clone(), named: target.named };
+    let params = settings::params(&params)?;
+    let settings = settings::settings(&whole, params, &args.place, &FreshArgs::default())?;
+    let settings = Settings { show: Some(instance.as_str().into()), ..settings };
+    Ok(driver::shell(settings, args.command.clone(), &mut |text| complain(format!("{text}\n")))?)
 }

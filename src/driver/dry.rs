@@ -85,7 +85,7 @@ pub(super) fn rehearse(
     let limits: Vec<u32> = plan.limits.iter().map(|(_, n)| *n).collect();
     let capacity = (settings.measure)(settings.jobs, &limits).map_err(Error::Backend)?;
     let lists = early::look(&plan, &wanted, &place.project, &capacity, true);
-    let engines = Engines::new(&place.project, settings.container_engine, true);
+    let engines = Engines::new(&place.project, settings.container_engine, settings.show.is_none());
     let lists = early::with(lists, engines.look(&plan, &wanted));
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
     let store = (settings.open_store)(place.home.path(), access).map_err(Error::Store)?;
@@ -104,6 +104,7 @@ pub(super) fn rehearse(
     );
     workshop.accepting = accepting(&plan)?;
     workshop.engines = engines;
+    workshop.show = settings.show.clone();
     // Everything is prepared at once, for nothing ever starts.
     let capacity = Capacity { window: u32::MAX, ..capacity };
     let named = named(&plan, select)?;

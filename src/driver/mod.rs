@@ -32,6 +32,7 @@ pub mod rundir;
 mod scene;
 mod session;
 pub mod settings;
+mod shell;
 pub mod trial;
 mod verify;
 mod words;
@@ -42,6 +43,7 @@ pub use dry::{explain, plan};
 pub use load::{Loaded, load, load_stored};
 pub use run::run;
 pub use settings::*;
+pub use shell::shell;
 
 /// Milliseconds since the Unix epoch, by this machine's clock.
 pub fn now() -> crate::event::Time {

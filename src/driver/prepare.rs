@@ -12,6 +12,7 @@ use crate::driver::lease;
 use crate::driver::memo::FileMemo;
 use crate::driver::patient::Patient;
 use crate::driver::scene::{self, Place, Scene, refused};
+use crate::driver::shell::Scenery;
 use crate::driver::words;
 use crate::engine::key::{Change, Component, Content, Visitor, changes, components};
 use crate::engine::{Capacity, Prepared, Preparing, Values};
@@ -59,6 +60,8 @@ pub struct Workshop {
     pub fetched: Fetched,
     /// What runs containers.
     pub engines: Engines,
+    /// The instance whose question is kept, for a shell in its place.
+    pub show: Option<Arc<str>>,
     /// Nodes whose results are not looked up, by id.
     pub force: Vec<bool>,
     /// Only look: nothing is restored, and no job is rendered.
@@ -107,6 +110,7 @@ struct Desk {
     claims: Claims,
     taken: FxHashMap<NodeId, Vec<(Key, Arc<str>)>>,
     looked: FxHashMap<InstanceId, Looked>,
+    shown: Option<(NodeId, Preparing)>,
 }
 
 /// A rendered job and what its result will be recorded with.
@@ -187,6 +191,7 @@ impl Workshop {
             artifacts,
             fetched,
             engines,
+            show: None,
             force,
             dry,
             lease: lease::term(false),
@@ -211,6 +216,24 @@ impl Workshop {
     /// Hits that are not the newest entries of their instances, to be told to the store.
     pub fn taken(&self) -> FxHashMap<NodeId, Vec<(Key, Arc<str>)>> {
         std::mem::take(&mut self.desk().taken)
+    }
+
+    /// The instance that is to be shown, with the values that it reads.
+    pub fn shown(&self) -> Option<(NodeId, Preparing)> {
+        self.desk().shown.take()
+    }
+
+    /// What an instance would run, and what it needs around it.
+    pub fn scenery(&self, node: NodeId, one: Preparing) -> Result<Scenery, Failure> {
+        let skipped = || refused("it is skipped: its `when` is false".into(), None);
+        let NodeKind::Task(task) = &self.plan.nodes[node].kind else { return Err(skipped()) };
+        let facts = Facts::find(&self.declared, task, &self.project, &self.memo);
+        let facts = facts.map_err(|fault| refused(fault.what, fault.help))?;
+        let (instance, attempt, place) = (one.instance, one.attempt, self.place());
+        let this = self.find(&place, node, task, &facts, 0, one)?.ok_or_else(skipped)?;
+        let setup = (words::setup(task, &this.scene)?, task.setup.shell.clone());
+        let job = self.job(task, &this, instance, attempt)?;
+        Ok(Scenery { job, setup, wants: this.scene.wants })
     }
 
     /// What a dry run found out about an instance.
@@ -271,6 +294,9 @@ impl Workshop {
         let place = self.place();
         let mut found = Vec::with_capacity(batch.len());
         for (at, one) in batch.into_iter().enumerate() {
+            if self.show.as_ref() == Some(&names[at]) {
+                self.desk().shown = Some((node, one.clone()));
+            }
             match self.find(&place, node, task, facts, at, one) {
                 Ok(Some(this)) => found.push(this),
                 Ok(None) => answers[at] = Some(Prepared::Skip),

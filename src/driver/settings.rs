@@ -41,6 +41,8 @@ pub struct Settings {
     pub lease: Option<Duration>,
     /// The folder that keeps artifacts by their content.
     pub artifacts: Option<PathBuf>,
+    /// `shell`: the instance in whose place it is.
+    pub show: Option<Arc<str>>,
     /// What runs containers; `None`: the first that is there.
     pub container_engine: Option<ContainerEngine>,
     /// `resume`: `Some(None)` continues the newest run, `Some(Some(n))` run `n`. `None`: a plain `run`.

@@ -19,11 +19,7 @@ pub type Words = (Vec<Vec<u8>>, Option<Vec<u8>>);
 /// # Errors
 /// When a value cannot stand where it is to stand, or is too long.
 pub fn command(task: &Task, scene: &Scene<'_>) -> Result<Words, Failure> {
-    let mut setup = Vec::new();
-    for line in &task.setup.lines {
-        setup.extend(line.eval_command(&scene.frame).map_err(|e| scene.failure("setup", e))?);
-        setup.push(b'\n');
-    }
+    let mut setup = setup(task, scene)?;
     let (argv, script) = words(task, scene, &setup)?;
     if setup.is_empty() || matches!(task.run, Run::Command { .. }) {
         return Ok((argv, script));
@@ -38,6 +34,19 @@ pub fn command(task: &Task, scene: &Scene<'_>) -> Result<Words, Failure> {
     wrapped.extend([setup, name]);
     wrapped.extend(argv);
     Ok((wrapped, script))
+}
+
+/// The lines that go before what the task runs, each with its end; empty: none.
+///
+/// # Errors
+/// When a value cannot stand where it is to stand.
+pub fn setup(task: &Task, scene: &Scene<'_>) -> Result<Vec<u8>, Failure> {
+    let mut setup = Vec::new();
+    for line in &task.setup.lines {
+        setup.extend(line.eval_command(&scene.frame).map_err(|e| scene.failure("setup", e))?);
+        setup.push(b'\n');
+    }
+    Ok(setup)
 }
 
 /// What the task runs; a command has `setup` before it.

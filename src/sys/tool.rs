@@ -1,7 +1,11 @@
 //! External programs that answer a question: each call with its input, its output and a time-out of its own.
 
+use super::fault::{self, Fault};
+use std::ffi::OsStr;
 use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -84,6 +88,27 @@ pub fn ask(words: &[&str], input: &str, limit: Duration) -> Result<Answer, NoAns
         }
     });
     answer
+}
+
+/// Hands our place over to a program: its input and output are ours, and so is the terminal. Signals from there are its
+/// business as long as it lives. Its exit code, as a shell tells it.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn hand_over(words: &[Vec<u8>], env: &[(Vec<u8>, Vec<u8>)], folder: &Path) -> fault::Result<u8> {
+    let word = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+    let program = word(&words[0]);
+    let signals = crate::sys::signals::signals();
+    let variables = env.iter().map(|(name, value)| (word(name), word(value)));
+    let status = Command::new(&program)
+        .args(words[1..].iter().map(|bytes| word(bytes)))
+        .envs(variables)
+        .current_dir(folder)
+        .status()
+        .map_err(|error| Fault::io("start", Path::new(&program), &error))?;
+    drop(signals);
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status).map(|signal| 128 + signal);
+    Ok(u8::try_from(status.code().or(signal).unwrap_or(1)).unwrap_or(1))
 }
 
 fn text(from: &mut impl Read) -> String {
