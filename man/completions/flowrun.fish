@@ -31,6 +31,7 @@ complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "resume" -d 'Continu
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "check" -d 'Read a pipeline file and say everything that is wrong with it'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "plan" -d 'Say what would run, and why'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "explain" -d 'Say why an instance would run, or where its cached result comes from'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "shell" -d 'Open a shell in the place of an instance: its environment, folder, container and inputs'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "graph" -d 'Draw the graph of a pipeline'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "status" -d 'Show the state of a run, live or over: the newest, or RUN'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "runs" -d 'List the runs of a pipeline, newest first, or remove runs'
@@ -101,6 +102,14 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -l profile -d '
 complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand explain" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand shell" -s p -l param -d 'Give a param its value; may be given many times' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand shell" -l params -d 'Read values of params from a TOML or JSON file' -r -F
+complete -c flowrun -n "__fish_flowrun_using_subcommand shell" -s j -l jobs -d 'Cores for tasks [default: those that flowrun may use]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand shell" -l backend -d 'What executes the tasks [default: local]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand shell" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand shell" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand shell" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand shell" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand graph" -l format -d 'The form; the ending of FILE decides when left out, else `dot`' -r -f -a "dot\t''
 mermaid\t''
 svg\t''
