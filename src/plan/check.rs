@@ -74,7 +74,7 @@ pub fn check(model: &Model, given: &Given) -> (Option<Plan>, Vec<Diagnostic>) {
         (name.value.clone(), shape)
     });
     let outputs: Vec<_> = outputs.collect();
-    let (output_names, output_reads) = g.finish(&mut found);
+    let (output_names, output_reads) = g.finish();
 
     let project = given.project.as_deref();
     let declared = edges::by_paths(&world, &params, given, &mut found);

@@ -237,7 +237,7 @@ impl<'w, 'm> Gather<'w, 'm> {
     }
 
     /// What was collected: the names, one for each read, then the task's own.
-    pub fn finish(self, _found: &mut Findings) -> (Arc<Names>, Reads) {
+    pub fn finish(self) -> (Arc<Names>, Reads) {
         let mut reads: Reads = Vec::new();
         let mut paths: Vec<Vec<Arc<str>>> = Vec::new();
         let mut raised: Vec<usize> = Vec::new();

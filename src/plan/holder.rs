@@ -42,7 +42,7 @@ pub(super) fn branch<'m>(
     }
     let condition = decl.when.as_ref().and_then(|datum| when(&mut g, datum, &mut Seen::default(), found));
     after(&g, id, body, &decl.after, found);
-    let (names, reads) = g.finish(found);
+    let (names, reads) = g.finish();
     let named = decl.cases.iter().chain(&decl.default).zip(cases);
     let branch = Branch {
         on,
@@ -80,8 +80,8 @@ pub(super) fn looped<'m>(
     });
     let condition = decl.when.as_ref().and_then(|datum| when(&mut g, datum, &mut Seen::default(), found));
     after(&g, id, body, &decl.after, found);
-    let (names, reads) = g.finish(found);
-    let (turn_names, turn_reads) = turn.finish(found);
+    let (names, reads) = g.finish();
+    let (turn_names, turn_reads) = turn.finish();
     let looped = Loop {
         body: inner,
         carry,
@@ -145,7 +145,7 @@ pub(super) fn call<'m>(
     }
     let condition = decl.when.as_ref().and_then(|datum| when(&mut g, datum, &mut Seen::default(), found));
     after(&g, id, body, &decl.after, found);
-    let (names, reads) = g.finish(found);
+    let (names, reads) = g.finish();
     let call = Call {
         file: decl.pipeline.value.clone(),
         body: inner,
@@ -209,6 +209,6 @@ fn results(world: &World<'_>, id: NodeId, found: &mut Findings) -> Results {
         let (shape, _) = g.shape(Place::MapOutputs, datum, found);
         fields.push((name.value.clone(), shape));
     }
-    let (names, reads) = g.finish(found);
+    let (names, reads) = g.finish();
     Results { fields, names, reads }
 }

@@ -55,9 +55,9 @@ pub(super) fn build<'m>(
             let (shape, _) = inner.shape(Place::MapOutputs, datum, found);
             outputs.push((name.value.clone(), shape));
         }
-        (output_names, output_reads) = inner.finish(found);
+        (output_names, output_reads) = inner.finish();
     }
-    let (names, reads) = g.finish(found);
+    let (names, reads) = g.finish();
     let map = Map {
         source,
         item: view.item.clone(),

@@ -153,7 +153,7 @@ pub(super) fn build<'m>(
     let (order, before_when) = order(task, &trace, found);
     check_hidden_words(task, &trace, found);
     let retry = policy::retry(world, body, task, found);
-    let (names, reads) = g.finish(found);
+    let (names, reads) = g.finish();
     let task = Task {
         run,
         inputs,
