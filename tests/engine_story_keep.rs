@@ -324,3 +324,108 @@ fn files_of_a_map_go_one_by_one_and_all_at_once() {
            -> done: Succeeded",
     );
 }
+
+/// A small random number generator: SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ z >> 31) % sides as u64) as usize
+    }
+}
+
+/// Random graphs, some results of which are known and some of whose bytes are gone: nothing starts without the bytes
+/// that it reads, nothing goes that somebody still needs, and in the end all of it is gone.
+#[test]
+fn in_any_graph_bytes_are_there_when_they_are_read_and_gone_in_the_end() {
+    for seed in 0..400 {
+        let dice = &mut Dice(seed);
+        let mut b = Build::new();
+        let count = 2 + dice.roll(8);
+        let names: Vec<String> = (0..count).map(|i| format!("n{i}")).collect();
+        let ids: Vec<NodeId> = names.iter().map(|name| b.task(ROOT, name, &["out"])).collect();
+        let mut reads: Vec<Vec<usize>> = vec![Vec::new(); count];
+        let (mut kept, mut recorded, mut there) = (vec![false; count], vec![false; count], vec![false; count]);
+        for i in 0..count {
+            for on in 0..i {
+                if dice.roll(3) == 0 {
+                    b.uses(ids[i], ids[on], &[]);
+                    reads[i].push(on);
+                }
+            }
+            kept[i] = dice.roll(3) > 0;
+            recorded[i] = dice.roll(3) > 0;
+            there[i] = recorded[i] && dice.roll(2) == 0;
+        }
+        // The checked plan keeps what nothing reads.
+        for i in 0..count {
+            kept[i] &= reads.iter().any(|reads| reads.contains(&i));
+            if kept[i] {
+                goes(&mut b, ids[i]);
+            }
+        }
+        let mut s = Story::new(b.finish(), capacity(1 + dice.roll(3) as u32), Options::default());
+        let (mut prepares, mut runs) = (Vec::new(), Vec::new());
+        for _ in 0..1000 {
+            let text = std::mem::take(&mut s.text);
+            for line in text.lines().filter_map(|line| line.trim().strip_prefix("-> ")) {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let number = |word: &str| word[1..].parse::<usize>().unwrap();
+                match words[0] {
+                    "prepare" => {
+                        for at in (1..words.len() - 1).filter(|at| words[at + 1].starts_with('#')) {
+                            prepares.push((number(words[at]), words.get(at + 2) == Some(&"whole")));
+                        }
+                    }
+                    "start" => {
+                        let i = number(words[1]);
+                        assert!(
+                            reads[i].iter().all(|on| !kept[*on] || there[*on]),
+                            "seed {seed}: n{i} reads what is gone"
+                        );
+                        runs.push((i, words[2][1..].parse::<u32>().unwrap()));
+                    }
+                    "let" => {
+                        let i = number(words[2]);
+                        let ended = |reader: &usize| {
+                            matches!(s.engine.state(s.id(&names[*reader])), State::Succeeded | State::Cached)
+                        };
+                        let mut readers = (0..count).filter(|reader| reads[*reader].contains(&i));
+                        assert!(readers.all(|reader| ended(&reader)), "seed {seed}: n{i} goes too early");
+                        there[i] = false;
+                    }
+                    "drop" | "done:" => {}
+                    other => panic!("seed {seed}: {other}"),
+                }
+            }
+            let (asked, at_work) = (prepares.len(), runs.len());
+            if asked + at_work == 0 {
+                break;
+            }
+            let next = dice.roll(asked + at_work);
+            if next < asked {
+                let (i, whole) = prepares.swap_remove(next);
+                let answer = match (recorded[i], kept[i] && !there[i]) {
+                    (true, false) => hit(int(i as i64)),
+                    (true, true) if !whole => known(int(i as i64)),
+                    _ => run(None),
+                };
+                s.prepared(&[(&names[i], answer)]);
+            } else {
+                let (i, attempt) = runs.swap_remove(next - asked);
+                // Now and then it is another one than before.
+                let value = i as i64 + 100 * i64::from(dice.roll(4) == 0);
+                (recorded[i], there[i]) = (true, true);
+                s.ended(&names[i], attempt, ok(int(value)));
+            }
+        }
+        assert!(s.fold.finished().is_some(), "seed {seed}: it does not end");
+        for i in (0..count).filter(|i| kept[*i]) {
+            assert!(!there[i], "seed {seed}: n{i} is still there");
+        }
+    }
+}
