@@ -504,3 +504,21 @@ error: in the place of which instance?
         |command: &mut std::process::Command| project.said(command.env("MY_TOKEN", SECRET).env("SHELL", "/bin/true"));
     shell(&mut project.command(["shell", "make"])).exits(0);
 }
+
+#[test]
+fn a_secret_of_the_environment_does_not_travel_to_a_cluster() {
+    let project = Project::new("[task.a]\ncommand = 'true'\nsecrets.TOKEN = { env = 'MY_TOKEN' }\n");
+    let mut command = project.command(["run", "--backend", "slurm"]);
+    project.said(command.env("MY_TOKEN", SECRET)).exits(2).shows(str![[r#"
+exit 2
+--- err
+error[E0610]: the secret `TOKEN` would travel with the job of `a`
+ --> pipeline.toml:3:17
+  |
+3 | secrets.TOKEN = { env = 'MY_TOKEN' }
+  |                 ^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: on a cluster a secret comes from a file, read on the node: `{ file = "~/.token" }`
+
+"#]]);
+}

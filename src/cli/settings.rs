@@ -217,6 +217,7 @@ pub fn settings(target: &Target, params: Params, place: &PlaceArgs, fresh: &Fres
         wait: chosen.flag("wait", false, "FLOWRUN_WAIT"),
         artifacts: place.artifacts.clone().or_else(|| chosen.path("artifacts")),
         lease: None,
+        elsewhere: backend.as_deref() == Some("slurm"),
         show: None,
         container_engine: container_engine(&chosen)?,
         resume: None,

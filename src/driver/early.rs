@@ -8,6 +8,7 @@ use crate::driver::facts::{self, Declared};
 use crate::driver::list;
 use crate::engine::{Capacity, ListAnswer, Values, at_path};
 use crate::lang::expr::{Frame, Template};
+use crate::lang::model::SecretFrom;
 use crate::plan::{From, Input, Map, Node, NodeKind, Plan, Read, Shape, Task, is_glob};
 use crate::sys::secret;
 use rustc_hash::FxHashMap;
@@ -61,6 +62,25 @@ pub fn with(looked: Result<Lists, Vec<Diagnostic>>, more: Vec<Diagnostic>) -> Re
             Err(mistakes)
         }
     }
+}
+
+/// Secrets from flowrun's own environment, for tasks that run elsewhere: they would have to travel with the job, whose
+/// environment a scheduler keeps.
+pub fn of_here(plan: &Plan, wanted: &[bool]) -> Vec<Diagnostic> {
+    let mut mistakes = Vec::new();
+    for (_, node) in plan.nodes.iter().filter(|(_, node)| is_wanted(plan, wanted, node)) {
+        let NodeKind::Task(task) = &node.kind else { continue };
+        for (name, from) in &task.secrets {
+            if let SecretFrom::Env(_) = &from.value {
+                let message = format!("the secret `{name}` would travel with the job of `{}`", node.path);
+                let d = Diagnostic::error(codes::MISSING_SECRET, from.span, message);
+                mistakes.push(
+                    d.help("on a cluster a secret comes from a file, read on the node: `{ file = \"~/.token\" }`"),
+                );
+            }
+        }
+    }
+    mistakes
 }
 
 struct Look<'a> {

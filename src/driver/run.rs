@@ -93,6 +93,7 @@ pub(super) fn run_loaded(
     let lists = early::look(&plan, &runs, &place.project, &capacity, earlier.is_none());
     let engines = Engines::new(&place.project, settings.container_engine, false);
     let lists = early::with(lists, engines.look(&plan, &runs));
+    let lists = early::with(lists, if settings.elsewhere { early::of_here(&plan, &runs) } else { Vec::new() });
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
     engines.fetch(&plan, &runs, &mut note).map_err(|fault| Error::Backend(fault.into()))?;
 

@@ -41,6 +41,8 @@ pub struct Settings {
     pub lease: Option<Duration>,
     /// The folder that keeps artifacts by their content.
     pub artifacts: Option<PathBuf>,
+    /// Whether tasks run on other machines, where flowrun's own environment is not.
+    pub elsewhere: bool,
     /// `shell`: the instance in whose place it is.
     pub show: Option<Arc<str>>,
     /// What runs containers; `None`: the first that is there.
