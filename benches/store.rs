@@ -6,7 +6,6 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
-#[allow(dead_code)]
 #[path = "../tests/common/postgres.rs"]
 mod server;
 

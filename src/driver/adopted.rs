@@ -65,7 +65,7 @@ impl Handed {
 /// What is to be done with an attempt that the engine starts.
 pub enum Start {
     /// It is new.
-    Submit(Job),
+    Submit(Box<Job>),
     /// The old one counts as this one; or, if it must be stopped, this one follows when it has ended.
     Instead {
         /// Whether to stop the old one.
@@ -76,9 +76,9 @@ pub enum Start {
 /// What has become possible.
 pub enum Ready {
     /// The old attempt had reported before it was asked for.
-    Report(Report),
+    Report(Box<Report>),
     /// The old attempt is gone.
-    Submit(Job),
+    Submit(Box<Job>),
 }
 
 /// One attempt that was taken over.
@@ -108,12 +108,12 @@ impl Adopted {
 
     /// The engine starts an attempt.
     pub fn start(&mut self, job: Job, key: Option<Key>) -> Start {
-        let Some(old) = self.old.get_mut(&job.instance) else { return Start::Submit(job) };
+        let Some(old) = self.old.get_mut(&job.instance) else { return Start::Submit(Box::new(job)) };
         let ended = old.early.iter().any(|report| matches!(report, Report::Ended { .. }));
         if old.open.key != key {
             if ended {
                 self.old.remove(&job.instance);
-                return Start::Submit(job);
+                return Start::Submit(Box::new(job));
             }
             old.next = Some(job);
             return Start::Instead { stop: true };
@@ -124,7 +124,7 @@ impl Adopted {
         if ended {
             self.old.remove(&instance);
         }
-        self.ready.extend(early.into_iter().map(|report| Ready::Report(under(report, attempt))));
+        self.ready.extend(early.into_iter().map(|report| Ready::Report(Box::new(under(report, attempt)))));
         Start::Instead { stop: false }
     }
 
@@ -140,7 +140,7 @@ impl Adopted {
         };
         if let Some(next) = old.next.take_if(|_| ended) {
             self.old.remove(&instance);
-            self.ready.push(Ready::Submit(next));
+            self.ready.push(Ready::Submit(Box::new(next)));
             return None;
         }
         let Some(now) = old.now else {

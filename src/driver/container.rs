@@ -31,6 +31,9 @@ const SYSTEM: [&str; 19] = [
     "/sys", "/tmp", "/usr", "/var", "/var/tmp",
 ];
 
+/// What the key says of each image that was asked for.
+type Images = FxHashMap<(ContainerEngine, Arc<str>), Arc<str>>;
+
 /// What runs containers here.
 pub struct Engines {
     project: PathBuf,
@@ -39,7 +42,7 @@ pub struct Engines {
     /// Only look: nothing is fetched.
     dry: bool,
     programs: Mutex<FxHashMap<ContainerEngine, std::result::Result<PathBuf, Arc<str>>>>,
-    images: Mutex<FxHashMap<(ContainerEngine, Arc<str>), Arc<str>>>,
+    images: Mutex<Images>,
 }
 
 /// An image that can be run.

@@ -585,7 +585,7 @@ impl Loop<'_> {
                         self.origins.insert(instance, origin);
                     }
                     match self.session.adopted.start(ready.job, key) {
-                        Start::Submit(job) => jobs.push(job),
+                        Start::Submit(job) => jobs.push(*job),
                         Start::Instead { stop } => {
                             self.running += 1;
                             hard.extend(stop.then_some(instance));
@@ -633,8 +633,8 @@ impl Loop<'_> {
         }
         for ready in self.session.adopted.take_ready() {
             match ready {
-                Ready::Report(report) => self.take_report(report)?,
-                Ready::Submit(job) => self.session.backend.submit(vec![job]).map_err(Error::Backend)?,
+                Ready::Report(report) => self.take_report(*report)?,
+                Ready::Submit(job) => self.session.backend.submit(vec![*job]).map_err(Error::Backend)?,
             }
         }
         Ok(())

@@ -121,7 +121,8 @@ impl Engine {
     /// it is asked whether there is another iteration.
     pub(super) fn items_ended(&mut self, scope: ScopeId, out: &mut Out) {
         let Some(owner) = self.ledger.space.scopes()[scope].owner else { return };
-        if self.ledger.state(owner) != State::Running {
+        // Of a loop that goes on after a restore the later iterations may be cancelled while an earlier one is at work.
+        if self.ledger.state(owner) != State::Running || self.works[scope.index()].closed {
             return;
         }
         let graph = Arc::clone(&self.graph);

@@ -59,7 +59,7 @@ pub fn ask(words: &[&str], input: &str, limit: Duration) -> Result<Answer, NoAns
     let mut stdout = child.stdout.take().expect("piped");
     let mut stderr = child.stderr.take().expect("piped");
     let begin = Instant::now();
-    let answer = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let input = input.as_bytes();
         // A program that does not read its input is none of our business.
         scope.spawn(move || stdin.write_all(input).ok());
@@ -86,8 +86,7 @@ pub fn ask(words: &[&str], input: &str, limit: Duration) -> Result<Answer, NoAns
             Some(status) => Ok(Answer { code: status.code(), out, err }),
             None => Err(NoAnswer::Silent { program, seconds: limit.as_secs(), err }),
         }
-    });
-    answer
+    })
 }
 
 /// Hands our place over to a program: its input and output are ours, and so is the terminal. Signals from there are its

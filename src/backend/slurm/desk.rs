@@ -443,7 +443,7 @@ impl Desk {
                     let _ = self.reports.send(Report::Ended { instance, attempt, outcome, stats, trusted: false });
                 }
             }
-            let found = self.batches.values().find_map(|open| open.jobs.get(instance).map(|attempt| *attempt));
+            let found = self.batches.values().find_map(|open| open.jobs.get(instance).copied());
             let Some(attempt) = found else { continue };
             // Who is not at work yet must not begin: the driver takes it itself.
             let driver = Worker { job: "driver".to_owned(), element: 0, restart: 0 };
