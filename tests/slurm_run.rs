@@ -17,6 +17,32 @@ fn on(cluster: &Cluster, project: &Project, line: &str) -> Said {
     project.said(cluster.reach(&mut command))
 }
 
+/// The numbers that tasks appended to a file.
+fn numbers(project: &Project, name: &str) -> Vec<u32> {
+    let mut numbers: Vec<u32> = project.lines(name).iter().map(|line| line.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Instances that wait until there is a file `go`.
+fn waiting(range: u32) -> String {
+    format!(
+        r#"
+[map.m]
+over = {{ range = [0, {range}] }}
+[map.m.task.t]
+command = '''
+echo {{{{ item }}}} >> begun
+echo $SLURM_ARRAY_JOB_ID''_$SLURM_ARRAY_TASK_ID $SLURMD_NODENAME > where.{{{{ item }}}}
+until ls | grep -q '^go$'; do sleep 0.1; done
+echo {{{{ item }}}} >> ran
+echo v={{{{ item }}}} >> $FLOWRUN_OUTPUT
+'''
+outputs.v = "int"
+"#
+    )
+}
+
 mod needs_slurm {
     use super::*;
 
@@ -284,5 +310,128 @@ nothing new starts: `m[1].t` failed
 [3/3] failed    m[0].t  Slurm does not take it: Batch job submission failed: Invalid partition name specified
 
 "#]]);
+    }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn a_node_that_dies_and_a_job_begun_anew_harm_nobody() {
+        let mut cluster = Cluster::start(&Shape { cpus: 6, ..Shape::default() });
+        let project = Project::new(&waiting(24));
+        let mut command = project.command(["run", "--backend", "slurm", "--output", "json"]);
+        cluster.reach(&mut command);
+        let live = project.live(command);
+        until(|| project.lines("begun").len() == 24, "all are at work");
+        let on_n2: Vec<u32> = (0..24).filter(|i| project.read(format!("where.{i}")).ends_with(" n2\n")).collect();
+        assert_eq!(on_n2.len(), 6);
+        let again = (0..24).find(|i| !on_n2.contains(i)).unwrap();
+        cluster.ask(&["scontrol", "requeue", project.read(format!("where.{again}")).split(' ').next().unwrap()]);
+        cluster.crash_node("n2");
+        let twice: Vec<u32> = on_n2.iter().copied().chain([again]).collect();
+        project.write("go", "");
+        let json = live.wait().exits(0).json();
+        assert_eq!(json["counts"]["succeeded"], 24);
+        assert_eq!(numbers(&project, "ran"), (0..24).collect::<Vec<u32>>(), "nobody's work is done twice");
+        let mut begun: Vec<u32> = (0..24).chain(twice).collect();
+        begun.sort_unstable();
+        assert_eq!(numbers(&project, "begun"), begun, "who lost its job begins again, and nobody else");
+        until(|| cluster.queue().is_empty(), "nothing is left in the queue");
+    }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn a_controller_that_is_killed_harms_nothing() {
+        let mut cluster = Cluster::start(&Shape::default());
+        let project = Project::new(&waiting(8));
+        let mut command = project.command(["run", "--backend", "slurm", "--output", "json"]);
+        cluster.reach(&mut command);
+        let live = project.live(command);
+        until(|| project.lines("begun").len() == 8, "all are at work");
+        cluster.stop_daemon("slurmctld", "KILL");
+        cluster.start_daemon("slurmctld");
+        until(|| !cluster.ask(&["sinfo", "-h"]).is_empty(), "it answers again");
+        project.write("go", "");
+        let json = live.wait().exits(0).json();
+        assert_eq!(json["counts"]["succeeded"], 8);
+        until(|| cluster.queue().is_empty(), "nothing is left in the queue");
+    }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn a_folder_may_have_any_name_and_so_many_cores_are_so_many_tasks() {
+        let cluster = Cluster::start(&Shape::default());
+        let project = Project::empty();
+        let folder = "it's \"my\" $HOME; `x`";
+        project.write(
+            format!("{folder}/pipeline.toml"),
+            r#"
+[map.m]
+over = { range = [0, 9] }
+[map.m.task.t]
+command = """
+touch at_work.{{ item }}
+ls | grep -c at_work >> seen
+sleep 0.3
+rm at_work.{{ item }}
+echo v={{ item }} >> "$FLOWRUN_OUTPUT"
+"""
+outputs.v = "int"
+"#,
+        );
+        let mut command = project.command(["run", "--backend", "slurm", "-j", "3", "--output", "json"]);
+        command.current_dir(project.path(folder));
+        let said = project.said(cluster.reach(&mut command));
+        assert_eq!(said.exits(0).json()["counts"]["succeeded"], 9);
+        let seen = numbers(&project, &format!("{folder}/seen"));
+        assert_eq!((seen.len(), seen.iter().filter(|n| **n > 3).count()), (9, 0), "{seen:?}");
+        until(|| cluster.queue().is_empty(), "nothing is left in the queue");
+    }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn what_is_cancelled_leaves_nothing_in_the_queue_and_nobody_else_is_touched() {
+        let cluster = Cluster::start(&Shape::default());
+        let (ours, others) = (Project::new(&waiting(20)), Project::new(&waiting(2)));
+        let driver = |project: &Project, line: &str| {
+            let mut command = project.command(line.split(' '));
+            cluster.reach(&mut command);
+            command
+        };
+        let other = others.live(driver(&others, "run --backend slurm"));
+        until(|| others.lines("begun").len() == 2, "the other run is at work");
+        let live = ours.live(driver(&ours, "run --backend slurm"));
+        until(|| ours.lines("begun").len() == 6, "the rest of the cluster is full");
+        ours.said(&mut driver(&ours, "cancel")).shows(str![[r#"
+exit 0
+--- out
+run 1 is cancelled; `flowrun resume` goes on where it stopped
+
+"#]]);
+        assert_eq!(cluster.queue().lines().count(), 2, "{}", cluster.queue());
+        let said = live.wait();
+        said.exits(143);
+        assert!(said.out().starts_with("run 1 stopped by `flowrun cancel`: 20 waiting in "), "{}", said.text());
+
+        // The same when its driver is dead.
+        let live = ours.live(driver(&ours, "run --backend slurm"));
+        until(|| ours.lines("begun").len() == 12, "the rest of the cluster is full again");
+        live.signal("KILL");
+        live.wait();
+        ours.said(&mut driver(&ours, "cancel")).shows(str![[r#"
+exit 0
+--- out
+run 1 had left 20 jobs at work, now cancelled; `flowrun resume` goes on where it stopped
+
+"#]]);
+        assert_eq!(cluster.queue().lines().count(), 2, "{}", cluster.queue());
+        ours.said(&mut driver(&ours, "cancel")).shows(str![[r#"
+exit 0
+--- out
+run 1 was not at work: there is nothing to cancel
+
+"#]]);
+        others.write("go", "");
+        other.wait().exits(0);
+        assert_eq!(numbers(&others, "begun"), [0, 1]);
+        assert!(ours.lines("ran").is_empty());
     }
 }

@@ -28,6 +28,9 @@ _flowrun() {
             flowrun,cache)
                 cmd="flowrun__subcmd__cache"
                 ;;
+            flowrun,cancel)
+                cmd="flowrun__subcmd__cancel"
+                ;;
             flowrun,check)
                 cmd="flowrun__subcmd__check"
                 ;;
@@ -104,7 +107,7 @@ _flowrun() {
 
     case "${cmd}" in
         flowrun)
-            opts="-h -V --help --version run resume check plan explain shell graph status runs cache log test config template schema completions __man __executor __agent"
+            opts="-h -V --help --version run resume check plan explain shell graph status cancel runs cache log test config template schema completions __man __executor __agent"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -374,6 +377,24 @@ _flowrun() {
                     fi
                     return 0
                     ;;
+                --output)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        flowrun__subcmd__cancel)
+            opts="-h --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "human json" -- "${cur}"))
                     return 0

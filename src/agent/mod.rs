@@ -70,11 +70,12 @@ impl Agent {
             select! {
                 recv(self.reports) -> report => {
                     let mut report = report?;
+                    self.stopped |= self.is_stopped_with(&report);
                     let over = match &mut report {
                         Report::Broken(what) => anyhow::bail!("{what}"),
                         // The scheduler knows who stopped it.
-                        Report::Ended { instance, attempt, outcome: Outcome { result: Err(failure), .. }, .. }
-                            if self.stopped && failure.cause == Cause::Stopped =>
+                        Report::Ended { instance, attempt, outcome: Outcome { result: Err(_), .. }, .. }
+                            if self.stopped =>
                         {
                             self.outbox.message.left.push((*instance, *attempt));
                             return Ok(());
@@ -100,6 +101,18 @@ impl Agent {
     }
 }
 
+impl Agent {
+    /// Whether what ended in a failure did so because the scheduler ends the job: it signals tasks and worker alike, and
+    /// the task's end may be known first.
+    fn is_stopped_with(&self, report: &Report) -> bool {
+        let Report::Ended { outcome: Outcome { result: Err(failure), .. }, .. } = report else { return false };
+        match failure.cause {
+            Cause::Signal(15) | Cause::Exit(143) => self.signals.recv_timeout(PACE).is_ok(),
+            _ => self.signals.try_recv().is_ok(),
+        }
+    }
+}
+
 /// What has not been said yet.
 struct Outbox {
     spool: Spool,
@@ -114,6 +127,7 @@ impl Outbox {
     fn new(spool: Spool, batch: u32, worker: Worker) -> anyhow::Result<Self> {
         let mut done = FxHashSet::default();
         if worker.restart > 0 {
+            done.extend(spool.read_done(&worker)?);
             let ours = format!("{batch}.{}.", worker.name());
             for name in spool.messages()?.iter().filter(|name| name.starts_with(&ours)) {
                 for report in spool.read_message(name)?.reports {
@@ -144,6 +158,15 @@ impl Outbox {
         }
         self.spool.write_message(&self.message, self.serial)?;
         self.serial += 1;
+        let known = self.done.len();
+        self.done.extend(self.message.reports.iter().filter_map(|report| match report {
+            Report::Ended { instance, attempt, .. } => Some((*instance, *attempt)),
+            _ => None,
+        }));
+        if self.done.len() > known {
+            // After the message: what nobody was told counts as not done.
+            self.spool.write_done(&self.message.worker, &self.done.iter().copied().collect::<Vec<_>>())?;
+        }
         self.message.reports.clear();
         self.sent = Some(Instant::now());
         Ok(())

@@ -4,6 +4,7 @@
 //! bin/flowrun           the driver's own binary: an upgrade in the middle of a run changes nothing
 //! batch/B               instances of one shape, rendered; whoever works for the batch takes one after another
 //! claims/I.A            instance I, attempt A: who runs it. Made by `link`, so that nobody runs it twice
+//! done/W                what worker W has ended and said, for when it is begun anew
 //! reports/B.W.S         what worker W has to say, its S-th message: renamed into place, read by the driver alone
 //! work/W                a worker's scratch folder
 //! ```
@@ -19,6 +20,7 @@ use crate::sys::{At, Fault, FaultKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Instances that may run on any worker of one shape.
@@ -82,7 +84,7 @@ impl Spool {
     }
     /// Makes its folders.
     pub fn make(&self) -> Result<()> {
-        ["bin", "batch", "claims", "reports", "work"]
+        ["bin", "batch", "claims", "done", "reports", "work"]
             .iter()
             .try_for_each(|name| durable::make_folders(&self.folder.join(name)))
     }
@@ -146,11 +148,12 @@ impl Spool {
         taken
     }
     fn take_again(&self, temporary: &Path, path: &Path, worker: &Worker) -> Result<bool> {
-        let held: Worker = decode(path)?;
-        if held == *worker {
+        if same_file(temporary, path)? {
             // The answer to our own `link` was lost on the way from an NFS server.
             return Ok(true);
         }
+        // The very same worker again is another process: a scheduler that lost its memory began it twice.
+        let held: Worker = decode(path)?;
         let earlier = held.job == worker.job && held.element == worker.element && held.restart < worker.restart;
         if earlier {
             durable::rename(temporary, path)?;
@@ -164,6 +167,15 @@ impl Spool {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             _ => decode(&path).map(Some),
         }
+    }
+    /// Keeps what a worker has ended and said: it must not run that again when the scheduler begins it anew.
+    pub fn write_done(&self, worker: &Worker, done: &[(InstanceId, u32)]) -> Result<()> {
+        durable::write(&self.file("done", &worker.name()), &encode(&done), Sync::Later)
+    }
+    /// What a worker had ended before.
+    pub fn read_done(&self, worker: &Worker) -> Result<Vec<(InstanceId, u32)>> {
+        let path = self.file("done", &worker.name());
+        if path.exists() { decode(&path) } else { Ok(Vec::new()) }
     }
     /// Names of everything that is claimed, see [`claim_name`].
     pub fn claims(&self) -> Result<Vec<String>> {
@@ -216,6 +228,11 @@ pub fn claim_name(instance: InstanceId, attempt: u32) -> String {
     format!("{}.{attempt}", instance.0)
 }
 
+fn same_file(one: &Path, other: &Path) -> Result<bool> {
+    let of = |path: &Path| path.metadata().map(|meta| (meta.dev(), meta.ino())).at("read", path);
+    Ok(of(one)? == of(other)?)
+}
+
 fn encode(value: &impl Serialize) -> Vec<u8> {
     rmp_serde::to_vec_named(value).expect("plain data in memory")
 }
@@ -244,6 +261,7 @@ mod tests {
         assert!(claim(1, &worker("5", 2, 0)));
         assert!(!claim(1, &worker("5", 3, 0)));
         assert!(!claim(1, &worker("6", 2, 1)));
+        assert!(!claim(1, &worker("5", 2, 0)), "its namesake is another process");
         assert!(claim(1, &worker("5", 2, 1)));
         assert!(!claim(1, &worker("5", 2, 0)), "the dead one comes back from the grave");
         assert!(claim(2, &worker("6", 0, 0)));

@@ -58,6 +58,9 @@ pub enum Command {
     /// Show the state of a run, live or over: the newest, or RUN.
     #[command(override_usage = "flowrun status [OPTIONS] [PIPELINE] [RUN]")]
     Status(StatusArgs),
+    /// Stop a run, the newest or RUN, with all its jobs; the same command continues it.
+    #[command(override_usage = "flowrun cancel [OPTIONS] [PIPELINE] [RUN]")]
+    Cancel(CancelArgs),
     /// List the runs of a pipeline, newest first, or remove runs.
     Runs(RunsArgs),
     /// Look after what is cached: list, show, verify, remove, bless.
@@ -319,6 +322,17 @@ pub struct GraphArgs {
 /// `flowrun status`
 #[derive(Debug, Args)]
 pub struct StatusArgs {
+    /// A pipeline file (`pipeline.toml` when left out), then the number of a run (the newest when left out)
+    #[arg(value_name = "PIPELINE|RUN", value_hint = ValueHint::FilePath)]
+    pub words: Vec<OsString>,
+    /// How the result is printed: for people, or as one JSON document
+    #[arg(long, value_enum, value_name = "FORM", default_value_t)]
+    pub output: Output,
+}
+
+/// `flowrun cancel`
+#[derive(Debug, Args)]
+pub struct CancelArgs {
     /// A pipeline file (`pipeline.toml` when left out), then the number of a run (the newest when left out)
     #[arg(value_name = "PIPELINE|RUN", value_hint = ValueHint::FilePath)]
     pub words: Vec<OsString>,

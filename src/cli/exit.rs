@@ -29,13 +29,14 @@ pub const TABLE: &[(&str, &str)] = &[
     ("4", "finished, with failures that the pipeline allows"),
     ("75", "another run holds this pipeline (`--wait` to wait)"),
     ("101", "a mistake of flowrun itself"),
-    ("130, 143", "stopped by SIGINT, SIGTERM"),
+    ("130, 143", "stopped by SIGINT, by SIGTERM or `flowrun cancel`"),
 ];
 
 /// The code of a run that is over or was stopped.
 pub fn of_run(ended: &Ended) -> u8 {
     match ended.end {
         End::Stopped { signal } => of_signal(signal),
+        End::Cancelled => of_signal(15),
         End::Finished(RunState::Failed) => FAILED,
         End::Finished(RunState::Succeeded) if ended.has_ignored() => TOLERATED,
         End::Finished(RunState::Succeeded) => OK,

@@ -3,7 +3,7 @@
 use super::Failed;
 use crate::backend::spool::Worker;
 use crate::backend::{local, slurm};
-use crate::driver::{BackendAsk, Measure, OpenBackend, OpenStore};
+use crate::driver::{BackendAsk, Measure, OpenBackend, OpenStore, StopLeft};
 use crate::store::postgres::Address;
 use crate::store::shared;
 use crate::store::sqlite::Sqlite;
@@ -41,6 +41,11 @@ pub fn backend(name: Option<&str>) -> Result<OpenBackend, Failed> {
 pub fn file_of(url: &str) -> Option<&str> {
     let server = url.starts_with("postgres:") || url.starts_with("postgresql:");
     (!server).then(|| url.strip_prefix("sqlite://").or(url.strip_prefix("sqlite:")).unwrap_or(url))
+}
+
+/// Stops what backends that outlive their driver left at work.
+pub fn stop_left() -> StopLeft {
+    Box::new(slurm::stop_left)
 }
 
 /// The store of a URL: `postgres://…`, `sqlite:PATH` or a path; `store.db` in the state folder when none is given.

@@ -3,6 +3,7 @@
 mod adopted;
 mod asked;
 mod begin;
+pub mod cancel;
 pub mod capture;
 mod claims;
 mod container;

@@ -19,6 +19,7 @@ pub fn conclude(plan: &Plan, wanted: &[bool], (run, dir): (u64, &RunDir), closed
     let mut outputs = Vec::new();
     let mut end = match closed.state {
         Some(state) => End::Finished(state),
+        None if closed.cancelled => End::Cancelled,
         None => End::Stopped { signal: closed.signal.unwrap_or(2) },
     };
     if closed.state == Some(RunState::Succeeded) {

@@ -4,6 +4,7 @@
 use crate::diag::render;
 use crate::driver::adopted::{Adopted, Handed};
 use crate::driver::asked::{Asked, Place, forced, memo_over, named, stored_plan, wanted};
+use crate::driver::cancel::Requests;
 use crate::driver::container::Engines;
 use crate::driver::earlier::{interrupted, reopen, resumed};
 use crate::driver::early;
@@ -156,6 +157,7 @@ pub(super) fn run_loaded(
         sinks.iter_mut().for_each(|sink| sink.note(&text));
     }
     let signals = crate::sys::signals::signals().map_err(|e| Error::Backend(e.into()))?;
+    let requests = Requests::of(&dir)?;
     let user = kept::user(&place.home, store.as_ref(), kept::is_needed(&plan))?;
     let artifacts = kept::artifacts(&place.home, settings.artifacts.as_deref());
     let artifacts = match user {
@@ -203,6 +205,7 @@ pub(super) fn run_loaded(
         backend,
         reports,
         signals,
+        requests,
         sinks,
         made,
         lists,

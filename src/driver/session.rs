@@ -3,6 +3,7 @@
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId, NodeId};
 use crate::driver::adopted::{Adopted, Ready, Start};
+use crate::driver::cancel::Requests;
 use crate::driver::early::Lists;
 use crate::driver::fetch::{Fetcher, Told};
 use crate::driver::gone;
@@ -60,6 +61,8 @@ pub struct Session<'a> {
     pub reports: Receiver<Report>,
     /// Signals that came in.
     pub signals: Receiver<i32>,
+    /// Whether somebody cancels the run.
+    pub requests: Requests,
     /// Readers of the events.
     pub sinks: Vec<Box<dyn Sink>>,
     /// What is written into entries.
@@ -80,6 +83,8 @@ pub struct Closed {
     pub state: Option<RunState>,
     /// The signal that stopped it.
     pub signal: Option<i32>,
+    /// Whether `flowrun cancel` stopped it.
+    pub cancelled: bool,
     /// The time of its last events.
     pub last: Time,
     /// Results that could not be written to the store; they are in the journal.
@@ -112,6 +117,7 @@ struct Loop<'a> {
     /// The first signal, and how many there were.
     signal: Option<i32>,
     signals: u32,
+    cancelled: bool,
     done: Option<Option<RunState>>,
     last: Time,
     events: Vec<Event>,
@@ -188,6 +194,7 @@ impl Session<'_> {
                 wake: None,
                 signal: None,
                 signals: 0,
+                cancelled: false,
                 done: None,
                 last: now(),
                 events: Vec::new(),
@@ -214,6 +221,7 @@ impl Loop<'_> {
             engine: self.session.engine,
             state: self.done.flatten(),
             signal: self.signal,
+            cancelled: self.cancelled,
             last: self.last,
             store_error: self.store_error,
         })
@@ -239,7 +247,7 @@ impl Loop<'_> {
         self.settle();
         self.session.journal.sync()?;
         match self.broken.take() {
-            Some(error) if self.done.is_none() && self.signal.is_none() => {
+            Some(error) if self.done.is_none() && self.signal.is_none() && !self.cancelled => {
                 let what = "what has finished is safe in the run's journal, and the same command goes on";
                 Err(Error::Store(error.context(what)))
             }
@@ -250,6 +258,7 @@ impl Loop<'_> {
     /// Waits for something to happen, and takes all that has happened, up to the size of a turn.
     fn wait(&mut self, answered: &Receiver<Answer>) -> Result<(), Error> {
         let (reports, signals) = (self.session.reports.clone(), self.session.signals.clone());
+        let look = self.session.requests.look.clone();
         let begin = now();
         let flush = self.entries_since.map(|since| since + FLUSH.1);
         let due = [self.wake, flush].into_iter().flatten().min();
@@ -259,6 +268,7 @@ impl Loop<'_> {
         select! {
             recv(reports) -> report => self.report(report.map_err(|_| backend_gone())?)?,
             recv(answered) -> answer => self.answered(answer.map_err(|_| workers_gone())?)?,
+            recv(look) -> _ => if self.session.requests.cancel() { self.cancelled() },
             recv(signals) -> signal => if let Ok(signal) = signal { self.signalled(signal) },
             recv(timer) -> _ => {}
         }
@@ -479,6 +489,14 @@ impl Loop<'_> {
             2 => self.step(Input::Stop(Stop::Hard(name.into()))),
             _ => self.done = Some(None),
         }
+    }
+
+    /// All that runs is killed, wherever it does.
+    fn cancelled(&mut self) {
+        self.cancelled = true;
+        self.session.workshop.patient.give_up();
+        self.fetcher.give_up();
+        self.step(Input::Stop(Stop::Hard("`flowrun cancel`".into())));
     }
 
     /// The journal first, then the views, then the effects.

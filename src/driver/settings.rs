@@ -111,6 +111,10 @@ pub type Measure = Box<dyn Fn(Option<u32>, &[u32]) -> anyhow::Result<Capacity> +
 /// Makes a backend.
 pub type OpenBackend = Box<dyn Fn(BackendAsk) -> anyhow::Result<Box<dyn Backend>> + Send>;
 
+/// Stops what a backend left at work for a run whose driver is gone, and waits until it is; the run's folder, absolute,
+/// in, the number of jobs out.
+pub type StopLeft = Box<dyn Fn(&Path) -> anyhow::Result<usize>>;
+
 /// Makes a store; the path is the state folder, `.flowrun`.
 pub type OpenStore = Box<dyn Fn(&Path, Access) -> anyhow::Result<Box<dyn Store>> + Send>;
 

@@ -93,8 +93,10 @@ pub fn try_out(settings: Settings, name: &str, fresh: &Path) -> Result<Tried, Er
         }
         Err(error) => return Err(error),
     };
-    if let End::Stopped { signal } = ended.end {
-        return Ok(Tried::Stopped(signal));
+    match ended.end {
+        End::Stopped { signal } => return Ok(Tried::Stopped(signal)),
+        End::Cancelled => return Ok(Tried::Stopped(15)),
+        End::Finished(_) => {}
     }
     let log = log_of(fresh, ended.run)?;
     verdict.wrong =

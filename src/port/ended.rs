@@ -39,6 +39,8 @@ pub enum End {
         /// Its number: 2, 15, 1.
         signal: i32,
     },
+    /// `flowrun cancel` stopped it; the same command continues it.
+    Cancelled,
 }
 
 /// What failed. Only tasks are counted in [`Counts`].

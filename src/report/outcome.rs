@@ -31,6 +31,7 @@ pub fn state(end: End) -> &'static str {
         End::Finished(RunState::Succeeded) => "succeeded",
         End::Finished(RunState::Failed) => "failed",
         End::Stopped { .. } => "stopped",
+        End::Cancelled => "cancelled",
     }
 }
 
@@ -80,12 +81,13 @@ fn verdict(ended: &Ended, pipeline: &str, paint: Paint) -> String {
             };
             format!("{} {counts} in {time}\n{} {what}", paint.dim(format_args!("{run}:")), paint.red("failed"))
         }
-        End::Stopped { signal } => {
-            let name = match signal {
-                1 => "SIGHUP".to_owned(),
-                2 => "SIGINT".to_owned(),
-                15 => "SIGTERM".to_owned(),
-                other => format!("signal {other}"),
+        end @ (End::Stopped { .. } | End::Cancelled) => {
+            let name = match end {
+                End::Cancelled => "`flowrun cancel`".to_owned(),
+                End::Stopped { signal: 1 } => "SIGHUP".to_owned(),
+                End::Stopped { signal: 15 } => "SIGTERM".to_owned(),
+                End::Stopped { signal: other } if other != 2 => format!("signal {other}"),
+                _ => "SIGINT".to_owned(),
             };
             format!(
                 "{} {counts} in {time}\n`flowrun resume{pipeline}` goes on where it stopped, and so does the same \

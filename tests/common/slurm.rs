@@ -168,6 +168,37 @@ impl Cluster {
         child.wait().unwrap();
     }
 
+    /// A node loses its power: `slurmd` and all that it has begun are gone, and the controller is told so.
+    pub fn crash_node(&mut self, node: &str) {
+        self.stop_daemon(node, "KILL");
+        let (mark, conf) =
+            (format!("SLURMD_NODENAME={node}\0"), format!("SLURM_CONF={}\0", self.path("slurm.conf").display()));
+        // The parents of its jobs have wiped their environment.
+        let mut victims = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            let environment = String::from_utf8_lossy(&environment).into_owned();
+            if !environment.contains(&mark) || !environment.contains(&conf) {
+                continue;
+            }
+            let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse::<u32>().ok());
+            let step = parent.filter(|parent| {
+                std::fs::read_to_string(format!("/proc/{parent}/comm")).is_ok_and(|comm| comm.starts_with("slurmstepd"))
+            });
+            victims.extend(step.map(|step| (0, step)));
+            victims.push((1, pid));
+        }
+        victims.sort_unstable();
+        victims.dedup();
+        for (_, pid) in victims {
+            // Some of them die with others.
+            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status().unwrap();
+        }
+        self.ask(&["scontrol", "update", &format!("nodename={node}"), "state=down", "reason=crash"]);
+    }
+
     /// A file of the cluster.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

@@ -135,3 +135,51 @@ fn a_killed_run_holds_no_lock() {
     project.write("go", "");
     project.run("run").exits(0);
 }
+
+#[test]
+fn a_run_is_cancelled_from_elsewhere_and_goes_on_later() {
+    let project = Project::new(SLOW);
+    let (live, pid) = at_work(&project);
+    project.run("cancel").shows(str![[r#"
+exit 0
+--- out
+run 1 is cancelled; `flowrun resume` goes on where it stopped
+
+"#]]);
+    gone(pid);
+    live.wait().shows(str![[r#"
+exit 143
+--- out
+run 1 stopped by `flowrun cancel`: 1 succeeded, 1 waiting in [TIME]
+`flowrun resume` goes on where it stopped, and so does the same command
+--- err
+[0/2] started   quick
+[1/2] done      quick  [TIME]
+[1/2] started   slow
+nothing new starts: `flowrun cancel`
+[2/2] stopped   slow
+
+"#]]);
+    project.run("cancel 1 --output json").shows(str![[r#"
+exit 0
+--- out
+{"run": 1, "was": "interrupted", "jobs": 0}
+
+"#]]);
+    project.run("cancel 7").shows(str![[r#"
+exit 2
+--- err
+error: there is no run 7 in `.flowrun/runs`
+  help: there is one run, 1
+
+"#]]);
+    project.write("go", "");
+    project.run("resume").exits(0);
+    assert_eq!(project.lines("ran").len(), 3, "quick is not run again");
+    project.run("cancel").shows(str![[r#"
+exit 0
+--- out
+run 1 is over: there is nothing to cancel
+
+"#]]);
+}

@@ -213,10 +213,13 @@ impl Queued {
 
 /// Cancels jobs, arrays or elements (`17_3`); what is over or unknown is no error.
 pub fn scancel(jobs: &[String], hard: bool) -> Result<(), String> {
-    let mut words = vec!["scancel"];
     if hard {
-        words.extend(["--signal=KILL", "--full"]);
+        // It leaves alone what waits, and the other lets what runs take its time: both.
+        let mut words = vec!["scancel", "--signal=KILL", "--full"];
+        words.extend(jobs.iter().map(String::as_str));
+        let _ = tool::ask(&words, "", PATIENCE).map_err(|error| error.to_string())?;
     }
+    let mut words = vec!["scancel"];
     words.extend(jobs.iter().map(String::as_str));
     let answer = tool::ask(&words, "", PATIENCE).map_err(|error| error.to_string())?;
     if answer.code == Some(0) { Ok(()) } else { Err(answer.err.trim().to_owned()) }

@@ -7,6 +7,7 @@ use crate::base::InstanceId;
 use crate::event::{Cause, Failure, Outcome, Usage};
 use crate::port::{Job, Report, ReportSink};
 use crate::sys::durable::{self, Sync};
+use crate::sys::mount;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
@@ -21,8 +22,10 @@ const QUIET: Duration = Duration::from_millis(50);
 const GATHER: Duration = Duration::from_millis(500);
 /// Workers that say nothing for so long are asked for; so often the queue is looked at, at most.
 const SILENT: Duration = Duration::from_secs(30);
-/// What the queue does not list must be missing for so long, and in a second answer, to count as gone.
+/// What the queue does not list must be missing for so long, and in a second answer, to count as gone: its last word
+/// may be under way. Clients of a network file system keep what they know of a folder for up to a minute.
 const GRACE: Duration = Duration::from_secs(3);
+const FAR_GRACE: Duration = Duration::from_secs(90);
 /// How often a submission may be made, and how many at once.
 const PACE: Duration = Duration::from_secs(1);
 const BURST: u32 = 5;
@@ -48,6 +51,12 @@ pub struct Sent {
     pub job: String,
     /// Its elements.
     pub elements: u32,
+}
+
+/// What the names of a run's arrays begin with, by its folder, absolute.
+pub fn prefix(run_dir: &Path) -> String {
+    let place = crate::base::Digest::of(run_dir.as_os_str().as_bytes()).to_string();
+    format!("flowrun-{}-", &place[..12])
 }
 
 /// Where an array's numbers are kept: written when Slurm has said them.
@@ -109,6 +118,7 @@ pub struct Desk {
     /// When the last submissions were made.
     submissions: VecDeque<Instant>,
     asked: Option<Instant>,
+    grace: Duration,
     /// Attempts that the queue did not account for, since when.
     missing: FxHashMap<InstanceId, Instant>,
     /// Attempts at work that were asked to stop.
@@ -129,17 +139,17 @@ impl Desk {
         spool.make()?;
         spool.keep_program()?;
         let next = spool.batches()?.last().map_or(0, |last| last + 1);
-        let place = crate::base::Digest::of(run_dir.as_os_str().as_bytes()).to_string();
         Ok(Self {
             spool,
             reports,
             limits,
-            prefix: format!("flowrun-{}-", &place[..12]),
+            prefix: prefix(run_dir),
             gathering: FxHashMap::default(),
             batches: BTreeMap::new(),
             next,
             submissions: VecDeque::new(),
             asked: None,
+            grace: if mount::network(run_dir).is_some() { FAR_GRACE } else { GRACE },
             missing: FxHashMap::default(),
             stopping: Default::default(),
             handed: 0,
@@ -456,6 +466,10 @@ impl Desk {
                 }
                 _ => {
                     self.stopping.insert(*instance);
+                    if hard {
+                        // It cannot say that it has ended.
+                        self.missing.entry(*instance).or_insert_with(Instant::now);
+                    }
                     if let Ok(Some(worker)) = self.spool.claimed_by(*instance, attempt) {
                         elements.push(worker.name());
                     }
@@ -478,7 +492,13 @@ impl Desk {
         let silent = |open: &Open| matches!(open.want, Want::Nothing) && now - open.heard >= SILENT;
         let doubt = !self.missing.is_empty();
         let wanted = self.batches.values().any(|open| find_out(open) || silent(open)) || doubt;
-        let pause = if doubt { GRACE } else { SILENT };
+        let pause = if !self.stopping.is_empty() {
+            GRACE
+        } else if doubt {
+            self.grace.min(SILENT)
+        } else {
+            SILENT
+        };
         let urgent = self.batches.values().any(find_out);
         if !wanted || (!urgent && self.asked.is_some_and(|asked| now - asked < pause)) {
             return Ok(());
@@ -547,16 +567,20 @@ impl Desk {
                         queue.iter().find(|queued| queued.job == worker.job && queued.element == worker.element);
                     if !element.is_some_and(Queued::is_alive) {
                         gone.push((*instance, *attempt, worker, element.map(|queued| queued.state.clone())));
+                    } else if element.is_some_and(|queued| queued.state == "PENDING") {
+                        // Slurm begins it anew, and it takes this up again.
+                        self.missing.remove(instance);
                     }
                 }
             }
         }
+        let grace = self.grace;
         let certain = |missing: &mut FxHashMap<InstanceId, Instant>, instance: InstanceId| {
-            now - *missing.entry(instance).or_insert(now) >= GRACE
+            now - *missing.entry(instance).or_insert(now) >= grace
         };
         let mut ends = Vec::new();
         for (instance, attempt, worker, state) in gone {
-            if certain(&mut self.missing, instance) {
+            if self.stopping.contains(&instance) || certain(&mut self.missing, instance) {
                 open.jobs.remove(&instance);
                 ends.push((instance, attempt, worker, state));
             }
@@ -597,4 +621,25 @@ fn verdict(worker: &Worker, state: Option<&str>) -> Failure {
         None => (Cause::Lost, format!("job {job} is not in the queue and has not reported")),
     };
     Failure { cause, message: message.into(), help: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_end_of_a_job_has_its_cause() {
+        let worker = Worker { job: "17".into(), element: 3, restart: 0 };
+        let said = |state: Option<&str>| {
+            let failure = verdict(&worker, state);
+            (failure.cause, failure.message.to_string())
+        };
+        assert_eq!(said(Some("TIMEOUT")), (Cause::Timeout, "Slurm ended job 17_3 at its time limit".into()));
+        assert_eq!(said(Some("OUT_OF_MEMORY")), (Cause::Oom, "Slurm killed job 17_3 for lack of memory".into()));
+        assert_eq!(said(Some("NODE_FAIL")), (Cause::Lost, "the node of job 17_3 failed".into()));
+        assert_eq!(said(Some("PREEMPTED")), (Cause::Lost, "job 17_3 was preempted".into()));
+        assert_eq!(said(Some("CANCELLED")), (Cause::Signal(15), "somebody cancelled job 17_3".into()));
+        assert_eq!(said(Some("COMPLETED")).0, Cause::Lost);
+        assert_eq!(said(None).0, Cause::Lost);
+    }
 }

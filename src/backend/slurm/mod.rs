@@ -24,8 +24,12 @@ use crate::port::{Backend, Job, ReportSink};
 use crossbeam::channel::{Sender, unbounded};
 use desk::{Ask, Desk};
 use rustc_hash::FxHashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How often the queue is looked at for what is being cancelled.
+const LOOK_LEFT: Duration = Duration::from_secs(1);
 
 /// How the backend is made.
 pub struct Options {
@@ -71,6 +75,33 @@ impl Slurm {
     fn tell(&self, ask: Ask) -> anyhow::Result<()> {
         let desk = self.ask.as_ref().expect("until it is dropped");
         desk.send(ask).map_err(|_| anyhow::anyhow!("the thread that speaks with Slurm has ended"))
+    }
+}
+
+/// Cancels what an earlier driver of a run left in the queue, known by its name, and waits until it is gone; how many
+/// there were.
+///
+/// # Errors
+/// Slurm does not answer, or does not do it.
+pub fn stop_left(run_dir: &Path) -> anyhow::Result<usize> {
+    let spool = Spool::of(run_dir);
+    if !spool.path().is_dir() || spool.batches()?.is_empty() {
+        return Ok(0);
+    }
+    let prefix = desk::prefix(run_dir);
+    let mut all = FxHashSet::default();
+    loop {
+        let mut queue = commands::squeue(&prefix).map_err(|error| anyhow::anyhow!("Slurm does not answer: {error}"))?;
+        queue.retain(commands::Queued::is_alive);
+        if queue.is_empty() {
+            return Ok(all.len());
+        }
+        let mut jobs: Vec<String> = queue.iter().map(|queued| queued.job.clone()).collect();
+        jobs.sort();
+        jobs.dedup();
+        all.extend(queue.into_iter().map(|queued| (queued.job, queued.element)));
+        commands::scancel(&jobs, true).map_err(|error| anyhow::anyhow!("Slurm does not cancel: {error}"))?;
+        std::thread::sleep(LOOK_LEFT);
     }
 }
 

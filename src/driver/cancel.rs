@@ -1,0 +1,97 @@
+//! `cancel`: a live run is asked through its `control` folder; of a run whose driver is gone, what it left at work is
+//! stopped. What a run has done stays, and the same command goes on from there.
+
+use super::asked::Place;
+use super::history;
+use super::run::acquire;
+use super::rundir::RunDir;
+use super::{Error, StopLeft};
+use crate::port::status::Life;
+use crate::sys::durable::{self, Sync};
+use crate::sys::{Fault, lock};
+use crossbeam::channel::{Receiver, never, tick};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often a driver looks for a request, and who made it for an answer.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    /// The run.
+    pub run: u64,
+    /// What it did before.
+    pub was: Was,
+    /// Jobs that no driver looked after any more, and that were cancelled.
+    pub jobs: usize,
+}
+
+/// What a run did before it was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Was {
+    /// It was at work: its driver has stopped it.
+    Live,
+    /// Nobody drove it.
+    Interrupted,
+    /// It was over.
+    Over,
+}
+
+/// Cancels a run of a pipeline file; `None`: the newest. Returns when nothing of it is at work any more.
+///
+/// # Errors
+/// There is no such run, somebody else holds the pipeline, or what was left at work cannot be stopped.
+pub fn cancel(pipeline: &Path, run: Option<u64>, stop_left: &StopLeft) -> Result<Cancelled, Error> {
+    let place = Place::of(pipeline)?;
+    let status = history::status(pipeline, run)?;
+    let run = status.run;
+    let was = match status.life {
+        Life::Ended(_) => return Ok(Cancelled { run, was: Was::Over, jobs: 0 }),
+        Life::Live(_) => Was::Live,
+        Life::Interrupted => Was::Interrupted,
+    };
+    if was == Was::Live {
+        durable::write(&request(&RunDir::open(&place.home, run)?), b"", Sync::Later)?;
+        let file = place.home.lock(Path::new(&place.file));
+        while lock::holder(&file).is_some_and(|who| who.run == Some(run)) {
+            std::thread::sleep(LOOK);
+        }
+    }
+    // Nobody may go on with it meanwhile.
+    let lock = acquire(&place, false, &mut [])?;
+    let jobs = stop_left(&place.project.join(".flowrun/runs").join(run.to_string())).map_err(Error::Backend)?;
+    lock.release();
+    Ok(Cancelled { run, was, jobs })
+}
+
+fn request(dir: &RunDir) -> PathBuf {
+    dir.control().join("cancel")
+}
+
+/// Where a driver finds what it is asked.
+pub struct Requests {
+    path: PathBuf,
+    /// Comes when it is time to look.
+    pub look: Receiver<Instant>,
+}
+
+impl Requests {
+    /// For a run. What was asked of an earlier driver is void.
+    pub fn of(dir: &RunDir) -> Result<Self, Error> {
+        let path = request(dir);
+        if path.exists() {
+            std::fs::remove_file(&path).map_err(|error| Fault::io("remove", &path, &error))?;
+        }
+        Ok(Self { path, look: tick(LOOK) })
+    }
+
+    /// Whether the run is to be cancelled; says so once.
+    pub fn cancel(&mut self) -> bool {
+        let asked = self.path.exists();
+        if asked {
+            self.look = never();
+        }
+        asked
+    }
+}
