@@ -224,7 +224,7 @@ impl Desk {
                         width: u32::MAX,
                         window_s: batch.window_s,
                         // At once: much may have happened.
-                        heard: Instant::now() - SILENT,
+                        heard: Instant::now().checked_sub(SILENT).unwrap_or_else(Instant::now),
                         told: false,
                     };
                     self.batches.insert(batch.number, open);
@@ -263,6 +263,10 @@ impl Desk {
             self.gathering.iter().filter(|(_, g)| due(g)).map(|(shape, _)| shape.clone()).collect();
         for shape in shapes {
             let Some(Gathering { jobs, .. }) = self.gathering.remove(&shape) else { continue };
+            if jobs.is_empty() {
+                // All were cancelled meanwhile.
+                continue;
+            }
             let number = self.next;
             self.next += 1;
             let window_s = shape.time_s.map_or(60, |time| time.clamp(60, 600));
@@ -437,21 +441,12 @@ impl Desk {
     fn cancel(&mut self, instances: &[InstanceId], hard: bool) {
         let mut elements: Vec<String> = Vec::new();
         for instance in instances {
-            for gathering in self.gathering.values_mut() {
-                if let Some(at) = gathering.jobs.iter().position(|job| job.instance == *instance) {
-                    let job = gathering.jobs.remove(at);
-                    let outcome = Outcome {
-                        result: Err(stopped()),
-                        usage: Usage::default(),
-                        log: None,
-                        host: None,
-                        doubtful: false,
-                    };
-                    let stats = Vec::new();
-                    self.handed += 1;
-                    let (instance, attempt) = (job.instance, job.attempt);
-                    let _ = self.reports.send(Report::Ended { instance, attempt, outcome, stats, trusted: false });
-                }
+            let unsent = self.gathering.values_mut().find_map(|gathering| {
+                let at = gathering.jobs.iter().position(|job| job.instance == *instance)?;
+                Some(gathering.jobs.remove(at))
+            });
+            if let Some(job) = unsent {
+                self.end(job.instance, job.attempt, stopped(), None);
             }
             let found = self.batches.values().find_map(|open| open.jobs.get(instance).copied());
             let Some(attempt) = found else { continue };
