@@ -84,7 +84,7 @@ impl Agent {
                             outcome.host = Some(self.host.clone());
                             true
                         }
-                        Report::Started { .. } | Report::Note(_) => false,
+                        Report::Started { .. } | Report::Note(_) | Report::Waiting(_) => false,
                     };
                     self.outbox.push(report)?;
                     if over {

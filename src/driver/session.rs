@@ -394,6 +394,9 @@ impl Loop<'_> {
                 }
             }
             Report::Note(text) => self.note(&text),
+            Report::Waiting(waiting) => {
+                self.session.sinks.iter_mut().for_each(|sink| sink.waiting(waiting.as_ref()));
+            }
             Report::Broken(message) => return Err(Error::Backend(anyhow::anyhow!(message))),
         }
         Ok(())

@@ -163,8 +163,19 @@ pub enum Report {
     },
     /// Something that the user should know, in a sentence.
     Note(String),
+    /// What keeps more from beginning at this moment; `None`: nothing any more.
+    Waiting(Option<Waiting>),
     /// The backend cannot go on at all.
     Broken(String),
+}
+
+/// A reason to wait that is nobody's mistake: a limit that is reached, a queue that is long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// What kind of reason: `QOS limit`. A log tells each once.
+    pub kind: Arc<str>,
+    /// The reason with its figures: `QOS limit 500/500`.
+    pub text: Arc<str>,
 }
 
 /// What executes attempts. Reports go to the channel that the backend was made with.
@@ -412,6 +423,8 @@ pub trait Sink: Send {
     fn turn(&mut self, now: Time, events: &[Named<'_>], counts: &Counts);
     /// A sentence for the user (a warning, how to come back).
     fn note(&mut self, text: &str);
+    /// What keeps more from beginning at this moment; `None`: nothing any more.
+    fn waiting(&mut self, _waiting: Option<&Waiting>) {}
     /// How far the transfer of an input is.
     fn fetch(&mut self, _fetch: &Fetch) {}
     /// The last call.

@@ -7,7 +7,7 @@ use crate::base::paint::Paint;
 use crate::base::{human, text};
 use crate::engine::Counts;
 use crate::event::{Cause, Event, Failure, Time};
-use crate::port::{Fetch, Named, Sink};
+use crate::port::{Fetch, Named, Sink, Waiting};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct Lines<W> {
     total: u64,
     /// Addresses of transfers that were told.
     fetching: Vec<Arc<str>>,
+    /// Kinds of reasons to wait that were told.
+    waited: Vec<Arc<str>>,
     /// The text of one turn, written at once.
     text: String,
 }
@@ -40,6 +42,7 @@ impl<W: Write + Send> Lines<W> {
             done: 0,
             total: 0,
             fetching: Vec::new(),
+            waited: Vec::new(),
             text: String::new(),
         }
     }
@@ -183,6 +186,13 @@ impl<W: Write + Send> Sink for Lines<W> {
         self.text.push_str(text);
         self.text.push('\n');
         self.write();
+    }
+
+    fn waiting(&mut self, waiting: Option<&Waiting>) {
+        if let Some(waiting) = waiting.filter(|waiting| !self.waited.contains(&waiting.kind)) {
+            self.waited.push(waiting.kind.clone());
+            self.note(&format!("waiting: {}", human::plain(&waiting.text)));
+        }
     }
 
     fn fetch(&mut self, fetch: &Fetch) {

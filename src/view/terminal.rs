@@ -9,7 +9,7 @@ use crate::base::paint::Paint;
 use crate::base::{human, text};
 use crate::engine::Counts;
 use crate::event::{Cause, Event, Time};
-use crate::port::{Fetch, Named, Sink};
+use crate::port::{Fetch, Named, Sink, Waiting};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -112,6 +112,10 @@ impl Sink for Terminal {
         self.shared.board().above.push(text.to_owned());
     }
 
+    fn waiting(&mut self, waiting: Option<&Waiting>) {
+        self.shared.board().waiting = waiting.map(|waiting| waiting.text.clone());
+    }
+
     fn fetch(&mut self, fetch: &Fetch) {
         let mut board = self.shared.board();
         board.fetches.retain(|(_, old)| old.url != fetch.url || fetch.over.is_none());
@@ -149,6 +153,8 @@ struct Board {
     free: Vec<usize>,
     /// Transfers of inputs, and since when.
     fetches: Vec<(Instant, Fetch)>,
+    /// What keeps more from beginning.
+    waiting: Option<Arc<str>>,
     /// Lines to print above.
     above: Vec<String>,
     failures: usize,
@@ -173,6 +179,7 @@ impl Board {
             tasks: Vec::new(),
             free: Vec::new(),
             fetches: Vec::new(),
+            waiting: None,
             above: Vec::new(),
             failures: 0,
             stopping: None,
@@ -253,7 +260,11 @@ impl Board {
     fn frame(&self, now: Instant, width: usize, height: usize) -> Vec<String> {
         let width = width.max(20);
         let mut lines = vec![self.header(now, width)];
-        for (since, fetch) in self.fetches.iter().take(height.saturating_sub(3).min(SHOWN)) {
+        if let Some(waiting) = self.waiting.as_ref().filter(|_| height > 3) {
+            let line = format!("  waiting: {}", human::plain(waiting));
+            lines.push(self.paint.yellow(console::truncate_str(&line, width, "…")));
+        }
+        for (since, fetch) in self.fetches.iter().take(height.saturating_sub(lines.len() + 2).min(SHOWN)) {
             let far = match fetch.total {
                 Some(total) if total > 0 => format!("{} of {}", text::size(fetch.got), text::size(total)),
                 _ => text::size(fetch.got),
@@ -358,6 +369,9 @@ mod tests {
             "a_node_with_a_name[that is far longer than any terminal is wide, really]",
         );
         board.counts = Counts { succeeded: 1, cached: 4, failed: 1, running: 11, waiting: 30, ..Counts::default() };
+        board.waiting = Some("QOS limit 500/500".into());
+        assert_eq!(board.frame(at(70), 80, 24)[1], "  waiting: QOS limit 500/500");
+        board.waiting = None;
         assert_eq!(
             board.frame(at(70), 80, 24).join("\n"),
             "\

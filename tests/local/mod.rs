@@ -76,6 +76,7 @@ impl Bench {
                     return End { instance, outcome, stats, trusted, out, err };
                 }
                 Report::Broken(text) | Report::Note(text) => panic!("{text}"),
+                Report::Waiting(waiting) => panic!("{waiting:?}"),
             }
         }
     }
