@@ -1,6 +1,7 @@
 //! The thread that speaks with Slurm: gathers what becomes ready into batches, submits their workers, reads what they
 //! report, and looks after those that have fallen silent.
 
+mod errand;
 mod silence;
 mod submit;
 
@@ -10,7 +11,8 @@ use crate::base::InstanceId;
 use crate::event::{Failure, Outcome, Usage};
 use crate::port::{Job, Report, ReportSink};
 use crate::sys::mount;
-use crossbeam::channel::{Receiver, RecvTimeoutError};
+use crossbeam::channel::{Receiver, after, never, select};
+use errand::{Done, Errands};
 use rustc_hash::FxHashMap;
 use silence::stopped;
 use std::collections::{BTreeMap, VecDeque};
@@ -34,6 +36,9 @@ const PACE: Duration = Duration::from_secs(1);
 const BURST: u32 = 5;
 /// After a scheduler that is busy or full.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// A driver that ends waits for calls that are under way at most so long.
+const LAST: Duration = Duration::from_secs(15);
 
 /// What the backend tells the desk.
 pub enum Ask {
@@ -91,6 +96,8 @@ enum Want {
     Nothing,
     /// Submit an array, not before this.
     Submit(Instant),
+    /// Wait for the answer to a submission.
+    Answer,
     /// Find out whether a submission that nobody answered was one.
     FindOut(Instant),
 }
@@ -105,6 +112,8 @@ struct Open {
     width: u32,
     window_s: u64,
     heard: Instant,
+    /// When its newest workers were submitted.
+    sent_at: Instant,
     told: bool,
 }
 
@@ -120,6 +129,10 @@ pub struct Desk {
     next: u32,
     /// When the last submissions were made.
     submissions: VecDeque<Instant>,
+    errands: Errands,
+    /// Whether a submission is under way, whether the queue is being looked at.
+    submitting: bool,
+    looking: bool,
     asked: Option<Instant>,
     grace: Duration,
     /// Attempts that the queue did not account for, since when.
@@ -151,6 +164,9 @@ impl Desk {
             batches: BTreeMap::new(),
             next,
             submissions: VecDeque::new(),
+            errands: Errands::new(),
+            submitting: false,
+            looking: false,
             asked: None,
             grace: if mount::network(run_dir).is_some() { FAR_GRACE } else { GRACE },
             missing: FxHashMap::default(),
@@ -164,20 +180,47 @@ impl Desk {
 
     /// Until the driver is gone. Its jobs stay, but those that have nothing to do.
     pub fn serve(mut self, asked: &Receiver<Ask>) {
-        loop {
-            let first = if self.batches.is_empty() && self.gathering.is_empty() {
-                asked.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                asked.recv_timeout(if self.gathering.is_empty() { LOOK } else { QUIET })
-            };
-            let gone = matches!(first, Err(RecvTimeoutError::Disconnected));
-            first.ok().into_iter().chain(asked.try_iter()).for_each(|ask| self.answer(ask));
-            if let Err(error) = self.work(gone) {
+        let mut gone = false;
+        while !gone {
+            let idle = self.batches.is_empty() && self.gathering.is_empty();
+            let pause = if self.gathering.is_empty() { LOOK } else { QUIET };
+            let look = if idle { never() } else { after(pause) };
+            let mut answers = Vec::new();
+            select! {
+                recv(asked) -> ask => match ask {
+                    Ok(ask) => std::iter::once(ask).chain(asked.try_iter()).for_each(|ask| self.answer(ask)),
+                    Err(_) => gone = true,
+                },
+                recv(self.errands.done) -> done => answers.extend(done),
+                recv(look) -> _ => {}
+            }
+            answers.extend(self.errands.done.try_iter());
+            let worked = answers.into_iter().try_for_each(|done| self.done(done));
+            if let Err(error) = worked.and_then(|()| self.work(gone)) {
                 self.say(Report::Broken(format!("{error:#}")));
                 return;
             }
-            if gone {
+        }
+        // What was submitted is kept; what had nothing to do is gone when we are.
+        let until = Instant::now() + LAST;
+        while let Some(done) = self.errands.wait(until) {
+            if self.done(done).is_err() {
                 return;
+            }
+        }
+    }
+
+    /// Takes the answer of a call.
+    fn done(&mut self, done: Done) -> anyhow::Result<()> {
+        self.errands.taken(&done);
+        match done {
+            Done::Submitted { batch, elements, said } => self.submitted(batch, elements, said),
+            Done::Looked { began, queue } => self.looked(began, queue),
+            Done::Cancelled { failed, said } => {
+                if let Err(error) = said {
+                    self.note(format!("{failed}: {error}"));
+                }
+                Ok(())
             }
         }
     }
@@ -186,7 +229,7 @@ impl Desk {
         self.read_messages()?;
         if !gone {
             self.send_what_is_gathered()?;
-            self.submit()?;
+            self.submit();
             self.look_after_silent()?;
         }
         self.dismiss();
@@ -228,6 +271,7 @@ impl Desk {
                         window_s: batch.window_s,
                         // At once: much may have happened.
                         heard: Instant::now().checked_sub(SILENT).unwrap_or_else(Instant::now),
+                        sent_at: Instant::now(),
                         told: false,
                     };
                     self.batches.insert(batch.number, open);
@@ -305,17 +349,16 @@ impl Desk {
 
     /// Cancels workers that nothing is left for, and forgets their batches.
     fn dismiss(&mut self) {
-        let over: Vec<u32> =
-            self.batches.iter().filter(|(_, open)| open.jobs.is_empty()).map(|(number, _)| *number).collect();
+        // Of what is being submitted the number is not known yet.
+        let over = |open: &Open| open.jobs.is_empty() && !matches!(open.want, Want::Answer);
+        let over: Vec<u32> = self.batches.iter().filter(|(_, open)| over(open)).map(|(number, _)| *number).collect();
         if over.is_empty() {
             return;
         }
         let jobs: Vec<String> =
             over.iter().flat_map(|number| &self.batches[number].sent).map(|sent| sent.job.clone()).collect();
-        if !jobs.is_empty()
-            && let Err(error) = commands::scancel(&jobs, false)
-        {
-            self.note(format!("workers that have nothing to do could not be cancelled: {error}"));
+        if !jobs.is_empty() {
+            self.scancel(jobs, false, "workers that have nothing to do could not be cancelled");
         }
         over.iter().for_each(|number| drop(self.batches.remove(number)));
     }
@@ -355,10 +398,12 @@ impl Desk {
         }
         elements.sort();
         elements.dedup();
-        if !elements.is_empty()
-            && let Err(error) = commands::scancel(&elements, hard)
-        {
-            self.note(format!("jobs could not be cancelled: {error}"));
+        if !elements.is_empty() {
+            self.scancel(elements, hard, "jobs could not be cancelled");
         }
+    }
+
+    fn scancel(&mut self, jobs: Vec<String>, hard: bool, failed: &'static str) {
+        self.errands.act(move || Done::Cancelled { failed, said: commands::scancel(&jobs, hard) });
     }
 }

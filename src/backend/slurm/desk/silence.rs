@@ -1,6 +1,7 @@
 //! Looks after what has fallen silent: one question for all of it, and what the answer means.
 
 use super::super::commands::{self, Queued};
+use super::errand::Done;
 use super::{AGAIN, Desk, GRACE, Open, SILENT, Sent, Want};
 use crate::backend::spool::Worker;
 use crate::base::InstanceId;
@@ -13,9 +14,8 @@ impl Desk {
     pub(super) fn look_after_silent(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
         let find_out = |open: &Open| matches!(open.want, Want::FindOut(at) if at <= now);
-        let silent = |open: &Open| matches!(open.want, Want::Nothing) && now - open.heard >= SILENT;
         let doubt = !self.missing.is_empty();
-        let wanted = self.batches.values().any(|open| find_out(open) || silent(open)) || doubt;
+        let wanted = self.batches.values().any(|open| find_out(open) || silent(open, now)) || doubt;
         let pause = if !self.stopping.is_empty() {
             GRACE
         } else if doubt {
@@ -24,11 +24,22 @@ impl Desk {
             SILENT
         };
         let urgent = self.batches.values().any(find_out);
-        if !wanted || (!urgent && self.asked.is_some_and(|asked| now - asked < pause)) {
+        if self.looking || !wanted || (!urgent && self.asked.is_some_and(|asked| now - asked < pause)) {
             return Ok(());
         }
         self.asked = Some(now);
-        let queue = match commands::squeue(&self.prefix) {
+        self.looking = true;
+        let prefix = self.prefix.clone();
+        self.errands.ask(move || Done::Looked { began: now, queue: commands::squeue(&prefix) });
+        Ok(())
+    }
+
+    /// What the queue has answered, as it was asked then.
+    pub(super) fn looked(&mut self, then: Instant, queue: Result<Vec<Queued>, String>) -> anyhow::Result<()> {
+        self.looking = false;
+        let now = Instant::now();
+        let find_out = |open: &Open| matches!(open.want, Want::FindOut(at) if at <= then);
+        let queue = match queue {
             Ok(queue) => queue,
             Err(error) => {
                 if !std::mem::replace(&mut self.in_trouble, true) {
@@ -50,7 +61,9 @@ impl Desk {
             let open = &self.batches[&number];
             if find_out(open) {
                 self.found_out(number, &queue)?;
-            } else if silent(open) || open.jobs.keys().any(|instance| self.missing.contains_key(instance)) {
+            } else if open.sent_at > then || matches!(open.want, Want::Answer | Want::FindOut(_)) {
+                // The answer does not speak of its newest workers.
+            } else if silent(open, now) || open.jobs.keys().any(|instance| self.missing.contains_key(instance)) {
                 self.account_for(number, &queue, now)?;
             }
         }
@@ -111,7 +124,7 @@ impl Desk {
         }
         if any_alive {
             open.heard = now;
-        } else if !unclaimed.is_empty() {
+        } else if !unclaimed.is_empty() && matches!(open.want, Want::Nothing) {
             let all = unclaimed.iter().filter(|instance| certain(&mut self.missing, **instance)).count();
             if all == unclaimed.len() {
                 self.missing.retain(|instance, _| !unclaimed.contains(instance));
@@ -126,6 +139,10 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+fn silent(open: &Open, now: Instant) -> bool {
+    matches!(open.want, Want::Nothing) && now - open.heard >= SILENT
 }
 
 pub(super) fn stopped() -> Failure {

@@ -1,6 +1,7 @@
 //! Sends batches: what was gathered is written, then submitted, as fast as the scheduler takes it.
 
 use super::super::commands::{self, Array, Shape, Submitted};
+use super::errand::Done;
 use super::{AGAIN, BURST, Desk, GATHER, Gathering, Open, PACE, QUIET, Sent, Want, sent_path};
 use crate::backend::spool::Batch;
 use crate::base::InstanceId;
@@ -37,6 +38,7 @@ impl Desk {
                 width: u32::MAX,
                 window_s,
                 heard: now,
+                sent_at: now,
                 told: false,
             };
             self.batches.insert(number, open);
@@ -52,7 +54,7 @@ impl Desk {
         self.submissions.len() < BURST as usize
     }
 
-    pub(super) fn submit(&mut self) -> anyhow::Result<()> {
+    pub(super) fn submit(&mut self) {
         let now = Instant::now();
         let due: Vec<u32> = self
             .batches
@@ -61,38 +63,50 @@ impl Desk {
             .map(|(number, _)| *number)
             .collect();
         for number in due {
-            if !self.may_submit() {
+            if self.submitting || !self.may_submit() {
                 break;
             }
             self.submissions.push_back(now);
-            self.submit_batch(number)?;
+            self.submit_batch(number);
         }
-        Ok(())
     }
 
-    fn submit_batch(&mut self, number: u32) -> anyhow::Result<()> {
-        let Some(open) = self.batches.get_mut(&number) else { return Ok(()) };
+    fn submit_batch(&mut self, number: u32) {
+        let Some(open) = self.batches.get_mut(&number) else { return };
         let most = open.width.min(self.limits.array).min(self.limits.jobs);
         let elements = u32::try_from(open.jobs.len()).unwrap_or(u32::MAX).min(most).max(1);
         let name = format!("{}{number}.{}", self.prefix, open.sent.len());
         let path = |path: &Path| path.display().to_string();
         let command = format!("{} __agent . {number}", commands::quoted(&path(&self.spool.program())));
         let folder = path(self.spool.path());
-        let array = Array {
-            name: &name,
-            comment: &format!("flowrun {folder}, batch {number}"),
-            elements,
-            at_once: None,
-            shape: &open.shape,
-            window_s: open.window_s,
-            folder: &folder,
-            command: &command,
-        };
+        let (shape, window_s) = (open.shape.clone(), open.window_s);
+        open.want = Want::Answer;
+        self.submitting = true;
+        self.errands.act(move || {
+            let array = Array {
+                name: &name,
+                comment: &format!("flowrun {folder}, batch {number}"),
+                elements,
+                at_once: None,
+                shape: &shape,
+                window_s,
+                folder: &folder,
+                command: &command,
+            };
+            Done::Submitted { batch: number, elements, said: commands::sbatch(&array) }
+        });
+    }
+
+    /// What `sbatch` has said.
+    pub(super) fn submitted(&mut self, number: u32, elements: u32, said: Submitted) -> anyhow::Result<()> {
+        self.submitting = false;
+        let Some(open) = self.batches.get_mut(&number) else { return Ok(()) };
         let again = |after: Duration| Instant::now() + after;
-        let (want, said) = match commands::sbatch(&array) {
+        let (want, said) = match said {
             Submitted::As(job) => {
                 open.sent.push(Sent { job, elements });
                 open.heard = Instant::now();
+                open.sent_at = open.heard;
                 self.keep_sent(number)?;
                 return Ok(());
             }

@@ -1,0 +1,56 @@
+//! Calls of Slurm's programs, each on a thread of its own: one that hangs must not keep the desk from reading what
+//! workers report. What came of them the desk reads when it is there.
+
+use super::super::commands::{Queued, Submitted};
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use std::time::Instant;
+
+/// What has come of a call.
+pub(super) enum Done {
+    /// Of the submission of workers for a batch.
+    Submitted { batch: u32, elements: u32, said: Submitted },
+    /// Of a look at the queue, and when it began.
+    Looked { began: Instant, queue: Result<Vec<Queued>, String> },
+    /// Of a cancellation, with the words that say what could not be done.
+    Cancelled { failed: &'static str, said: Result<(), String> },
+}
+
+/// The calls that are under way.
+pub(super) struct Errands {
+    back: Sender<Done>,
+    /// Where answers come in.
+    pub done: Receiver<Done>,
+    /// How many of them change something.
+    deeds: usize,
+}
+
+impl Errands {
+    pub fn new() -> Self {
+        let (back, done) = unbounded();
+        Self { back, done, deeds: 0 }
+    }
+
+    /// Makes a call that changes something.
+    pub fn act(&mut self, call: impl FnOnce() -> Done + Send + 'static) {
+        self.deeds += 1;
+        self.ask(call);
+    }
+
+    /// Makes a call that only asks.
+    pub fn ask(&mut self, call: impl FnOnce() -> Done + Send + 'static) {
+        let back = self.back.clone();
+        // A desk that is gone reads its answer no more, and a later one finds out what came of it.
+        std::thread::spawn(move || drop(back.send(call())));
+    }
+
+    /// An answer was taken.
+    pub fn taken(&mut self, done: &Done) {
+        self.deeds -= usize::from(!matches!(done, Done::Looked { .. }));
+    }
+
+    /// The next answer, as long as something that changes anything is under way.
+    pub fn wait(&self, until: Instant) -> Option<Done> {
+        let left = until.saturating_duration_since(Instant::now());
+        if self.deeds == 0 { None } else { self.done.recv_timeout(left).ok() }
+    }
+}
