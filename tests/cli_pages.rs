@@ -15,6 +15,8 @@ const COMMANDS: &[&str] = &[
     "shell",
     "graph",
     "status",
+    "attach",
+    "cancel",
     "runs",
     "runs rm",
     "cache",

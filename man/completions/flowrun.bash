@@ -25,6 +25,9 @@ _flowrun() {
             flowrun,__man)
                 cmd="flowrun__subcmd____man"
                 ;;
+            flowrun,attach)
+                cmd="flowrun__subcmd__attach"
+                ;;
             flowrun,cache)
                 cmd="flowrun__subcmd__cache"
                 ;;
@@ -107,7 +110,7 @@ _flowrun() {
 
     case "${cmd}" in
         flowrun)
-            opts="-h -V --help --version run resume check plan explain shell graph status cancel runs cache log test config template schema completions __man __executor __agent"
+            opts="-h -V --help --version run resume check plan explain shell graph status attach cancel runs cache log test config template schema completions __man __executor __agent"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -155,6 +158,24 @@ _flowrun() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        flowrun__subcmd__attach)
+            opts="-h --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1018,7 +1039,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__status)
-            opts="-h --output --help"
+            opts="-w -h --watch --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -34,6 +34,7 @@ complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "explain" -d 'Say wh
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "shell" -d 'Open a shell in the place of an instance: its environment, folder, container and inputs'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "graph" -d 'Draw the graph of a pipeline'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "status" -d 'Show the state of a run, live or over: the newest, or RUN'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "attach" -d 'Follow a live run, the newest or RUN, to its end; Ctrl-C leaves it at work'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "cancel" -d 'Stop a run, the newest or RUN, with all its jobs; the same command continues it'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "runs" -d 'List the runs of a pipeline, newest first, or remove runs'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "cache" -d 'Look after what is cached: list, show, verify, remove, bless'
@@ -119,7 +120,11 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand graph" -s o -l out -d 'W
 complete -c flowrun -n "__fish_flowrun_using_subcommand graph" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand status" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand status" -s w -l watch -d 'Follow the run to its end, as `flowrun attach` does'
 complete -c flowrun -n "__fish_flowrun_using_subcommand status" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand attach" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand attach" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand cancel" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand cancel" -s h -l help -d 'Print help'

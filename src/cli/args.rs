@@ -30,6 +30,9 @@ const EXAMPLES: &str = "Examples:
 const PARAMS_HELP: &str = "Words after `--` are params of the pipeline by their names: \
     `-- --multiplier 15`; `-- --help` lists them.\nOptions with [env: …] may be set in the environment; the command line wins.";
 
+const ATTACH_HELP: &str = "From any terminal and any machine that sees the pipeline's folder: what `flowrun run` \
+    shows\nfrom now on, its last words, and its exit code. `flowrun status --watch` is the same.";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -58,6 +61,12 @@ pub enum Command {
     /// Show the state of a run, live or over: the newest, or RUN.
     #[command(override_usage = "flowrun status [OPTIONS] [PIPELINE] [RUN]")]
     Status(StatusArgs),
+    /// Follow a live run, the newest or RUN, to its end; Ctrl-C leaves it at work.
+    #[command(
+        override_usage = "flowrun attach [OPTIONS] [PIPELINE] [RUN]",
+        after_help = ATTACH_HELP
+    )]
+    Attach(AttachArgs),
     /// Stop a run, the newest or RUN, with all its jobs; the same command continues it.
     #[command(override_usage = "flowrun cancel [OPTIONS] [PIPELINE] [RUN]")]
     Cancel(CancelArgs),
@@ -322,6 +331,20 @@ pub struct GraphArgs {
 /// `flowrun status`
 #[derive(Debug, Args)]
 pub struct StatusArgs {
+    /// A pipeline file (`pipeline.toml` when left out), then the number of a run (the newest when left out)
+    #[arg(value_name = "PIPELINE|RUN", value_hint = ValueHint::FilePath)]
+    pub words: Vec<OsString>,
+    /// Follow the run to its end, as `flowrun attach` does
+    #[arg(short = 'w', long)]
+    pub watch: bool,
+    /// How the result is printed: for people, or as one JSON document
+    #[arg(long, value_enum, value_name = "FORM", default_value_t)]
+    pub output: Output,
+}
+
+/// `flowrun attach`
+#[derive(Debug, Args)]
+pub struct AttachArgs {
     /// A pipeline file (`pipeline.toml` when left out), then the number of a run (the newest when left out)
     #[arg(value_name = "PIPELINE|RUN", value_hint = ValueHint::FilePath)]
     pub words: Vec<OsString>,

@@ -2,6 +2,7 @@
 //! views, and that prints.
 
 pub mod args;
+mod attach;
 mod cancel;
 mod config;
 mod edit;
@@ -65,6 +66,7 @@ fn output(command: &Command) -> Output {
         Command::Plan(args) => args.output,
         Command::Explain(args) => args.output,
         Command::Status(args) => args.output,
+        Command::Attach(args) => args.output,
         Command::Cancel(args) => args.output,
         Command::Runs(args) => match &args.command {
             Some(RunsCommand::Rm(rm)) => rm.output,
@@ -91,6 +93,7 @@ fn command(command: Command, screen: Screen) -> Result<u8, Failed> {
         Command::Shell(args) => run::shell(&args),
         Command::Graph(args) => edit::graph_of(&args),
         Command::Status(args) => read::status(&args, screen),
+        Command::Attach(args) => attach::attach(&args.words, args.output, screen),
         Command::Cancel(args) => cancel::cancel(&args),
         Command::Runs(args) => match &args.command {
             Some(RunsCommand::Rm(rm)) => keeping::rm(rm, screen),

@@ -2,9 +2,9 @@
 
 use super::Failed;
 use super::args::{LogArgs, Output, RunsArgs, StatusArgs};
-use super::exit;
 use super::screen::{Screen, cannot_print, print};
 use super::settings::Target;
+use super::{attach, exit};
 use crate::driver::history;
 use crate::port::Access;
 use crate::report::{runs, status};
@@ -17,6 +17,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `flowrun status`
 pub fn status(args: &StatusArgs, screen: Screen) -> Result<u8, Failed> {
+    if args.watch {
+        return attach::attach(&args.words, args.output, screen);
+    }
     let (target, run) = Target::with_run(&args.words, "status")?;
     let state = history::status(&target.pipeline, run)?;
     print(match args.output {

@@ -5,7 +5,7 @@ use super::exit;
 use super::screen::{Screen, complain, print};
 use super::settings::{self, Target};
 use super::{Failed, edit};
-use crate::driver::{self, Params, Settings};
+use crate::driver::{self, Ended, Params, Settings};
 use crate::port::Sink;
 use crate::report::outcome;
 use crate::view::{JsonLines, Lines, Terminal};
@@ -36,28 +36,37 @@ pub fn resume(args: &ResumeArgs, screen: Screen) -> Result<u8, Failed> {
 fn drive(settings: Settings, target: &Target, watch: &WatchArgs, screen: Screen) -> Result<u8, Failed> {
     let sinks = views(watch, screen)?;
     let ended = driver::run(settings::watched(settings, watch), sinks)?;
+    last_words(&ended, target, watch.output, screen)
+}
+
+/// What is said at the end of a run, and its exit code.
+pub fn last_words(ended: &Ended, target: &Target, output: Output, screen: Screen) -> Result<u8, Failed> {
     let words = target.words();
     if screen.live && !ended.failures.is_empty() {
         // Between what was told while it ran and the digest.
         complain("\n");
     }
-    match watch.output {
-        Output::Human => print(outcome::human(&ended, &words, screen.out))?,
+    match output {
+        Output::Human => print(outcome::human(ended, &words, screen.out))?,
         Output::Json => {
-            complain(outcome::human(&ended, &words, screen.err));
-            print(outcome::json(&ended, &words))?;
+            complain(outcome::human(ended, &words, screen.err));
+            print(outcome::json(ended, &words))?;
         }
     }
-    Ok(exit::of_run(&ended))
+    Ok(exit::of_run(ended))
+}
+
+/// What shows a run while it goes on.
+pub fn view(screen: Screen) -> Box<dyn Sink> {
+    let terminal = if screen.live { Terminal::new(screen.err).ok() } else { None };
+    match terminal {
+        Some(terminal) => Box::new(terminal),
+        None => Box::new(Lines::new(std::io::stderr(), screen.err)),
+    }
 }
 
 fn views(watch: &WatchArgs, screen: Screen) -> Result<Vec<Box<dyn Sink>>, Failed> {
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    let terminal = if screen.live { Terminal::new(screen.err).ok() } else { None };
-    match terminal {
-        Some(terminal) => sinks.push(Box::new(terminal)),
-        None => sinks.push(Box::new(Lines::new(std::io::stderr(), screen.err))),
-    }
+    let mut sinks = vec![view(screen)];
     if let Some(path) = &watch.events {
         let shown = path.display().to_string();
         let file = File::create(path).map_err(|error| Failed::file(path, &error))?;

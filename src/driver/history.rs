@@ -6,7 +6,7 @@ use super::{Error, load_stored};
 use crate::base::id::Id;
 use crate::base::text::{did_you_mean, quote};
 use crate::base::{Digest, InstanceId};
-use crate::engine::{Counts, Failed, Fold, Ledger, State};
+use crate::engine::{BadJournal, Counts, Failed, Fold, Items, Ledger, State};
 use crate::event::{Event, Failure, LogRange, Results, Time};
 use crate::plan::NodeKind;
 use crate::port::ended::{FailedKind, FailureItem};
@@ -26,10 +26,7 @@ const TAIL: u64 = 4096;
 /// The state of a run of a pipeline file; `None`: of the newest.
 pub fn status(pipeline: &Path, run: Option<u64>) -> Result<Status, Error> {
     let home = Home::beside(pipeline);
-    let number = match run {
-        Some(run) => run,
-        None => runs_of(&home, pipeline)?.first().copied().ok_or_else(|| never_run(pipeline))?,
-    };
+    let number = newest(&home, pipeline, run)?;
     let story = Story::read(&home, number)?;
     let life = story.life();
     let mut counts = *story.fold.ledger().counts();
@@ -58,6 +55,14 @@ pub fn status(pipeline: &Path, run: Option<u64>) -> Result<Status, Error> {
         elsewhere,
         failures: story.failures(),
     })
+}
+
+/// The run that was named, else the newest of the pipeline file.
+pub(super) fn newest(home: &Home, pipeline: &Path, run: Option<u64>) -> Result<u64, Error> {
+    match run {
+        Some(run) => Ok(run),
+        None => runs_of(home, pipeline)?.first().copied().ok_or_else(|| never_run(pipeline)),
+    }
 }
 
 /// Where the log of an instance is; `None`: of the newest run that has it, of its last attempt.
@@ -238,23 +243,26 @@ pub(super) fn ran(home: &Home, run: u64, instance: &str) -> Result<Ran, Error> {
 }
 
 /// A run, read from its folder.
-struct Story {
+pub(super) struct Story {
     stored: StoredPlan,
-    fold: Fold,
+    pub(super) fold: Fold,
+    dir: RunDir,
+    lock: PathBuf,
+    /// Bytes of the journal that were read.
+    pub(super) read: u64,
     /// Of each attempt where its log is, and whether the attempt has ended: until then the log has no end.
     logs: FxHashMap<(InstanceId, u32), (LogRange, bool)>,
     /// Why instances ran that had run before.
     whys: FxHashMap<InstanceId, Arc<str>>,
-    folder: PathBuf,
-    began: Time,
-    last: Time,
-    run: u64,
+    pub(super) began: Time,
+    pub(super) last: Time,
+    pub(super) run: u64,
     /// The living process that is at it.
-    holder: Option<lock::Who>,
+    pub(super) holder: Option<lock::Who>,
 }
 
 impl Story {
-    fn read(home: &Home, run: u64) -> Result<Self, Error> {
+    pub(super) fn read(home: &Home, run: u64) -> Result<Self, Error> {
         let dir = RunDir::open(home, run).map_err(|fault| match fault.kind {
             FaultKind::Missing => Error::Usage { message: fault.what, help: fault.help },
             _ => fault.into(),
@@ -263,39 +271,88 @@ impl Story {
         let plan = Arc::new(load_stored(&stored)?.plan);
         let names: Vec<&str> = stored.select.iter().map(String::as_str).collect();
         let wanted = plan.select(&names).unwrap_or_default();
-        let mut fold = Fold::new(plan, &wanted);
-        let (mut logs, mut whys) = (FxHashMap::default(), FxHashMap::default());
-        let (mut began, mut last, mut bad) = (None, 0, None);
-        dir.read_journal(0, &mut |time, event, list| {
-            began.get_or_insert(time);
-            last = time;
+        let mut story = Self {
+            fold: Fold::new(plan, &wanted),
+            lock: home.lock(&path_of(&stored)),
+            stored,
+            dir,
+            read: 0,
+            logs: FxHashMap::default(),
+            whys: FxHashMap::default(),
+            began: 0,
+            last: 0,
+            run,
+            holder: None,
+        };
+        story.read_on(&mut |_, _, _| {})?;
+        story.look();
+        Ok(story)
+    }
+
+    /// Takes in what the journal has got since it was last read, turn by turn; `each` is told of a turn that counts.
+    pub(super) fn read_on(&mut self, each: &mut dyn FnMut(&Self, Time, &[Event])) -> Result<(), Error> {
+        let dir = self.dir.clone();
+        let (mut time, mut turn, mut bad) = (0, Vec::new(), None);
+        let seen = dir.read_journal(self.read, &mut |at, event, list| {
+            if at != time && !turn.is_empty() {
+                bad = bad.take().or(self.take(time, &mut turn, each).err());
+            }
+            time = at;
+            turn.push((event, list));
+        })?;
+        bad = bad.or(self.take(time, &mut turn, each).err());
+        self.read = seen.good;
+        match bad {
+            Some(error) => {
+                let what = format!("`{}` cannot be followed: {error}", dir.journal().display());
+                Err(Fault::new(FaultKind::Damaged, what).into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn take(
+        &mut self,
+        time: Time,
+        turn: &mut Vec<(Event, Option<Arc<Items>>)>,
+        each: &mut dyn FnMut(&Self, Time, &[Event]),
+    ) -> Result<(), BadJournal> {
+        if turn.is_empty() {
+            return Ok(());
+        }
+        if self.read == 0 && self.began == 0 {
+            self.began = time;
+        }
+        self.last = time;
+        self.fold.at(time);
+        let mut events = Vec::with_capacity(turn.len());
+        for (event, list) in turn.drain(..) {
             match &event {
                 Event::Submitted { instance, why: Some(why), .. } => {
-                    whys.entry(*instance).or_insert_with(|| why.clone());
+                    self.whys.entry(*instance).or_insert_with(|| why.clone());
                 }
                 Event::Started { instance, attempt, log: Some(range) } => {
-                    logs.insert((*instance, *attempt), (*range, false));
+                    self.logs.insert((*instance, *attempt), (*range, false));
                 }
                 Event::Ended { instance, attempt, outcome } => match outcome.log {
-                    Some(range) => drop(logs.insert((*instance, *attempt), (range, true))),
-                    None => drop(logs.remove(&(*instance, *attempt))),
+                    Some(range) => drop(self.logs.insert((*instance, *attempt), (range, true))),
+                    None => drop(self.logs.remove(&(*instance, *attempt))),
                 },
                 _ => {}
             }
-            fold.at(time);
-            if let Err(error) = fold.apply(&event, list) {
-                bad.get_or_insert(error);
-            }
-        })?;
-        if let Some(error) = bad {
-            let what = format!("`{}` cannot be followed: {error}", dir.journal().display());
-            return Err(Fault::new(FaultKind::Damaged, what).into());
+            self.fold.apply(&event, list)?;
+            events.push(event);
         }
-        let holder = lock::holder(&home.lock(&path_of(&stored))).filter(|who| who.run == Some(run));
-        Ok(Self { stored, fold, logs, whys, folder: dir.logs(), began: began.unwrap_or(0), last, run, holder })
+        each(self, time, &events);
+        Ok(())
     }
 
-    fn life(&self) -> Life {
+    /// Whether somebody is at it now.
+    pub(super) fn look(&mut self) {
+        self.holder = lock::holder(&self.lock).filter(|who| who.run == Some(self.run));
+    }
+
+    pub(super) fn life(&self) -> Life {
         match (self.fold.finished(), &self.holder) {
             (Some(state), _) => Life::Ended(state),
             (None, Some(who)) => Life::Live(format!("process {} on host {}", who.pid, who.host)),
@@ -303,7 +360,7 @@ impl Story {
         }
     }
 
-    fn name(&self, instance: InstanceId) -> Arc<str> {
+    pub(super) fn name(&self, instance: InstanceId) -> Arc<str> {
         self.fold.ledger().space().name(instance).into()
     }
 
@@ -339,10 +396,10 @@ impl Story {
         self.fold.elsewhere().map(one).collect()
     }
 
-    fn failures(&self) -> Vec<FailureItem> {
+    pub(super) fn failures(&self) -> Vec<FailureItem> {
         let mut failed: Vec<_> = self.fold.ledger().failures().collect();
         failed.sort_by_key(|failed| failed.usage.began + failed.usage.wall_us / 1000);
-        failed.into_iter().map(|failed| failure_item(self.fold.ledger(), &self.folder, failed)).collect()
+        failed.into_iter().map(|failed| failure_item(self.fold.ledger(), &self.dir.logs(), failed)).collect()
     }
 
     fn log(&self, run: u64, instance: &str, attempt: Option<u32>) -> Result<LogPlace, Error> {
@@ -353,7 +410,7 @@ impl Story {
         let attempt = attempt.unwrap_or(last);
         if let Some((range, ended)) = self.logs.get(&(id, attempt)) {
             let part = |ending: &str, (from, len): (u64, u64)| {
-                (self.folder.join(format!("{}.{ending}", range.segment)), from, ended.then_some(len))
+                (self.dir.logs().join(format!("{}.{ending}", range.segment)), from, ended.then_some(len))
             };
             return Ok(LogPlace { run, attempt, out: part("out", range.out), err: part("err", range.err) });
         }

@@ -1,13 +1,13 @@
 //! Ranges of instances in events, as readers want them.
 
 use crate::base::InstanceId;
-use crate::engine::Engine;
+use crate::engine::Space;
 use crate::event::Event;
 use std::borrow::Cow;
 
 /// The events with every range taken apart where it reaches into another node: readers name a range by its node.
-pub fn by_node<'e>(engine: &Engine, events: &'e [Event]) -> Cow<'e, [Event]> {
-    let node = |id: u32| engine.place(InstanceId(id)).node;
+pub fn by_node<'e>(space: &Space, events: &'e [Event]) -> Cow<'e, [Event]> {
+    let node = |id: u32| space.place(InstanceId(id)).node;
     let range = |event: &Event| match *event {
         Event::Cached { from, count } | Event::Skipped { from, count } | Event::Cancelled { from, count } => {
             Some((from.0, count))
@@ -15,7 +15,7 @@ pub fn by_node<'e>(engine: &Engine, events: &'e [Event]) -> Cow<'e, [Event]> {
         _ => None,
     };
     // Of one expansion and one node at both ends, hence everywhere.
-    let end = |id: u32| (engine.place(InstanceId(id)).scope, node(id));
+    let end = |id: u32| (space.place(InstanceId(id)).scope, node(id));
     let whole = |event: &Event| range(event).is_none_or(|(from, count)| end(from) == end(from + count - 1));
     if events.iter().all(whole) {
         return Cow::Borrowed(events);

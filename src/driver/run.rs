@@ -8,6 +8,7 @@ use crate::driver::cancel::Requests;
 use crate::driver::container::Engines;
 use crate::driver::earlier::{interrupted, reopen, resumed};
 use crate::driver::early;
+use crate::driver::ending;
 use crate::driver::kept;
 use crate::driver::latest;
 use crate::driver::load::{Loaded, load, never_run};
@@ -215,6 +216,8 @@ pub(super) fn run_loaded(
     let closed = session.drive(by.into(), workers)?;
 
     let ended = conclude(&plan, &wanted, (run, &dir), &closed, began);
+    // Who follows the run elsewhere reads it; without it, the journal.
+    let _ = ending::keep(&dir, &ended);
     let mut trouble = closed.store_error;
     // A run whose results are not all in the store stays open there: the next one takes them from its journal.
     if let (End::Finished(state), None) = (ended.end, &trouble) {

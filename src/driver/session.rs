@@ -548,7 +548,7 @@ impl Loop<'_> {
     fn show(&mut self, time: Time, events: &[Event]) {
         let engine = &self.session.engine;
         let counts = engine.counts();
-        let events = by_node(engine, events);
+        let events = by_node(engine.ledger().space(), events);
         let name = |event: &Event| event.instance().map(|i| engine.name(i)).unwrap_or_default();
         let names: Vec<String> = events.iter().map(name).collect();
         let named: Vec<Named<'_>> = events.iter().zip(&names).map(|(event, name)| Named { event, name }).collect();

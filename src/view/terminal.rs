@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Between two drawings.
 const FRAME: Duration = Duration::from_millis(100);
@@ -99,9 +99,10 @@ fn print_above(lines: &[String]) {
 }
 
 impl Sink for Terminal {
-    fn turn(&mut self, _now: Time, events: &[Named<'_>], counts: &Counts) {
-        let now = Instant::now();
+    fn turn(&mut self, now: Time, events: &[Named<'_>], counts: &Counts) {
+        let now = instant_of(now);
         let mut board = self.shared.board();
+        board.began = board.began.min(now);
         board.counts = *counts;
         for at in 0..events.len() {
             board.event(now, events, at);
@@ -131,6 +132,13 @@ impl Sink for Terminal {
         self.shared.board().counts = *counts;
         self.stop();
     }
+}
+
+/// When something happened: a run that is followed from elsewhere has begun before its display has.
+fn instant_of(time: Time) -> Instant {
+    let now = Instant::now();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    now.checked_sub(Duration::from_millis(since.saturating_sub(time))).unwrap_or(now)
 }
 
 fn verb(events: &[Named<'_>], at: usize) -> &'static str {

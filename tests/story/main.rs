@@ -7,6 +7,7 @@ mod common;
 #[path = "../common/postgres.rs"]
 mod server;
 
+mod attach;
 mod bad_files;
 mod bad_machine;
 mod bad_tasks;
