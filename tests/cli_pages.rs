@@ -28,6 +28,7 @@ const COMMANDS: &[&str] = &[
     "log",
     "test",
     "config",
+    "doctor",
     "template",
     "template list",
     "template new",

@@ -43,6 +43,9 @@ _flowrun() {
             flowrun,config)
                 cmd="flowrun__subcmd__config"
                 ;;
+            flowrun,doctor)
+                cmd="flowrun__subcmd__doctor"
+                ;;
             flowrun,explain)
                 cmd="flowrun__subcmd__explain"
                 ;;
@@ -110,7 +113,7 @@ _flowrun() {
 
     case "${cmd}" in
         flowrun)
-            opts="-h -V --help --version run resume check plan explain shell graph status attach cancel runs cache log test config template schema completions __man __executor __agent"
+            opts="-h -V --help --version run resume check plan explain shell graph status attach cancel runs cache log test config doctor template schema completions __man __executor __agent"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -513,6 +516,55 @@ _flowrun() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        flowrun__subcmd__doctor)
+            opts="-j -h --jobs --backend --store --artifacts --profile --try --patience --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backend)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --artifacts)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --patience)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -41,6 +41,7 @@ complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "cache" -d 'Look aft
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "log" -d 'Print what an instance wrote to its standard output and error'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "test" -d 'Run the tests of a pipeline\'s tasks, each in a fresh folder'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "config" -d 'Show the settings that hold for a pipeline, and where they come from'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "doctor" -d 'Look whether a run would find here what it needs, and say how to mend what is wrong'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "template" -d 'List the built-in pipelines, or copy one to start from'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "schema" -d 'Print the JSON Schema of pipeline files, for editors'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
@@ -219,6 +220,16 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l keep-going -d
 complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l wait -d 'Wait while another run holds this pipeline'
 complete -c flowrun -n "__fish_flowrun_using_subcommand config" -l origin -d 'Say of each setting where it comes from'
 complete -c flowrun -n "__fish_flowrun_using_subcommand config" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand doctor" -s j -l jobs -d 'Cores for tasks [default: those that flowrun may use]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand doctor" -l backend -d 'What executes the tasks [default: local]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand doctor" -l store -d 'The database of runs and cache [default: .flowrun/store.db]' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand doctor" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
+complete -c flowrun -n "__fish_flowrun_using_subcommand doctor" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand doctor" -l patience -d 'How long that job may take from its submission to its end' -r
+complete -c flowrun -n "__fish_flowrun_using_subcommand doctor" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
+json\t''"
+complete -c flowrun -n "__fish_flowrun_using_subcommand doctor" -l try -d 'On a cluster also submit a job of a second that looks from a node'
+complete -c flowrun -n "__fish_flowrun_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand template; and not __fish_seen_subcommand_from list new" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand template; and not __fish_seen_subcommand_from list new" -f -a "list" -d 'List the templates'
 complete -c flowrun -n "__fish_flowrun_using_subcommand template; and not __fish_seen_subcommand_from list new" -f -a "new" -d 'Copy a template into a folder; never overwrites a file'

@@ -82,6 +82,8 @@ pub enum Command {
     Test(TestArgs),
     /// Show the settings that hold for a pipeline, and where they come from.
     Config(ConfigArgs),
+    /// Look whether a run would find here what it needs, and say how to mend what is wrong.
+    Doctor(DoctorArgs),
     /// List the built-in pipelines, or copy one to start from.
     Template(TemplateArgs),
     /// Print the JSON Schema of pipeline files, for editors.
@@ -466,6 +468,26 @@ pub struct ConfigArgs {
     /// Say of each setting where it comes from
     #[arg(long)]
     pub origin: bool,
+    /// How the result is printed: for people, or as one JSON document
+    #[arg(long, value_enum, value_name = "FORM", default_value_t)]
+    pub output: Output,
+}
+
+/// `flowrun doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The pipeline file [default: pipeline.toml]
+    #[arg(value_name = "PIPELINE", value_hint = ValueHint::FilePath)]
+    pub words: Vec<OsString>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub place: PlaceArgs,
+    /// On a cluster also submit a job of a second that looks from a node
+    #[arg(id = "try", long = "try")]
+    pub attempt: bool,
+    /// How long that job may take from its submission to its end
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "try", value_parser = clap::value_parser!(u64).range(1..))]
+    pub patience: u64,
     /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,

@@ -11,6 +11,7 @@ use crate::base::amount::show_bytes;
 use crate::diag::{Sources, Span};
 use crate::lang::reader;
 use crate::lang::settings::{SETTINGS, Setting};
+use crate::port::doctor::Finding;
 use crate::report::json;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory};
@@ -39,18 +40,37 @@ enum Origin {
 pub fn config(args: &ConfigArgs) -> Result<u8, Failed> {
     let target = Target::only_pipeline(&args.words, "config")?;
     let chosen = target.chosen(args.place.profile.as_deref())?;
-    // The same words once more: clap knows which of them came from the environment.
-    let matches = Cli::command().get_matches();
-    let matches = matches.subcommand_matches("config").unwrap_or(&matches);
-    let mut lines = vec![profile(matches, &chosen)];
-    lines.extend(SETTINGS.iter().map(|setting| line(setting, matches, &chosen)));
-    lines.extend(resources(&target.pipeline, &chosen));
-    lines.extend(caps(&chosen));
+    let lines = all(&target, &chosen);
     print(match args.output {
         Output::Human => human(&lines, args.origin),
         Output::Json => json::line(&document(&lines)),
     })?;
     Ok(exit::OK)
+}
+
+/// Every setting of the command that was typed.
+fn all(target: &Target, chosen: &Chosen) -> Vec<Line> {
+    // The same words once more: clap knows which of them came from the environment.
+    let matches = Cli::command().get_matches();
+    let matches = matches.subcommand().map_or(&matches, |(_, matches)| matches);
+    let mut lines = vec![profile(matches, chosen)];
+    lines.extend(SETTINGS.iter().map(|setting| line(setting, matches, chosen)));
+    lines.extend(resources(&target.pipeline, chosen));
+    lines.extend(caps(chosen));
+    lines
+}
+
+/// The settings that do not go without saying, for `doctor`.
+pub fn findings(target: &Target, chosen: &Chosen, tell: &mut dyn FnMut(Finding)) {
+    for line in all(target, chosen) {
+        let always = matches!(line.name.as_str(), "backend" | "store");
+        if !always && matches!(line.origin, Origin::Default) && line.capped.is_none() {
+            continue;
+        }
+        let text = format!("{} ({})", shown(&line.value), line.origin());
+        let about = line.name.strip_prefix("resources.").unwrap_or(&line.name);
+        tell(Finding::fine(about, text).data(line.document()));
+    }
 }
 
 fn profile(matches: &ArgMatches, chosen: &Chosen) -> Line {
@@ -61,7 +81,10 @@ fn profile(matches: &ArgMatches, chosen: &Chosen) -> Line {
 
 /// Where a word of the command line or the environment came from, if there was one.
 fn typed(matches: &ArgMatches, option: &str, variable: &'static str) -> Option<Origin> {
-    match matches.value_source(&option.replace('-', "_"))? {
+    let id = option.replace('-', "_");
+    // Not every command has every option.
+    matches.try_contains_id(&id).ok()?;
+    match matches.value_source(&id)? {
         ValueSource::CommandLine => Some(Origin::Option(format!("--{option}"))),
         ValueSource::EnvVariable => Some(Origin::Variable(variable)),
         _ => None,
@@ -192,12 +215,15 @@ fn without_password(url: &str) -> String {
     shown
 }
 
-fn human(lines: &[Line], origins: bool) -> String {
-    let shown = |value: &Option<Value>| match value {
+fn shown(value: &Option<Value>) -> String {
+    match value {
         None => "-".to_owned(),
         Some(Value::Str(text)) => text.to_string(),
         Some(other) => other.to_json(),
-    };
+    }
+}
+
+fn human(lines: &[Line], origins: bool) -> String {
     let name_width = lines.iter().map(|line| line.name.len()).max().unwrap_or(0);
     let width = lines.iter().map(|line| shown(&line.value).chars().count()).max().unwrap_or(0).min(40);
     let mut text = String::new();
@@ -212,6 +238,23 @@ fn human(lines: &[Line], origins: bool) -> String {
 }
 
 impl Line {
+    fn document(&self) -> serde_json::Value {
+        let origin = match &self.origin {
+            Origin::Option(option) => serde_json::json!({ "kind": "option", "option": option }),
+            Origin::Variable(name) => serde_json::json!({ "kind": "environment", "variable": name }),
+            Origin::File(file, line, profile) => {
+                serde_json::json!({ "kind": "file", "file": file, "line": line, "profile": profile })
+            }
+            Origin::Default => serde_json::json!({ "kind": "default" }),
+        };
+        let mut entry = serde_json::json!({ "name": self.name, "value": self.value, "origin": origin });
+        if let Some((asked, place)) = &self.capped {
+            entry["asked"] = serde_json::json!(asked);
+            entry["capped_by"] = serde_json::json!(place);
+        }
+        entry
+    }
+
     fn origin(&self) -> String {
         let origin = match &self.origin {
             Origin::Option(option) => option.clone(),
@@ -230,26 +273,7 @@ impl Line {
 }
 
 fn document(lines: &[Line]) -> serde_json::Value {
-    let settings: Vec<_> = lines
-        .iter()
-        .map(|line| {
-            let origin = match &line.origin {
-                Origin::Option(option) => serde_json::json!({ "kind": "option", "option": option }),
-                Origin::Variable(name) => serde_json::json!({ "kind": "environment", "variable": name }),
-                Origin::File(file, line, profile) => {
-                    serde_json::json!({ "kind": "file", "file": file, "line": line, "profile": profile })
-                }
-                Origin::Default => serde_json::json!({ "kind": "default" }),
-            };
-            let mut entry = serde_json::json!({ "name": line.name, "value": line.value, "origin": origin });
-            if let Some((asked, place)) = &line.capped {
-                entry["asked"] = serde_json::json!(asked);
-                entry["capped_by"] = serde_json::json!(place);
-            }
-            entry
-        })
-        .collect();
-    serde_json::json!({ "settings": settings })
+    serde_json::json!({ "settings": lines.iter().map(Line::document).collect::<Vec<_>>() })
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The commands for whoever writes a pipeline: `check`, `plan`, `explain`, `graph`, `schema`. Nothing runs.
 
-use super::Failed;
 use super::args::{CheckArgs, ExplainArgs, FreshArgs, GraphArgs, GraphForm, Output, ParamArgs, PlanArgs};
 use super::exit;
 use super::screen::{Screen, complain, print};
 use super::settings::{self, Target};
+use super::{Failed, registry};
 use crate::base::text;
 use crate::diag;
 use crate::driver::{self, Params};
@@ -57,7 +57,9 @@ pub fn plan(args: &PlanArgs, screen: Screen) -> Result<u8, Failed> {
         return Ok(code);
     }
     let settings = settings::settings(&target, settings::params(&args.params)?, &args.place, &args.fresh)?;
-    let plan = driver::plan(settings)?;
+    let backend = target.backend(&args.place)?;
+    let preview = if args.summary { None } else { registry::preview(backend.as_deref()) };
+    let plan = driver::plan(settings, preview)?;
     print(match args.output {
         Output::Human => forecast::human(&plan, args.summary, screen.out),
         Output::Json => forecast::json(&plan, args.summary),

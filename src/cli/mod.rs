@@ -5,6 +5,7 @@ pub mod args;
 mod attach;
 mod cancel;
 mod config;
+mod doctor;
 mod edit;
 pub mod exit;
 mod failed;
@@ -74,6 +75,7 @@ fn output(command: &Command) -> Output {
         },
         Command::Cache(args) => args.command.output(),
         Command::Config(args) => args.output,
+        Command::Doctor(args) => args.output,
         Command::Test(args) => args.output,
         Command::Template(args) => match args.command {
             TemplateCommand::List { output } => output,
@@ -104,6 +106,7 @@ fn command(command: Command, screen: Screen) -> Result<u8, Failed> {
         Command::Log(args) => read::log(&args),
         Command::Test(args) => test::test(&args, screen),
         Command::Config(args) => config::config(&args),
+        Command::Doctor(args) => doctor::doctor(&args, screen),
         Command::Template(args) => template::template(&args.command, screen),
         Command::Schema => edit::schema(),
         Command::Completions { shell } => completions(shell),

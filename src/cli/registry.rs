@@ -4,6 +4,8 @@ use super::Failed;
 use crate::backend::spool::Worker;
 use crate::backend::{local, slurm};
 use crate::driver::{BackendAsk, Measure, OpenBackend, OpenStore, StopLeft};
+use crate::port::doctor::Examine;
+use crate::port::submission::Preview;
 use crate::store::postgres::Address;
 use crate::store::shared;
 use crate::store::sqlite::Sqlite;
@@ -34,6 +36,23 @@ pub fn backend(name: Option<&str>) -> Result<OpenBackend, Failed> {
             format!("there is no backend `{other}`"),
             Some("there are `local` and `slurm`".to_owned()),
         )),
+    }
+}
+
+/// What looks for whatever the backend of a name needs.
+pub fn examine(name: &str) -> Result<Examine, Failed> {
+    let _ = backend(Some(name))?;
+    Ok(match name {
+        "slurm" => Box::new(slurm::examine),
+        _ => Box::new(local::examine),
+    })
+}
+
+/// What shows how the backend of a name would hand on what is ready; `None`: one instance after another.
+pub fn preview(name: Option<&str>) -> Option<Preview> {
+    match name {
+        Some("slurm") => Some(Box::new(slurm::preview)),
+        _ => None,
     }
 }
 

@@ -93,6 +93,14 @@ impl Target {
         Chosen::read(self.pipeline.parent().unwrap_or(Path::new("")), profile)
     }
 
+    /// The backend that was named, else that of the profile.
+    pub fn backend(&self, place: &PlaceArgs) -> Result<Option<String>, Failed> {
+        match &place.backend {
+            Some(name) => Ok(Some(name.clone())),
+            None => Ok(self.chosen(place.profile.as_deref())?.text("backend")),
+        }
+    }
+
     /// The store that was named, else that of the profile.
     pub fn store(&self, named: Option<&str>, profile: Option<&str>) -> Result<OpenStore, Failed> {
         match named {

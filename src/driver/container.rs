@@ -371,7 +371,7 @@ fn inspect(program: &Path, image: &str) -> Result<Option<Arc<str>>> {
 }
 
 /// Whether an engine is there and answers; else why not.
-fn usable(engine: ContainerEngine) -> std::result::Result<PathBuf, Arc<str>> {
+pub(super) fn usable(engine: ContainerEngine) -> std::result::Result<PathBuf, Arc<str>> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let word = engine.word();
     let program = find::program(OsStr::new(word), &path, Path::new("/"));

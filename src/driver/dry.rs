@@ -11,23 +11,43 @@ use crate::driver::early::{self, Lists};
 use crate::driver::history::whys;
 use crate::driver::kept;
 use crate::driver::lease;
-use crate::driver::load::load;
+use crate::driver::load::{Loaded, load, load_default};
 use crate::driver::prepare::{Accepting, Dry, Workshop};
 use crate::driver::settings::{Action, Error, Forecast, Planned, Reason, Settings};
 use crate::engine::key::Change;
 use crate::engine::{Capacity, Effect, Engine, Input, Options, State, Why};
 use crate::event::Event;
 use crate::plan::{NodeKind, Plan};
-use crate::port::{Access, Lease, Made};
+use crate::port::submission::{Handed, Preview, Submissions};
+use crate::port::{Access, Job, Lease, Made};
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What would run, and why.
+/// What would run, and why; with `preview` also what the backend would be given now.
 ///
 /// # Errors
 /// What keeps a run from beginning; what is wrong with one instance is told as its forecast.
-pub fn plan(settings: Settings) -> Result<Forecast, Error> {
-    forecast(&settings, &settings.select, Dry::Reasons).map(|(forecast, _)| forecast)
+pub fn plan(settings: Settings, preview: Option<Preview>) -> Result<Forecast, Error> {
+    let Some(preview) = preview else {
+        return forecast(&settings, &settings.select, Dry::Reasons).map(|(forecast, ..)| forecast);
+    };
+    let (mut forecast, _, handed) = forecast(&settings, &settings.select, Dry::Jobs)?;
+    let place = Place::of(&settings.pipeline)?;
+    let run_dir = place.project.join(".flowrun/runs").join(place.home.next_run()?.to_string());
+    let waiting = forecast.counts.run.saturating_sub(handed.len() as u64);
+    forecast.submissions = Some(Submissions { waiting, ..preview(&run_dir, handed) });
+    Ok(forecast)
+}
+
+/// The job of a task that says nothing of itself, with the defaults of the pipeline file and the profile.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn default_job(settings: &Settings) -> Result<Option<Job>, Error> {
+    let loaded = load_default(&settings.pipeline, settings.params.profile.as_deref())?;
+    let (workshop, engine, _) = rehearse_loaded(settings, loaded, &[], Dry::Jobs, Access::Read, |_| Ok(None))?;
+    let looked = (0..engine.ledger().space().instances()).find_map(|id| workshop.looked(InstanceId(id)));
+    Ok(looked.and_then(|looked| looked.job))
 }
 
 /// The same for the nodes and instances that are named, with what their keys are made of and where results come from.
@@ -35,7 +55,7 @@ pub fn plan(settings: Settings) -> Result<Forecast, Error> {
 /// # Errors
 /// As [`plan`], and names that nothing has.
 pub fn explain(settings: Settings) -> Result<Forecast, Error> {
-    let (mut forecast, mut details) = forecast(&settings, &[], Dry::Components)?;
+    let (mut forecast, mut details, _) = forecast(&settings, &[], Dry::Components)?;
     let named = |planned: &Planned, name: &String| {
         let below = |whole: &str| whole.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(['[', '.']));
         *planned.name == **name || *planned.node == **name || below(&planned.name) || below(&planned.node)
@@ -78,6 +98,17 @@ pub(super) fn rehearse(
     accepting: impl FnOnce(&Plan) -> Result<Option<Accepting>, Error>,
 ) -> Result<(Workshop, Engine, Failures), Error> {
     let loaded = load(&settings.pipeline, &settings.params, true)?;
+    rehearse_loaded(settings, loaded, select, keep, access, accepting)
+}
+
+fn rehearse_loaded(
+    settings: &Settings,
+    loaded: Loaded,
+    select: &[String],
+    keep: Dry,
+    access: Access,
+    accepting: impl FnOnce(&Plan) -> Result<Option<Accepting>, Error>,
+) -> Result<(Workshop, Engine, Failures), Error> {
     let place = Place::of(&settings.pipeline)?;
     let plan = Arc::new(loaded.plan);
     let wanted = wanted(&plan, select)?;
@@ -119,7 +150,10 @@ pub(super) type Failures = FxHashMap<InstanceId, Arc<str>>;
 /// By an instance's name: the components of its key, and where its result comes from.
 type Details = FxHashMap<Arc<str>, (Vec<crate::engine::key::Component>, Option<Made>)>;
 
-fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<(Forecast, Details), Error> {
+/// A forecast, its details, and what would be submitted at once.
+type Told = (Forecast, Details, Vec<Handed>);
+
+fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<Told, Error> {
     let (workshop, engine, failures) = rehearse(settings, select, keep, Access::Read, |_| Ok(None))?;
     let elsewhere = workshop.store.lock().unwrap_or_else(PoisonError::into_inner).leases().map_err(Error::Store)?;
     let mut told = tell(&engine, &workshop, &failures, &elsewhere.into_iter().collect());
@@ -206,14 +240,10 @@ fn prepare(engine: &Engine, workshop: &Workshop, effects: Vec<Effect>) -> Result
 }
 
 /// The engine's states as a forecast, in the order of the plan.
-fn tell(
-    engine: &Engine,
-    workshop: &Workshop,
-    failures: &Failures,
-    elsewhere: &FxHashMap<Key, Lease>,
-) -> (Forecast, Details) {
+fn tell(engine: &Engine, workshop: &Workshop, failures: &Failures, elsewhere: &FxHashMap<Key, Lease>) -> Told {
     let mut forecast = Forecast::default();
     let mut details = Details::default();
+    let mut handed = Vec::new();
     // The first instance of each key that would run; the others take its result.
     let mut leaders: FxHashMap<Key, InstanceId> = FxHashMap::default();
     let mut instances: Vec<InstanceId> = (0..engine.ledger().space().instances()).map(InstanceId).collect();
@@ -263,6 +293,11 @@ fn tell(
         };
         let mut container = None;
         if let Some(looked) = looked {
+            // Whether another process computes it, a run asks when there is room.
+            let room = state == State::Submitted || matches!(engine.why_waiting(instance), Why::Lease);
+            if let (Some(job), Action::Run, true) = (looked.job, action, room) {
+                handed.push(Handed { node: node.path.clone(), job: Job { name: name.clone(), ..job } });
+            }
             details.insert(name.clone(), (looked.components, None));
             container = looked.line;
         }
@@ -276,7 +311,7 @@ fn tell(
         let (made, why, components) = (None, None, Vec::new());
         forecast.instances.push(Planned { name, node, action, reasons, made, why, components, container });
     }
-    (forecast, details)
+    (forecast, details, handed)
 }
 
 fn same_key(engine: &Engine, other: InstanceId) -> String {

@@ -46,6 +46,28 @@ pub fn load(pipeline: &Path, params: &Params, complete: bool) -> Result<Loaded, 
     build(opened, pipeline, given, params.profile.as_deref(), &mut |path| open_called(pipeline, path))
 }
 
+/// A pipeline of one task that says nothing of itself, with the defaults of another file, as far as they can be read,
+/// and those of a profile.
+///
+/// # Errors
+/// Defaults that are wrong, or that need more than themselves.
+pub fn load_default(pipeline: &Path, profile: Option<&Profile>) -> Result<Loaded, Error> {
+    let text = "[task.default]\ncommand = \"true\"\n";
+    let given = Given { project: folder_of(pipeline), ..Given::default() };
+    let opened = Opened { name: "defaults".to_owned(), text: text.into() };
+    let mut nothing = |_: &str| Err(Problem::new("defaults call nothing"));
+    let mut defaults = Profile::default();
+    if let Ok(text) = std::fs::read_to_string(pipeline) {
+        let file = defaults.sources.add(pipeline.display().to_string(), text.as_str());
+        defaults.resources = reader::read(&text, file, "").0.resources;
+    }
+    if let Some(profile) = profile {
+        let Profile { resources, sources } = &mut defaults;
+        lay_over(resources, profile, sources);
+    }
+    build(opened, pipeline, given, Some(&defaults), &mut nothing)
+}
+
 /// The plan that a run was begun with.
 pub fn load_stored(stored: &StoredPlan) -> Result<Loaded, Error> {
     load_again(stored, None)

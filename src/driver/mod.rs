@@ -7,6 +7,7 @@ pub mod cancel;
 pub mod capture;
 mod claims;
 mod container;
+pub mod doctor;
 mod dry;
 mod earlier;
 mod early;

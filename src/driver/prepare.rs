@@ -86,6 +86,8 @@ pub enum Dry {
     Reasons,
     /// And the components of every key.
     Components,
+    /// And what instances ask of the backend.
+    Jobs,
 }
 
 /// What `cache accept` asks for, and finds.
@@ -143,6 +145,8 @@ pub struct Looked {
     pub components: Vec<Component>,
     /// How its container is run.
     pub line: Option<Arc<str>>,
+    /// What it asks of the backend.
+    pub job: Option<Job>,
 }
 
 /// An instance that has a key or runs in any case.
@@ -579,7 +583,11 @@ impl Workshop {
             }
             _ => None,
         };
-        self.desk().looked.insert(instance, Looked { key: this.key, reasons, components, line });
+        let job = match self.dry {
+            Some(Dry::Jobs) => self.job(this.scene.task(), this, instance, 1).ok().map(outline),
+            _ => None,
+        };
+        self.desk().looked.insert(instance, Looked { key: this.key, reasons, components, line, job });
     }
 
     /// The job of an instance.
@@ -635,6 +643,21 @@ impl Workshop {
             options: scene.options.clone(),
             watched: if this.key.is_some() { scene.watched.clone() } else { Vec::new() },
         })
+    }
+}
+
+/// A job without what is long: a plan may hold a million.
+fn outline(job: Job) -> Job {
+    Job {
+        argv: Vec::new(),
+        env: Vec::new(),
+        script: None,
+        vars: None,
+        outputs: Vec::new(),
+        watched: Vec::new(),
+        container: None,
+        workdir: None,
+        ..job
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::engine::key::Component;
 use crate::port::Made;
+use crate::port::submission::Submissions;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -12,6 +13,9 @@ pub struct Forecast {
     pub counts: ForecastCounts,
     /// Each instance, in plan order.
     pub instances: Vec<Planned>,
+    /// What the backend would be given now, where it gathers instances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submissions: Option<Submissions>,
 }
 
 /// Instances by action.

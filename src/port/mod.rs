@@ -2,11 +2,13 @@
 //! A backend's, a store's or a view's name never appears here.
 
 pub mod container;
+pub mod doctor;
 pub mod ended;
 pub mod forecast;
 pub mod keeping;
 mod paths;
 pub mod status;
+pub mod submission;
 pub mod verdict;
 
 use crate::base::digest::Key;
@@ -400,6 +402,8 @@ pub trait Store: Send {
     /// Takes runs from the index. Their numbers are not given again.
     fn remove_runs(&mut self, runs: &[u64]) -> anyhow::Result<()>;
 
+    /// What it is and in which version, asked of it now: `PostgreSQL 15.18`.
+    fn version(&mut self) -> anyhow::Result<String>;
     /// What tells this store from others that a project may use: a place for people, without a password; empty: the
     /// project's own.
     fn name(&self) -> String;

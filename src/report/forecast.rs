@@ -37,6 +37,10 @@ pub fn human(forecast: &Forecast, summary: bool, paint: Paint) -> String {
         }
     }
     let counts = forecast.counts;
+    if let Some(submissions) = &forecast.submissions {
+        text.push_str(&super::submission::human(submissions, counts, paint));
+        text.push('\n');
+    }
     let _ = writeln!(text, "run {} · cached {} · unknown {}", counts.run, counts.cached, counts.unknown);
     text
 }
@@ -274,7 +278,7 @@ mod tests {
             unknown: of(Action::Unknown),
             fail: of(Action::Fail),
         };
-        Forecast { counts, instances }
+        Forecast { counts, instances, submissions: None }
     }
 
     #[test]

@@ -127,6 +127,10 @@ impl Store for Overlay {
         self.own.remove_runs(runs)
     }
 
+    fn version(&mut self) -> anyhow::Result<String> {
+        self.shared.version()
+    }
+
     fn name(&self) -> String {
         self.own.name()
     }

@@ -441,6 +441,11 @@ impl Store for Sqlite {
         })
     }
 
+    fn version(&mut self) -> anyhow::Result<String> {
+        let version: String = self.reading(|tx| Ok(tx.query_row("SELECT sqlite_version()", [], |row| row.get(0))?))?;
+        Ok(format!("SQLite {version}"))
+    }
+
     fn name(&self) -> String {
         let path = || self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
         if self.shared { path().display().to_string() } else { String::new() }

@@ -12,6 +12,13 @@ pub fn cores() -> u32 {
     quota().map_or(mask, |quota| mask.min(quota)).max(1)
 }
 
+/// Cores that the machine has, for anybody; `None`: not known.
+pub fn cores_of_machine() -> Option<u32> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let n = text.lines().filter(|line| line.starts_with("processor")).count();
+    u32::try_from(n).ok().filter(|n| *n > 0)
+}
+
 /// Files that a process may have open when it has raised its limit as far as it may.
 pub fn open_files() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX)

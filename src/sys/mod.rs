@@ -22,7 +22,7 @@ pub mod tool;
 pub mod who;
 
 pub use content::{Content, digest_file, digest_path};
-pub use cores::{cores, memory, open_files};
+pub use cores::{cores, cores_of_machine, memory, open_files};
 pub use fault::{At, Fault, FaultKind};
 pub use gpus::gpus;
 pub use signals::signals;

@@ -68,6 +68,52 @@ pub fn network(path: &Path) -> Option<String> {
     (!LOCAL_FUSE.contains(&kind)).then(|| kind.to_owned())
 }
 
+/// The kind of the file system on which a path lies, or would lie, as the table of mounts says it: `ext4`.
+pub fn kind(path: &Path) -> Option<String> {
+    let there = std::path::absolute(path).ok()?;
+    let there = there.ancestors().find(|at| at.exists())?.canonicalize().ok()?;
+    let table = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    if let Some(kind) = kind_of(&table, there.metadata().ok()?.dev()) {
+        return Some(kind.to_owned());
+    }
+    // Subvolumes have device numbers that the table does not know.
+    let mounts = table.lines().filter_map(|line| {
+        let (place, kind) = line.split_once(" - ")?;
+        let point = place.split(' ').nth(4)?;
+        there.starts_with(point).then(|| (point.len(), kind.split(' ').next().unwrap_or_default()))
+    });
+    mounts.max().map(|(_, kind)| kind.to_owned())
+}
+
+/// What is free on a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that this user may still write.
+    pub bytes: u64,
+    /// Of so many.
+    pub of: u64,
+    /// Files that may still be made; `None`: the file system has no such limit.
+    pub files: Option<u64>,
+}
+
+/// What is free where a folder lies.
+pub fn room(folder: &Path) -> std::io::Result<Room> {
+    let room = rustix::fs::statvfs(folder)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(room.f_frsize);
+    let files = (room.f_files > 0).then_some(room.f_favail);
+    Ok(Room { bytes: bytes(room.f_bavail), of: bytes(room.f_blocks), files })
+}
+
+/// Whether files in a folder can share their bytes until one of them is written to; tried with two small ones.
+pub fn shares_bytes(folder: &Path) -> std::io::Result<bool> {
+    let (from, to) = (folder.join("shared"), folder.join("sharer"));
+    std::fs::write(&from, [7; 4096])?;
+    let shared = rustix::fs::ioctl_ficlone(std::fs::File::create(&to)?, std::fs::File::open(&from)?).is_ok();
+    std::fs::remove_file(&from)?;
+    std::fs::remove_file(&to)?;
+    Ok(shared)
+}
+
 /// The kind of the file system with this device number, from the table of mounts.
 fn kind_of(table: &str, device: u64) -> Option<&str> {
     let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));

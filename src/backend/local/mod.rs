@@ -14,6 +14,7 @@
 mod attempt;
 mod blot;
 mod boxed;
+mod doctor;
 mod ensure;
 mod environment;
 mod executor;
@@ -25,6 +26,7 @@ mod running;
 mod staging;
 mod wire;
 
+pub use doctor::examine;
 pub use executor::executor_main;
 
 use crate::base::InstanceId;

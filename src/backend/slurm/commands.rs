@@ -30,6 +30,16 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// Its options as words of a command line.
+    pub fn option_words(&self) -> impl Iterator<Item = String> {
+        self.options.iter().map(|(name, value)| match value {
+            Some(value) => format!("--{name}={value}"),
+            None => format!("--{name}"),
+        })
+    }
+}
+
 /// What became of a submission.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Submitted {
@@ -91,10 +101,7 @@ impl Array<'_> {
             let minutes = (seconds + self.window_s).div_ceil(60).max(1);
             words.push(format!("--time={minutes}"));
         }
-        words.extend(self.shape.options.iter().map(|(name, value)| match value {
-            Some(value) => format!("--{name}={value}"),
-            None => format!("--{name}"),
-        }));
+        words.extend(self.shape.option_words());
         words
     }
 

@@ -16,6 +16,9 @@
 
 mod commands;
 mod desk;
+mod doctor;
+mod order;
+mod preview;
 
 use crate::backend::spool::Spool;
 use crate::base::InstanceId;
@@ -23,6 +26,8 @@ use crate::engine::Capacity;
 use crate::port::{Backend, Job, ReportSink};
 use crossbeam::channel::{Sender, unbounded};
 use desk::{Ask, Desk};
+pub use doctor::examine;
+pub use preview::preview;
 use rustc_hash::FxHashSet;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;

@@ -469,6 +469,15 @@ impl Store for Postgres {
         self.writing(|session, project| whole::remove_runs(session, project, runs))
     }
 
+    fn version(&mut self) -> anyhow::Result<String> {
+        let version = self.within(|session| {
+            let rows = session.client.query_typed("SELECT current_setting('server_version')", &[])?;
+            Ok(rows.first().map(|row| row.get::<_, String>(0)).unwrap_or_default())
+        })?;
+        // `15.18 (Debian 15.18-0+deb12u1)`
+        Ok(format!("PostgreSQL {}", version.split(' ').next().unwrap_or_default()))
+    }
+
     fn name(&self) -> String {
         self.address.to_string()
     }

@@ -1,6 +1,7 @@
 //! Sends batches: what was gathered is written, then submitted, as fast as the scheduler takes it.
 
-use super::super::commands::{self, Array, Shape, Submitted};
+use super::super::commands::{self, Shape, Submitted};
+use super::super::order::{Order, elements, window_s};
 use super::errand::Done;
 use super::{AGAIN, BURST, Desk, GATHER, Gathering, Open, PACE, QUIET, Sent, Want, sent_path};
 use crate::backend::spool::Batch;
@@ -25,7 +26,7 @@ impl Desk {
             }
             let number = self.next;
             self.next += 1;
-            let window_s = shape.time_s.map_or(60, |time| time.clamp(60, 600));
+            let window_s = window_s(&shape);
             let run_dir = self.spool.path().parent().unwrap_or(Path::new("/")).as_os_str().as_bytes().to_vec();
             let batch = Batch { number, jobs, window_s, run_dir };
             // The intent, before the effect.
@@ -73,27 +74,14 @@ impl Desk {
 
     fn submit_batch(&mut self, number: u32) {
         let Some(open) = self.batches.get_mut(&number) else { return };
-        let most = open.width.min(self.limits.array).min(self.limits.jobs);
-        let elements = u32::try_from(open.jobs.len()).unwrap_or(u32::MAX).min(most).max(1);
-        let name = format!("{}{number}.{}", self.prefix, open.sent.len());
-        let path = |path: &Path| path.display().to_string();
-        let command = format!("{} __agent . {number}", commands::quoted(&path(&self.spool.program())));
-        let folder = path(self.spool.path());
-        let (shape, window_s) = (open.shape.clone(), open.window_s);
+        let elements = elements(open.jobs.len(), open.width, &self.limits);
+        let shape = (&open.shape, open.window_s);
+        let order = Order::new(&self.prefix, &self.spool, number, open.sent.len(), elements, shape);
         open.want = Want::Answer;
         self.submitting = true;
         self.errands.act(move || {
-            let array = Array {
-                name: &name,
-                comment: &format!("flowrun {folder}, batch {number}"),
-                elements,
-                at_once: None,
-                shape: &shape,
-                window_s,
-                folder: &folder,
-                command: &command,
-            };
-            Done::Submitted { batch: number, elements, said: commands::sbatch(&array) }
+            let said = commands::sbatch(&order.array());
+            Done::Submitted { batch: number, elements, said }
         });
     }
 
