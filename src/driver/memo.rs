@@ -60,7 +60,7 @@ impl FileMemo {
 
     /// What a file or a folder holds; of a folder each file is remembered, and the names are listed each time.
     pub fn digest_of(&self, path: &Path) -> Result<Content> {
-        content::digest_path_with(path, &mut |file| self.file(file))
+        content::digest_path_with(path, &mut |file, stat| self.file(file, stat))
     }
 
     /// Takes in what was found elsewhere right after a file was put in place, for this run alone: it has changed too
@@ -80,9 +80,8 @@ impl FileMemo {
         self.read.load(Ordering::Relaxed)
     }
 
-    fn file(&self, path: &Path) -> Result<(Digest, Stat)> {
+    fn file(&self, path: &Path, stat: Stat) -> Result<(Digest, Stat)> {
         let key = path.strip_prefix(&self.project).unwrap_or(path).as_os_str().as_bytes();
-        let stat = content::stat_path(path)?;
         if let Some(digest) = self.remembered(key, stat) {
             return Ok((digest, stat));
         }

@@ -53,11 +53,7 @@ impl Workshop {
     /// Whether an artifact is in place and whole; and the digest of what stands there.
     fn is_in_place(&self, artifact: &Artifact<'_>) -> (bool, Option<Digest>) {
         let path = artifact.path.as_bytes().unwrap_or_default();
-        let there = match crate::port::kept_path(path) {
-            // An attempt was killed at work: what stands at the declared path is not to be trusted.
-            kept if self.project.join(OsStr::from_bytes(&kept)).symlink_metadata().is_ok() => None,
-            _ => self.memo.digest_of(&self.project.join(OsStr::from_bytes(path))).ok().map(|content| content.digest),
-        };
+        let there = self.memo.digest_of(&self.project.join(OsStr::from_bytes(path))).ok().map(|content| content.digest);
         (there == Some(artifact.digest), there)
     }
 

@@ -36,17 +36,25 @@ pub struct Content {
 
 /// Reads a file or a folder; symbolic links at the path itself are followed.
 pub fn digest_path(path: &Path) -> Result<Content> {
-    digest_path_with(path, &mut digest_file)
+    digest_path_with(path, &mut read)
+}
+
+/// Gives the digest of a regular file, whose stat was just taken, and the stat that its bytes had.
+pub type OfFile<'a> = &'a mut dyn FnMut(&Path, Stat) -> Result<(Digest, Stat)>;
+
+/// Reads every file.
+pub fn read(path: &Path, _: Stat) -> Result<(Digest, Stat)> {
+    digest_file(path)
 }
 
 /// Like [`digest_path`], asking `file` for the digest of every regular file.
-pub fn digest_path_with(path: &Path, file: &mut dyn FnMut(&Path) -> Result<(Digest, Stat)>) -> Result<Content> {
+pub fn digest_path_with(path: &Path, file: OfFile<'_>) -> Result<Content> {
     let meta = std::fs::metadata(path).at("look at", path)?;
     if meta.is_dir() {
         let tree = Tree::scan(path, file)?;
         Ok(Content { digest: tree.digest(), size: tree.size(), dir: true, stat: stat_of(&meta) })
     } else {
-        let (digest, stat) = file(path)?;
+        let (digest, stat) = file(path, stat_of(&meta))?;
         Ok(Content { digest, size: stat.size, dir: false, stat })
     }
 }
@@ -141,14 +149,14 @@ const TREE_HEAD: &[u8] = b"flowrun tree 1\n";
 
 impl Tree {
     /// Walks a folder, asking `file` for the digest of every regular file.
-    pub fn scan(root: &Path, file: &mut dyn FnMut(&Path) -> Result<(Digest, Stat)>) -> Result<Self> {
+    pub fn scan(root: &Path, file: OfFile<'_>) -> Result<Self> {
         let mut tree = Tree::default();
         tree.walk(root, Path::new(""), file)?;
         tree.entries.sort_by(|a, b| a.0.as_os_str().as_bytes().cmp(b.0.as_os_str().as_bytes()));
         Ok(tree)
     }
 
-    fn walk(&mut self, root: &Path, below: &Path, file: &mut dyn FnMut(&Path) -> Result<(Digest, Stat)>) -> Result<()> {
+    fn walk(&mut self, root: &Path, below: &Path, file: OfFile<'_>) -> Result<()> {
         let folder = root.join(below);
         for entry in std::fs::read_dir(&folder).at("list", &folder)? {
             let entry = entry.at("list", &folder)?;
@@ -160,8 +168,9 @@ impl Tree {
             } else if kind.is_symlink() {
                 Leaf::Link { target: std::fs::read_link(&path).at("read", &path)? }
             } else {
-                let (digest, stat) = file(&path)?;
-                let exec = is_executable(&entry.metadata().at("look at", &path)?);
+                let meta = entry.metadata().at("look at", &path)?;
+                let (digest, stat) = file(&path, stat_of(&meta))?;
+                let exec = is_executable(&meta);
                 Leaf::File { digest, size: stat.size, exec }
             };
             self.entries.push((relative, leaf));
@@ -274,7 +283,7 @@ mod tests {
         std::fs::write(root.join("a b\nc"), "two").unwrap();
         symlink("../gone", root.join("link")).unwrap();
         let whole = digest_path(&root).unwrap();
-        let text = Tree::scan(&root, &mut digest_file).unwrap().encode();
+        let text = Tree::scan(&root, &mut read).unwrap().encode();
         assert_eq!(
             String::from_utf8(text).unwrap(),
             format!(

@@ -2,7 +2,7 @@
 //! or not at all. [`Disk`] is the real one; tests put another in its place, which interleaves, fails and crashes on
 //! demand.
 
-use super::content::{Tree, digest_file};
+use super::content::{Tree, read};
 use super::durable::{TEMPORARY, token};
 use super::fault::Result as Faulty;
 use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
@@ -92,7 +92,7 @@ impl Files for Disk {
     }
 
     fn tree(&self, root: &Path) -> Faulty<Tree> {
-        Tree::scan(root, &mut digest_file)
+        Tree::scan(root, &mut read)
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {
