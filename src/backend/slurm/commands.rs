@@ -11,6 +11,9 @@ use std::time::Duration;
 /// A scheduler that is busy may take long; a site's `MessageTimeout` is often a minute.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// The standard error of an element, below the folder that it starts in, in `sbatch`'s way.
+const WORDS: &str = "work/%A_%a.words";
+
 /// What all instances of an array have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
@@ -87,6 +90,9 @@ impl Array<'_> {
             format!("--comment={}", self.comment),
             format!("--array=0-{}{}", self.elements - 1, self.at_once.map_or(String::new(), |n| format!("%{n}"))),
             "--output=/dev/null".to_owned(),
+            // What Slurm itself writes there says why it ended a job.
+            format!("--error={WORDS}"),
+            "--open-mode=append".to_owned(),
             "--requeue".to_owned(),
             format!("--chdir={}", self.folder),
             format!("--cpus-per-task={}", self.shape.needs.cpus),
@@ -108,7 +114,7 @@ impl Array<'_> {
     /// The script that goes to its standard input.
     pub fn script(&self) -> String {
         // A folder that a node does not see would make the job run in /tmp and succeed.
-        format!("#!/bin/sh\ncd {0} || exit 1\nexec {1} 2>>errors\n", quoted(self.folder), self.command)
+        format!("#!/bin/sh\ncd {0} || exit 1\nexec {1}\n", quoted(self.folder), self.command)
     }
 }
 
@@ -172,34 +178,40 @@ fn last_error(text: &str) -> String {
 pub struct Queued {
     /// The array's number.
     pub job: String,
-    /// The element.
+    /// The element; [`Queued::REST`]: those that were never begun, of an array that was cancelled.
     pub element: u32,
     /// `PENDING`, `RUNNING`, …
     pub state: String,
     /// Why it waits.
     pub reason: String,
+    /// Where it runs or ran; empty: it did not.
+    pub node: String,
     /// The array's name.
     pub name: String,
 }
 
 /// All elements of ours that wait or run, by the beginning of their names; an error is no answer.
 pub fn squeue(prefix: &str) -> Result<Vec<Queued>, String> {
-    let format = "--format=%F|%K|%T|%r|%j";
+    let format = "--format=%F|%K|%T|%r|%N|%j";
     let words = ["squeue", "--noheader", "--array", "--states=all", "--me", format];
     let answer = tool::ask(&words, "", PATIENCE).map_err(|error| error.to_string())?;
     if answer.code != Some(0) {
         return Err(answer.err.trim().to_owned());
     }
     let element = |line: &str| {
-        let mut fields = line.trim().splitn(5, '|');
+        let mut fields = line.trim().splitn(6, '|');
         let mut field = || fields.next().unwrap_or_default().to_owned();
-        let (job, element, state, reason, name) = (field(), field(), field(), field(), field());
-        Some(Queued { job, element: element.parse().ok()?, state, reason, name })
+        let (job, element, state, reason, node, name) = (field(), field(), field(), field(), field(), field());
+        let element = if element == "N/A" { Queued::REST } else { element.parse().ok()? };
+        Some(Queued { job, element, state, reason, node, name })
     };
     Ok(answer.out.lines().filter_map(element).filter(|queued| queued.name.starts_with(prefix)).collect())
 }
 
 impl Queued {
+    /// See [`Queued::element`].
+    pub const REST: u32 = u32::MAX;
+
     /// Whether it waits, runs, or may do so again.
     pub fn is_alive(&self) -> bool {
         !matches!(
@@ -218,7 +230,58 @@ impl Queued {
     }
 }
 
-/// Cancels jobs, arrays or elements (`17_3`); what is over or unknown is no error.
+/// Cancels arrays by their names, which no other job has: numbers are given anew when a controller was killed. What is
+/// over or unknown is no error.
+pub fn cancel_arrays(names: &[String]) -> Result<(), String> {
+    names.iter().try_for_each(|name| {
+        let answer = tool::ask(&["scancel", "--name", name], "", PATIENCE).map_err(|error| error.to_string())?;
+        if answer.code == Some(0) { Ok(()) } else { Err(answer.err.trim().to_owned()) }
+    })
+}
+
+/// Cancels those of these elements (`17_3`) that are in the queue under a name that begins so. With a name and an element
+/// `scancel` would cancel all of the array that has not begun.
+pub fn cancel_elements(prefix: &str, elements: &[String], hard: bool) -> Result<(), String> {
+    let queue = squeue(prefix)?;
+    let is_wanted = |name: &String| elements.contains(name);
+    let alive =
+        queue.iter().filter(|queued| queued.is_alive()).map(|queued| format!("{}_{}", queued.job, queued.element));
+    let elements: Vec<String> = alive.filter(is_wanted).collect();
+    if elements.is_empty() { Ok(()) } else { scancel(&elements, hard) }
+}
+
+/// What the accounting says of elements of these arrays whose names begin so. `Ok(None)`: there is no accounting here.
+///
+/// Exit codes are left out: it loses one bit of them, so that 128 is shown as 0.
+pub fn sacct(prefix: &str, jobs: &[String]) -> Result<Option<Vec<Queued>>, String> {
+    let jobs = jobs.join(",");
+    let words = ["sacct", "-P", "-n", "-X", "-j", &jobs, "-o", "JobID,State,NodeList,JobName"];
+    let answer = match tool::ask(&words, "", PATIENCE) {
+        Ok(answer) => answer,
+        Err(NoAnswer::NotStarted { .. }) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    if answer.err.contains("accounting storage is disabled") {
+        return Ok(None);
+    }
+    if answer.code != Some(0) {
+        return Err(answer.err.lines().last().unwrap_or("`sacct` failed and said nothing").trim().to_owned());
+    }
+    let row = |line: &str| {
+        let mut fields = line.trim().splitn(4, '|');
+        let mut field = || fields.next().unwrap_or_default().to_owned();
+        let (id, state, node, name) = (field(), field(), field(), field());
+        let (job, element) = id.split_once('_')?;
+        let element = if element.starts_with('[') { Queued::REST } else { element.parse().ok()? };
+        // `CANCELLED by 1000`.
+        let state = state.split(' ').next().unwrap_or_default().to_owned();
+        let node = if node == "None assigned" { String::new() } else { node };
+        Some(Queued { job: job.to_owned(), element, state, reason: String::new(), node, name })
+    };
+    Ok(Some(answer.out.lines().filter_map(row).filter(|row| row.name.starts_with(prefix)).collect()))
+}
+
+/// Cancels jobs, arrays or elements (`17_3`), that are known to be ours; what is over or unknown is no error.
 pub fn scancel(jobs: &[String], hard: bool) -> Result<(), String> {
     if hard {
         // It leaves alone what waits, and the other lets what runs take its time: both.
@@ -280,14 +343,14 @@ mod tests {
             folder: "/a b",
             command: "true",
         };
-        assert_eq!(array.script(), "#!/bin/sh\ncd '/a b' || exit 1\nexec true 2>>errors\n");
+        assert_eq!(array.script(), "#!/bin/sh\ncd '/a b' || exit 1\nexec true\n");
         array.words()
     }
 
     #[test]
     fn an_array_asks_for_what_its_instances_need() {
-        let words = "sbatch --parsable --job-name=n --comment=c --array=0-4%2 --output=/dev/null --requeue --chdir=/a_b \
-                     --cpus-per-task=2 --mem=1048576K --gres=gpu:1 --partition=short --exclusive";
+        let words = "sbatch --parsable --job-name=n --comment=c --array=0-4%2 --output=/dev/null \
+                     --error=work/%A_%a.words --open-mode=append --requeue --chdir=/a_b --cpus-per-task=2 --mem=1048576K --gres=gpu:1 --partition=short --exclusive";
         assert_eq!(array(None).join(" ").replace("/a b", "/a_b"), words);
         assert!(array(Some(90)).contains(&"--time=3".to_owned()));
     }

@@ -1,7 +1,8 @@
 //! Calls of Slurm's programs, each on a thread of its own: one that hangs must not keep the desk from reading what
 //! workers report. What came of them the desk reads when it is there.
 
-use super::super::commands::{Queued, Submitted};
+use super::super::commands::Submitted;
+use super::silence::Look;
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use std::time::Instant;
 
@@ -9,10 +10,12 @@ use std::time::Instant;
 pub(super) enum Done {
     /// Of the submission of workers for a batch.
     Submitted { batch: u32, elements: u32, said: Submitted },
-    /// Of a look at the queue, and when it began.
-    Looked { began: Instant, queue: Result<Vec<Queued>, String> },
-    /// Of a cancellation, with the words that say what could not be done.
-    Cancelled { failed: &'static str, said: Result<(), String> },
+    /// Of a look at the queue, and whether there is an accounting.
+    Looked(Result<(Look, bool), String>),
+    /// Of the dismissal of workers that have nothing to do.
+    Dismissed(Result<(), String>),
+    /// Of a cancellation of elements, without patience or with it.
+    Cancelled { elements: Vec<String>, hard: bool, said: Result<(), String> },
 }
 
 /// The calls that are under way.
@@ -45,7 +48,7 @@ impl Errands {
 
     /// An answer was taken.
     pub fn taken(&mut self, done: &Done) {
-        self.deeds -= usize::from(!matches!(done, Done::Looked { .. }));
+        self.deeds -= usize::from(!matches!(done, Done::Looked(_)));
     }
 
     /// The next answer, as long as something that changes anything is under way.

@@ -3,22 +3,25 @@
 
 mod errand;
 mod silence;
+mod stuck;
 mod submit;
+mod verdict;
 
 use super::commands::{self, Limits, Shape};
+use crate::backend::nodes::Nodes;
 use crate::backend::spool::{Batch, Spool, Worker};
 use crate::base::InstanceId;
 use crate::event::{Failure, Outcome, Usage};
-use crate::port::{Job, Report, ReportSink};
+use crate::port::{Job, Report, ReportSink, Waiting};
 use crate::sys::mount;
 use crossbeam::channel::{Receiver, after, never, select};
 use errand::{Done, Errands};
 use rustc_hash::FxHashMap;
-use silence::stopped;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use verdict::stopped;
 
 /// How often reports are looked for.
 const LOOK: Duration = Duration::from_millis(200);
@@ -114,6 +117,12 @@ struct Open {
     heard: Instant,
     /// When its newest workers were submitted.
     sent_at: Instant,
+    /// How many of its arrays are known to have ended.
+    dead: usize,
+    /// How many attempts were open when its newest workers were submitted, and how often workers ended without having
+    /// taken any of them.
+    left: usize,
+    tries: u32,
     told: bool,
 }
 
@@ -144,6 +153,14 @@ pub struct Desk {
     messages: VecDeque<(usize, String)>,
     seen: rustc_hash::FxHashSet<String>,
     in_trouble: bool,
+    /// Whether there is an accounting, as far as is known; since when it does not answer.
+    accounting: bool,
+    blind: Option<Instant>,
+    nodes: Nodes,
+    /// Elements that could not be cancelled yet.
+    owed: Vec<(Vec<String>, bool)>,
+    /// What was said last of jobs that do not begin by themselves.
+    stuck: Option<Waiting>,
 }
 
 impl Desk {
@@ -155,6 +172,7 @@ impl Desk {
         spool.make()?;
         spool.keep_program()?;
         let next = spool.batches()?.last().map_or(0, |last| last + 1);
+        let nodes = Nodes::of(&spool);
         Ok(Self {
             spool,
             reports,
@@ -175,6 +193,11 @@ impl Desk {
             messages: VecDeque::new(),
             seen: Default::default(),
             in_trouble: false,
+            accounting: true,
+            blind: None,
+            nodes,
+            owed: Vec::new(),
+            stuck: None,
         })
     }
 
@@ -215,10 +238,17 @@ impl Desk {
         self.errands.taken(&done);
         match done {
             Done::Submitted { batch, elements, said } => self.submitted(batch, elements, said),
-            Done::Looked { began, queue } => self.looked(began, queue),
-            Done::Cancelled { failed, said } => {
+            Done::Looked(look) => self.looked(look),
+            Done::Dismissed(said) => {
                 if let Err(error) = said {
-                    self.note(format!("{failed}: {error}"));
+                    self.note(format!("workers that have nothing to do could not be cancelled: {error}"));
+                }
+                Ok(())
+            }
+            Done::Cancelled { elements, hard, said } => {
+                if let Err(error) = said {
+                    self.note(format!("jobs are cancelled when Slurm answers again: {error}"));
+                    self.owed.push((elements, hard));
                 }
                 Ok(())
             }
@@ -272,6 +302,9 @@ impl Desk {
                         // At once: much may have happened.
                         heard: Instant::now().checked_sub(SILENT).unwrap_or_else(Instant::now),
                         sent_at: Instant::now(),
+                        dead: 0,
+                        left: 0,
+                        tries: 0,
                         told: false,
                     };
                     self.batches.insert(batch.number, open);
@@ -290,6 +323,15 @@ impl Desk {
         let _ = self.reports.send(Report::Note(text));
     }
 
+    /// Learns of nodes from what ends on them.
+    fn learn(&mut self, instance: InstanceId, outcome: &Outcome) {
+        match self.nodes.ended(instance, outcome) {
+            Ok(None) => {}
+            Ok(Some(line)) => self.note(line),
+            Err(error) => self.note(format!("what was learnt of the nodes is not kept: {error}")),
+        }
+    }
+
     /// Ends an attempt that no worker reports any more.
     fn end(&mut self, instance: InstanceId, attempt: u32, failure: Failure, host: Option<&str>) {
         let outcome = Outcome {
@@ -299,6 +341,7 @@ impl Desk {
             host: host.map(|host| host.into()),
             doubtful: false,
         };
+        self.learn(instance, &outcome);
         self.say(Report::Ended { instance, attempt, outcome, stats: Vec::new(), trusted: false });
         self.missing.remove(&instance);
     }
@@ -316,13 +359,14 @@ impl Desk {
             for report in message.reports {
                 if let Some(open) = self.batches.get_mut(&message.batch) {
                     open.heard = now;
-                    if let Report::Ended { instance, attempt, .. } = &report {
+                    if let Report::Ended { instance, attempt, outcome, .. } = &report {
                         if open.jobs.get(instance) != Some(attempt) {
                             // Another worker's word came first.
                             continue;
                         }
                         open.jobs.remove(instance);
                         self.missing.remove(instance);
+                        self.learn(*instance, outcome);
                     }
                     self.say(report);
                 }
@@ -355,10 +399,13 @@ impl Desk {
         if over.is_empty() {
             return;
         }
-        let jobs: Vec<String> =
-            over.iter().flat_map(|number| &self.batches[number].sent).map(|sent| sent.job.clone()).collect();
-        if !jobs.is_empty() {
-            self.scancel(jobs, false, "workers that have nothing to do could not be cancelled");
+        // Also the array of a submission that nobody answered.
+        let arrays = |open: &Open| open.dead..open.sent.len() + usize::from(matches!(open.want, Want::FindOut(_)));
+        let name = |number: &u32, nth: usize| format!("{}{nth}", self.names(*number));
+        let names: Vec<String> =
+            over.iter().flat_map(|number| arrays(&self.batches[number]).map(move |nth| name(number, nth))).collect();
+        if !names.is_empty() {
+            self.errands.act(move || Done::Dismissed(commands::cancel_arrays(&names)));
         }
         over.iter().for_each(|number| drop(self.batches.remove(number)));
     }
@@ -399,11 +446,15 @@ impl Desk {
         elements.sort();
         elements.dedup();
         if !elements.is_empty() {
-            self.scancel(elements, hard, "jobs could not be cancelled");
+            self.scancel_elements(elements, hard);
         }
     }
 
-    fn scancel(&mut self, jobs: Vec<String>, hard: bool, failed: &'static str) {
-        self.errands.act(move || Done::Cancelled { failed, said: commands::scancel(&jobs, hard) });
+    fn scancel_elements(&mut self, elements: Vec<String>, hard: bool) {
+        let prefix = self.prefix.clone();
+        self.errands.act(move || {
+            let said = commands::cancel_elements(&prefix, &elements, hard);
+            Done::Cancelled { elements, hard, said }
+        });
     }
 }

@@ -4,6 +4,7 @@ use super::super::commands::{self, Shape, Submitted};
 use super::super::order::{Order, elements, window_s};
 use super::errand::Done;
 use super::{AGAIN, BURST, Desk, GATHER, Gathering, Open, PACE, QUIET, Sent, Want, sent_path};
+use crate::backend::nodes::Nodes;
 use crate::backend::spool::Batch;
 use crate::base::InstanceId;
 use crate::event::{Cause, Failure};
@@ -40,6 +41,9 @@ impl Desk {
                 window_s,
                 heard: now,
                 sent_at: now,
+                dead: 0,
+                left: 0,
+                tries: 0,
                 told: false,
             };
             self.batches.insert(number, open);
@@ -75,8 +79,8 @@ impl Desk {
     fn submit_batch(&mut self, number: u32) {
         let Some(open) = self.batches.get_mut(&number) else { return };
         let elements = elements(open.jobs.len(), open.width, &self.limits);
-        let shape = (&open.shape, open.window_s);
-        let order = Order::new(&self.prefix, &self.spool, number, open.sent.len(), elements, shape);
+        let shape = without(&open.shape, &self.nodes);
+        let order = Order::new(&self.prefix, &self.spool, number, open.sent.len(), elements, (&shape, open.window_s));
         open.want = Want::Answer;
         self.submitting = true;
         self.errands.act(move || {
@@ -93,6 +97,7 @@ impl Desk {
         let (want, said) = match said {
             Submitted::As(job) => {
                 open.sent.push(Sent { job, elements });
+                open.left = open.jobs.len();
                 open.heard = Instant::now();
                 open.sent_at = open.heard;
                 self.keep_sent(number)?;
@@ -133,4 +138,18 @@ impl Desk {
         let text: String = open.sent.iter().map(|sent| format!("{} {}\n", sent.job, sent.elements)).collect();
         Ok(durable::write(&sent_path(&self.spool, number), text.as_bytes(), Sync::Now)?)
     }
+}
+
+/// The same on other nodes than those that are not to be used.
+fn without(shape: &Shape, nodes: &Nodes) -> Shape {
+    let mut shape = shape.clone();
+    let mut names: Vec<&str> = nodes.excluded().collect();
+    if names.is_empty() {
+        return shape;
+    }
+    let own = shape.options.iter().position(|(name, _)| &**name == "exclude").map(|at| shape.options.remove(at).1);
+    let own = own.flatten();
+    names.extend(own.as_deref());
+    shape.options.push(("exclude".into(), Some(names.join(",").into())));
+    shape
 }
