@@ -13,6 +13,9 @@ use std::time::Duration;
 /// `flowrun doctor`
 pub fn doctor(args: &DoctorArgs, screen: Screen) -> Result<u8, Failed> {
     let target = Target::only_pipeline(&args.words, "doctor")?;
+    if target.named && !target.pipeline.exists() {
+        return Err(driver::no_file(&target.pipeline).into());
+    }
     let chosen = target.chosen(args.place.profile.as_deref())?;
     let backend = target.backend(&args.place)?.unwrap_or_else(|| "local".to_owned());
     let examine = registry::examine(&backend)?;
@@ -26,7 +29,7 @@ pub fn doctor(args: &DoctorArgs, screen: Screen) -> Result<u8, Failed> {
 
     told.area("settings", |tell| config::findings(&target, &chosen, tell));
     let scratch = told.area("project", |tell| {
-        let scratch = driver::doctor::project(&settings, target.named, tell);
+        let scratch = driver::doctor::project(&settings, tell);
         driver::doctor::store(&settings, tell);
         scratch
     })?;

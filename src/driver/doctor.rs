@@ -1,7 +1,7 @@
 //! `doctor`: what a run needs of this machine whatever the backend: the project's folder, the store, shells and
 //! containers. Each finding is told as soon as it is known. Nothing is left behind.
 
-use crate::base::text::{and, count, quote, size};
+use crate::base::text::{and, count, elapsed, quote, size};
 use crate::driver::asked::Place;
 use crate::driver::container::usable;
 use crate::driver::settings::{Error, Settings};
@@ -14,7 +14,7 @@ use crate::sys::{Fault, fault, find, mount, tool};
 use serde_json::json;
 use std::ffi::OsStr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
 /// How long a program may take to say its version.
@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// With less room than this a run may well come to a stop.
 const LITTLE: u64 = 1 << 30;
 const FEW_FILES: u64 = 1000;
+/// Clocks that differ by more make times of files doubtful.
+const APART: Duration = Duration::from_secs(2);
 /// A store that takes longer for one question is felt by a run.
 const SLOW: Duration = Duration::from_millis(100);
 
@@ -31,9 +33,9 @@ type Tell<'a> = &'a mut dyn FnMut(Finding);
 /// one can be made there: what it holds goes with it.
 ///
 /// # Errors
-/// When a pipeline was named that is not there.
-pub fn project(settings: &Settings, named: bool, tell: Tell<'_>) -> Result<Option<TempDir>, Error> {
-    pipeline(settings, named, tell)?;
+/// When the pipeline file or its folder cannot be read.
+pub fn project(settings: &Settings, tell: Tell<'_>) -> Result<Option<TempDir>, Error> {
+    pipeline(settings, tell)?;
     let place = Place::of(&settings.pipeline)?;
     let state = place.project.join(".flowrun");
     let home = if state.is_dir() { &state } else { &place.project };
@@ -42,10 +44,22 @@ pub fn project(settings: &Settings, named: bool, tell: Tell<'_>) -> Result<Optio
         file_system("state", &state, tell);
     }
     let made = tempfile::Builder::new().prefix(".doctor-").tempdir_in(home);
-    let made = made.and_then(|made| std::fs::write(made.path().join("x"), b"x").map(|()| made));
+    let made = made.and_then(|made| {
+        let file = made.path().join("x");
+        std::fs::write(&file, b"x")?;
+        let apart = apart(file.metadata()?.modified()?);
+        std::fs::remove_file(file)?;
+        Ok((made, apart))
+    });
     let scratch = match made {
-        Ok(made) => {
+        Ok((made, apart)) => {
             tell(Finding::fine("writing", format!("files can be made in {}", shown(home))));
+            if apart > APART {
+                let text = format!("the time of a new file is {} off", elapsed(apart.as_millis() as u64));
+                let help = "have this machine and the file server set their clocks (chrony, ntpd): times of files \
+                            tell flowrun what has changed";
+                tell(Finding::wrong("file times", text, help));
+            }
             made
         }
         Err(error) => {
@@ -63,14 +77,18 @@ pub fn project(settings: &Settings, named: bool, tell: Tell<'_>) -> Result<Optio
         false => "not supported here: outputs are kept by their content only in a folder named by `--artifacts`",
     };
     tell(Finding::fine("reflink", text).data(json!({ "reflink": shares })));
-    let _ = std::fs::remove_file(scratch.path().join("x"));
     Ok(Some(scratch))
 }
 
-fn pipeline(settings: &Settings, named: bool, tell: Tell<'_>) -> Result<(), Error> {
+/// How far a moment is from now, whichever comes first.
+fn apart(moment: SystemTime) -> Duration {
+    moment.elapsed().unwrap_or_else(|ahead| ahead.duration())
+}
+
+fn pipeline(settings: &Settings, tell: Tell<'_>) -> Result<(), Error> {
     let path = &settings.pipeline;
     let name = shown(path);
-    if !path.exists() && !named {
+    if !path.exists() {
         tell(Finding::note("pipeline", "there is no `pipeline.toml` in this folder"));
         return Ok(());
     }
@@ -164,8 +182,8 @@ pub fn store(settings: &Settings, tell: Tell<'_>) {
     let ms = |time: Duration| (time.as_secs_f64() * 10_000.0).round() / 10.0;
     let data = json!({ "name": name, "version": version, "open_ms": ms(open), "answer_ms": ms(answer) });
     let text = match there {
-        true => format!("{} {version}, opened in {} ms, answers in {} ms", quote(&name), ms(open), ms(answer)),
-        false => format!("{} {version}, made by the first run", quote(&name)),
+        true => format!("{}: {version}, opened in {} ms, answers in {} ms", quote(&name), ms(open), ms(answer)),
+        false => format!("{}: {version}, made by the first run", quote(&name)),
     };
     let finding = match store.note() {
         Some(note) => Finding::note("store", text).lines([note]),

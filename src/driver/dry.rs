@@ -118,6 +118,7 @@ fn rehearse_loaded(
     let lists = early::look(&plan, &wanted, &place.project, &capacity, true);
     let engines = Engines::new(&place.project, settings.container_engine, settings.show.is_none());
     let lists = early::with(lists, engines.look(&plan, &wanted));
+    let lists = early::with(lists, if settings.elsewhere { early::of_here(&plan, &wanted) } else { Vec::new() });
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
     let store = (settings.open_store)(place.home.path(), access).map_err(Error::Store)?;
     let store = Arc::new(Mutex::new(store));

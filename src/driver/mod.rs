@@ -44,7 +44,7 @@ mod work;
 mod wrong;
 
 pub use dry::{explain, plan};
-pub use load::{Loaded, load, load_stored};
+pub use load::{Loaded, load, load_stored, no_file};
 pub use run::run;
 pub use settings::*;
 pub use shell::shell;

@@ -317,9 +317,11 @@ impl<'a> Scene<'a> {
             })
         };
         if let Some(option) = name.strip_prefix(slurm::PREFIX) {
+            // What the file itself says is text by now.
+            let word = value.as_str().unwrap_or_default();
             let value = match &value {
-                Value::Bool(false) => return Ok(()),
-                Value::Bool(true) => None,
+                value if *value == Value::Bool(false) || word == "false" => return Ok(()),
+                value if *value == Value::Bool(true) || word == "true" => None,
                 Value::Int(number) => Some(number.to_string().into()),
                 Value::Str(text) => Some(text.clone()),
                 other => {

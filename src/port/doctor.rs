@@ -26,6 +26,7 @@ pub struct Finding {
     /// What was looked at, a word or two: `partitions`.
     pub about: Arc<str>,
     /// How it is to be taken.
+    #[serde(rename = "verdict")]
     pub weight: Weight,
     /// What was found, a sentence without a full stop.
     pub text: String,

@@ -11,7 +11,7 @@ use std::fmt::Write;
 /// Columns.
 const WIDTH: usize = 80;
 /// Of the names of what was looked at.
-const ABOUT: usize = 14;
+const ABOUT: usize = 15;
 /// Where the text of a finding begins.
 const INDENT: usize = 2 + 5 + 2 + ABOUT + 2;
 /// Where its other lines do.

@@ -57,6 +57,10 @@ error: cannot make the folder `.flowrun/runs`: permission denied
   help: see to it that you may write `.`
 
 "#]]);
+    let found = project.said(&mut as_nobody(&project, &["doctor", "--output", "json"]));
+    let found = found.exits(3).json();
+    let finding = found["findings"].as_array().unwrap().iter().find(|finding| finding["about"] == "writing").unwrap();
+    assert_eq!((&finding["verdict"], &found["wrong"]), (&"wrong".into(), &1.into()), "{found}");
     std::fs::set_permissions(project.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
     assert!(!project.path("ran").exists() && !project.path(".flowrun").exists());
 }

@@ -135,10 +135,8 @@ fn wait(spool: &Spool, job: &str, limit: Duration) -> End {
         if gone.is_some_and(|gone| gone.elapsed() > grace) {
             return End::Silent(state);
         }
-        if begin.elapsed() > limit {
-            return End::Waiting(state);
-        }
-        if asked.elapsed() > ASK {
+        let over = begin.elapsed() > limit;
+        if over || asked.elapsed() > ASK {
             asked = Instant::now();
             // No answer is none, and time goes on.
             if let Ok(text) = ask(&["squeue", "--noheader", "--states=all", "--format=%i|%T|%r", "--jobs", job])
@@ -153,6 +151,9 @@ fn wait(spool: &Spool, job: &str, limit: Duration) -> End {
                 }
                 gone = if waits { None } else { gone.or_else(|| Some(Instant::now())) };
             }
+        }
+        if over {
+            return End::Waiting(state);
         }
         match &signals {
             Some(signals) if signals.recv_timeout(LOOK).is_ok() => return End::Stopped,

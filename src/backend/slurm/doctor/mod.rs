@@ -40,8 +40,9 @@ pub fn examine(checkup: &Checkup<'_>, tell: Tell<'_>) {
     }
     partitions::examine(checkup, tell);
     queue(tell);
-    submission(checkup, tell);
-    attempt::examine(checkup, tell);
+    if submission(checkup, tell) {
+        attempt::examine(checkup, tell);
+    }
 }
 
 /// One of Slurm's programs; what it says when all is well, else why not.
@@ -57,10 +58,12 @@ fn ask_with(words: &[&str], input: &str) -> Result<Answer, String> {
     }
 }
 
-/// The last line of an error, without the program's name.
+/// The last error of those that were written, without the program's name.
 fn said(program: &str, err: &str) -> String {
-    let mut lines = err.lines().map(str::trim).filter(|line| !line.is_empty());
-    let last = lines.next_back().unwrap_or("it failed and said nothing");
+    let lines: Vec<&str> = err.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let hint = |line: &&&str| !line.starts_with("Try ");
+    let last = lines.iter().rfind(|line| line.contains("error:")).or(lines.iter().rfind(hint));
+    let last = last.copied().unwrap_or("it failed and said nothing");
     let last = last.strip_prefix(program).map_or(last, |rest| rest.trim_start_matches(':').trim_start());
     last.strip_prefix("error:").map_or(last, str::trim_start).to_owned()
 }
@@ -292,9 +295,13 @@ fn queue(tell: Tell<'_>) {
     }
 }
 
-/// What a default task would be submitted as, and what the controller says to it.
-fn submission(checkup: &Checkup<'_>, tell: Tell<'_>) {
-    let Some(job) = checkup.job else { return };
+/// What a default task would be submitted as, and what the controller says to it; whether it would take it.
+fn submission(checkup: &Checkup<'_>, tell: Tell<'_>) -> bool {
+    let Some(job) = checkup.job else {
+        let text = "not tried: the default resources are wrong, or depend on params";
+        tell(Finding::note("submission", text).help("`flowrun check` says what is wrong"));
+        return false;
+    };
     let shape = Shape::of(job);
     let array = Array {
         name: "flowrun-doctor",
@@ -314,7 +321,9 @@ fn submission(checkup: &Checkup<'_>, tell: Tell<'_>) {
     let data = json!({ "options": &shown[1..] });
     let mut test: Vec<&str> = words.iter().map(String::as_str).collect();
     test.push("--test-only");
-    match ask_with(&test, &array.script()) {
+    let answer = ask_with(&test, &array.script());
+    let taken = answer.is_ok();
+    match answer {
         Ok(_) => {
             let finding = Finding::fine("submission", "a task that says nothing of itself is taken").lines([line]);
             tell(finding.data(data));
@@ -327,6 +336,7 @@ fn submission(checkup: &Checkup<'_>, tell: Tell<'_>) {
             );
         }
     }
+    taken
 }
 
 /// Cancels the test job.
@@ -342,6 +352,10 @@ mod tests {
     fn errors_are_said_without_the_name_of_the_program() {
         assert_eq!(said("sbatch", "sbatch: error: one\nsbatch: error: Invalid qos\n"), "Invalid qos");
         assert_eq!(said("sacct", "Slurm accounting storage is disabled\n"), "Slurm accounting storage is disabled");
+        assert_eq!(
+            said("sbatch", "sbatch: unrecognized option '--x'\nTry \"sbatch --help\"\n"),
+            "unrecognized option '--x'"
+        );
         assert_eq!(said("scontrol", ""), "it failed and said nothing");
         assert_eq!(fields_of::<3>("a| b "), ["a", "b", ""]);
     }

@@ -1,7 +1,7 @@
 //! The partitions, one line each: those that nodes with different sizes have are told as a range.
 
 use super::{Tell, ask, fields_of, option};
-use crate::base::text::{count, quote, size};
+use crate::base::text::{count, elapsed, quote, size};
 use crate::port::doctor::{Checkup, Finding};
 use serde_json::json;
 
@@ -44,6 +44,8 @@ pub fn examine(checkup: &Checkup<'_>, tell: Tell<'_>) {
         Some(asked) => all.iter().filter(|own| asked.split(',').any(|name| name == own.name)).collect(),
         None => all.iter().filter(|own| own.default).collect(),
     };
+    let wanted = checkup.job.and_then(|job| job.time_ms).map(|ms| ms.div_ceil(60_000));
+    let too_short = |partition: &&Partition| matches!((wanted, minutes_of(&partition.time)), (Some(wanted), Some(limit)) if wanted > limit);
     let usable = |partition: &&Partition| partition.state == "up" && partition.usable > 0;
     let finding = match (asked, chosen.as_slice()) {
         (Some(asked), []) => {
@@ -59,6 +61,13 @@ pub fn examine(checkup: &Checkup<'_>, tell: Tell<'_>) {
         (_, some) if !some.iter().any(usable) => {
             let text = format!("no node of {} takes jobs now", quote(&some[0].name));
             Finding::wrong("partitions", text, "wait, or name another in the profile: `slurm.partition`")
+        }
+        (_, some) if some.iter().all(too_short) => {
+            let asked = elapsed(wanted.unwrap_or_default() * 60_000);
+            let text =
+                format!("a task of {asked} never begins in {}, whose limit is {}", quote(&some[0].name), some[0].time);
+            let help = "write a smaller `resources.time`, or name another partition: `slurm.partition`";
+            Finding::wrong("partitions", text, help)
         }
         (asked, _) => {
             let own = asked.map_or("* the default".to_owned(), |asked| format!("tasks go to {}", quote(asked)));
@@ -90,7 +99,7 @@ fn read(text: &str) -> Vec<Partition> {
         let takes = ["idle", "mix", "alloc", "comp", "resv", "plnd"];
         // `idle*` does not answer; `idle~` sleeps, and is woken.
         let node_state = node_state.trim_end_matches(['~', '#', '%', '@', '+']);
-        own.usable += if takes.iter().any(|state| node_state == *state) { nodes } else { 0 };
+        own.usable += if takes.contains(&node_state) { nodes } else { 0 };
         if nodes > 0 {
             own.cpus = (own.cpus.0.min(cpus), own.cpus.1.max(cpus));
             own.memory_mib = (own.memory_mib.0.min(memory), own.memory_mib.1.max(memory));
@@ -98,6 +107,15 @@ fn read(text: &str) -> Vec<Partition> {
         }
     }
     all
+}
+
+/// `1-00:00:00`, `30:00`; `None`: there is no limit.
+fn minutes_of(time: &str) -> Option<u64> {
+    let (days, rest) = time.split_once('-').unwrap_or(("0", time));
+    let mut parts = rest.split(':').rev();
+    let mut number = || parts.next().map_or(Some(0), |part| part.parse::<u64>().ok());
+    let (seconds, minutes, hours) = (number()?, number()?, number()?);
+    Some(days.parse::<u64>().ok()? * 1440 + hours * 60 + minutes + seconds.div_ceil(60))
 }
 
 /// `gpu:a100:4(S:0-1),shard:8`: 4.
@@ -169,6 +187,8 @@ mod tests {
                 "old    down  1:00:00     0 nodes         0 cores      0 B",
             ]
         );
+        let limits = ["1-00:00:00", "1:30:00", "30:00", "infinite"].map(minutes_of);
+        assert_eq!(limits, [Some(1440), Some(90), Some(30), None]);
         assert_eq!(gpus_of("gpu:2"), 2);
         assert_eq!(gpus_of("(null)"), 0);
     }
