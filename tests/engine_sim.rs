@@ -120,7 +120,7 @@ impl<'a> World<'a> {
         let lists = &disk.lists;
         let events = disk.journal.clone();
         let engine =
-            Engine::restore(Arc::clone(plan), truth.recipe.capacity(), options, events, |d| lists.get(&d).cloned())
+            Engine::restore(Arc::clone(plan), truth.recipe.capacities(), options, events, |d| lists.get(&d).cloned())
                 .unwrap();
         Self {
             truth,
@@ -331,18 +331,24 @@ impl<'a> World<'a> {
     }
 
     fn check_budget(&self) {
-        let capacity = self.truth.recipe.capacity();
-        let (mut cpus, mut memory, mut limit, mut ids) = (0, 0, 0, HashSet::new());
+        let capacities = self.truth.recipe.capacities();
+        let (mut used, mut limit, mut ids) = ([(0, 0); 2], 0, HashSet::new());
         for owed in &self.owed {
             let Owed::Run { job, gpus, .. } = owed else { continue };
-            cpus += job.needs.cpus;
-            memory += job.needs.memory;
+            let (cpus, memory) = &mut used[usize::from(job.needs.backend)];
+            *cpus += job.needs.cpus;
+            *memory += job.needs.memory;
             limit += job.needs.limits.first().copied().unwrap_or(0);
             for gpu in gpus {
-                assert!(capacity.gpus.contains(gpu) && ids.insert(Arc::clone(gpu)), "GPU {gpu} twice");
+                let there = &capacities.of(job.needs.backend).gpus;
+                assert!(there.contains(gpu) && ids.insert(Arc::clone(gpu)), "GPU {gpu} twice");
             }
         }
-        assert!(cpus <= capacity.cpus && memory <= capacity.memory && limit <= capacity.limits[0], "over budget");
+        for (capacity, (cpus, memory)) in capacities.all().iter().zip(used) {
+            assert!(cpus <= capacity.cpus && memory <= capacity.memory, "over budget");
+        }
+        assert!(limit <= capacities.limits()[0], "over budget");
+        let window = u32::from(self.truth.recipe.window);
         let mut kept: BTreeMap<NodeId, u32> = BTreeMap::new();
         let about_to_start = |id: &InstanceId| {
             self.leases.contains_key(id) || self.owed.iter().any(|o| matches!(o, Owed::Lease(asks, _) if asks == id))
@@ -351,7 +357,7 @@ impl<'a> World<'a> {
             *kept.entry(self.engine.place(*instance).node).or_default() += 1;
         }
         // A window in line, and a window parked.
-        assert!(kept.values().all(|kept| *kept <= 2 * capacity.window), "too many prepared jobs: {kept:?}");
+        assert!(kept.values().all(|kept| *kept <= 2 * window), "too many prepared jobs: {kept:?}");
         self.check_throttles();
     }
 

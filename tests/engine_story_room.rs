@@ -33,7 +33,7 @@ fn throttled(max: u32) -> Arc<Plan> {
 }
 
 fn cpus(cpus: u32) -> Needs {
-    Needs { cpus, memory: 0, gpus: 0, limits: vec![] }
+    Needs { cpus, ..Needs::default() }
 }
 
 #[test]
@@ -562,4 +562,53 @@ fn a_restored_map_may_end_otherwise_than_it_began() {
 fn stopped() -> Outcome {
     let failure = Failure { cause: Cause::Signal(15), message: "ended by SIGTERM".into(), help: None };
     Outcome { result: Err(failure), ..failed() }
+}
+
+#[test]
+fn backends_do_not_wait_for_each_other_but_for_the_limits_of_the_run() {
+    let on = |backend, needs: Needs| asks(Needs { backend, ..needs });
+    let limited = || Needs { limits: vec![1], ..cpus(1) };
+    let small = Capacity { gpus: vec!["small".into()], ..capacity(1) };
+    let two = Capacities::new(vec![capacity(8), small]);
+    let mut s = Story::new(tasks(&["l1", "l2", "c1", "c2", "g"]), two, Options::default());
+    s.prepared(&[("l1", on(1, cpus(1))), ("l2", on(1, cpus(1))), ("c1", on(0, cpus(8)))]);
+    s.prepared(&[("c2", on(0, limited())), ("g", on(1, Needs { gpus: 1, ..limited() }))]);
+    for name in ["c1", "l1", "l2", "c2", "g"] {
+        s.ended(name, 1, ok(Value::Int(1)));
+    }
+    s.tells(
+        "
+        > begin
+          begun by test
+          -> prepare l1 #1 ()
+          -> prepare l2 #1 ()
+          -> prepare c1 #1 ()
+          -> prepare c2 #1 ()
+          -> prepare g #1 ()
+        > prepared l1 run, l2 run, c1 run
+          submitted l1 #1
+          submitted c1 #1
+          -> start l1 #1
+          -> start c1 #1
+        > prepared c2 run, g run
+        > c1 #1 ends well
+          ended c1 #1: well
+          submitted c2 #1
+          -> start c2 #1
+        > l1 #1 ends well
+          ended l1 #1: well
+          submitted l2 #1
+          -> start l2 #1
+        > l2 #1 ends well
+          ended l2 #1: well
+        > c2 #1 ends well
+          ended c2 #1: well
+          submitted g #1
+          -> start g #1 on GPU small
+        > g #1 ends well
+          ended g #1: well
+          finished: Succeeded
+          -> done: Succeeded
+        ",
+    );
 }

@@ -38,7 +38,7 @@ pub fn doctor(args: &DoctorArgs, screen: Screen) -> Result<u8, Failed> {
     told.area(&backend, |tell| {
         let checkup = Checkup {
             job: job.as_ref(),
-            jobs: settings.jobs,
+            jobs: settings.backends.kinds[0].jobs,
             scratch: scratch.as_ref().map(|folder| Path::new(folder.path())),
             try_for: args.attempt.then(|| Duration::from_secs(args.patience)),
         };

@@ -7,8 +7,7 @@ use super::settings::{self, Target};
 use super::{Failed, registry};
 use crate::base::text;
 use crate::diag;
-use crate::driver::{self, Params};
-
+use crate::driver::{self, Backends, Params};
 use crate::plan::{Plan, graph};
 use crate::report::{forecast, json, params};
 use jiff::tz::TimeZone;
@@ -22,7 +21,12 @@ pub fn check(args: &CheckArgs, screen: Screen) -> Result<u8, Failed> {
     let chosen = target.chosen(None)?;
     let params = Params { profile: chosen.of_plan(), ..settings::params(&args.params)? };
     let (list, sources, right) = match driver::load(&target.pipeline, &params, false) {
-        Ok(loaded) => (loaded.warnings, loaded.sources, true),
+        Ok(loaded) => {
+            let backends = Backends { kinds: registry::backends(None)?, only_first: false };
+            let unknown = backends.unknown(&loaded.plan);
+            let right = unknown.is_empty();
+            ([loaded.warnings, unknown].concat(), loaded.sources, right)
+        }
         Err(driver::Error::Diagnostics { list, sources }) => (list, sources, false),
         Err(other) => return Err(other.into()),
     };
@@ -57,9 +61,7 @@ pub fn plan(args: &PlanArgs, screen: Screen) -> Result<u8, Failed> {
         return Ok(code);
     }
     let settings = settings::settings(&target, settings::params(&args.params)?, &args.place, &args.fresh)?;
-    let backend = target.backend(&args.place)?;
-    let preview = if args.summary { None } else { registry::preview(backend.as_deref()) };
-    let plan = driver::plan(settings, preview)?;
+    let plan = driver::plan(settings, args.summary)?;
     print(match args.output {
         Output::Human => forecast::human(&plan, args.summary, screen.out),
         Output::Json => forecast::json(&plan, args.summary),

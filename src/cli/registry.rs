@@ -3,57 +3,63 @@
 use super::Failed;
 use crate::backend::spool::Worker;
 use crate::backend::{local, slurm};
-use crate::driver::{BackendAsk, Measure, OpenBackend, OpenStore, StopLeft};
+use crate::base::text::{and, did_you_mean, quote};
+use crate::driver::{BackendAsk, BackendKind, OpenBackend, OpenStore, StopLeft};
+use crate::port::Backend;
 use crate::port::doctor::Examine;
-use crate::port::submission::Preview;
 use crate::store::postgres::Address;
 use crate::store::shared;
 use crate::store::sqlite::Sqlite;
 use std::path::{Path, PathBuf};
 
-/// What the backend of a name can give.
-pub fn measure(name: Option<&str>) -> Result<Measure, Failed> {
-    let _ = backend(name)?;
-    Ok(match name {
-        Some("slurm") => Box::new(|jobs, limits| Ok(slurm::capacity(jobs, limits))),
-        _ => Box::new(|jobs, limits| Ok(local::capacity(jobs, limits))),
-    })
+/// Every backend; the one of this name first, `local` when none is given.
+pub fn backends(first: Option<&str>) -> Result<Vec<BackendKind>, Failed> {
+    let mut kinds = vec![
+        BackendKind {
+            name: "local",
+            jobs: None,
+            elsewhere: false,
+            measure: Box::new(|jobs, limits| Ok(local::capacity(jobs, limits))),
+            open: Box::new(open_local),
+            has_left: |_| false,
+            preview: None,
+        },
+        BackendKind {
+            name: "slurm",
+            jobs: None,
+            elsewhere: true,
+            measure: Box::new(|jobs, limits| Ok(slurm::capacity(jobs, limits))),
+            open: Box::new(|ask| {
+                let options = slurm::Options { run_dir: ask.run_dir, jobs: ask.jobs, limits: ask.limits };
+                Ok(Box::new(slurm::Slurm::open(options, ask.reports)?))
+            }),
+            has_left: slurm::has_left,
+            preview: Some(slurm::preview),
+        },
+    ];
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+    let first = first.unwrap_or(names[0]);
+    let Some(at) = names.iter().position(|name| *name == first) else {
+        let help = did_you_mean(first, names.iter().copied()).unwrap_or_else(|| format!("there are {}", and(names)));
+        return Err(Failed::usage(format!("there is no backend {}", quote(first)), Some(help)));
+    };
+    kinds[..=at].rotate_right(1);
+    Ok(kinds)
 }
 
-/// The backend of a name; `local` when none is given.
-pub fn backend(name: Option<&str>) -> Result<OpenBackend, Failed> {
-    match name.unwrap_or("local") {
-        "local" => Ok(Box::new(|ask| {
-            let BackendAsk { jobs, limits, run_dir, work, lock, reports } = ask;
-            let options = local::Options { work, jobs, limits, lock, ..local::Options::new(run_dir) };
-            Ok(Box::new(local::Local::open(options, reports)?))
-        })),
-        "slurm" => Ok(Box::new(|ask| {
-            let options = slurm::Options { run_dir: ask.run_dir, jobs: ask.jobs, limits: ask.limits };
-            Ok(Box::new(slurm::Slurm::open(options, ask.reports)?))
-        })),
-        other => Err(Failed::usage(
-            format!("there is no backend `{other}`"),
-            Some("there are `local` and `slurm`".to_owned()),
-        )),
-    }
+fn open_local(ask: BackendAsk) -> anyhow::Result<Box<dyn Backend>> {
+    let BackendAsk { jobs, limits, run_dir, work, lock, reports } = ask;
+    let options = local::Options { work, jobs, limits, lock, ..local::Options::new(run_dir) };
+    Ok(Box::new(local::Local::open(options, reports)?))
 }
 
 /// What looks for whatever the backend of a name needs.
 pub fn examine(name: &str) -> Result<Examine, Failed> {
-    let _ = backend(Some(name))?;
+    let _ = backends(Some(name))?;
     Ok(match name {
         "slurm" => Box::new(slurm::examine),
         _ => Box::new(local::examine),
     })
-}
-
-/// What shows how the backend of a name would hand on what is ready; `None`: one instance after another.
-pub fn preview(name: Option<&str>) -> Option<Preview> {
-    match name {
-        Some("slurm") => Some(Box::new(slurm::preview)),
-        _ => None,
-    }
 }
 
 /// The file that a URL names, where it names one.
@@ -112,6 +118,6 @@ pub fn agent(spool: &Path, batch: u32) -> anyhow::Result<()> {
     let job = std::env::var("SLURM_ARRAY_JOB_ID").map_err(|_| anyhow::anyhow!("this is no job of Slurm"))?;
     let element = number("SLURM_ARRAY_TASK_ID").ok_or_else(|| anyhow::anyhow!("this is no element of an array"))?;
     let worker = Worker { job, element, restart: number("SLURM_RESTART_COUNT").unwrap_or(0) };
-    let open = backend(None).map_err(|_| anyhow::anyhow!("there is no local backend"))?;
+    let open: OpenBackend = Box::new(open_local);
     crate::agent::run(spool, batch, worker, &open)
 }

@@ -5,7 +5,7 @@ use super::profile::{self, Chosen};
 use super::screen::complain;
 use super::{Failed, registry};
 use crate::base::text::or;
-use crate::driver::{OpenStore, ParamWord, Params, Settings};
+use crate::driver::{BackendKind, Backends, OpenStore, ParamWord, Params, Settings};
 use crate::lang::model::ContainerEngine;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -201,21 +201,32 @@ pub fn settings(target: &Target, params: Params, place: &PlaceArgs, fresh: &Fres
     let chosen = target.chosen(place.profile.as_deref())?;
     let backend = place.backend.clone().or_else(|| chosen.text("backend"));
     let store = place.store.clone().or_else(|| chosen.store());
-    let (jobs, cut) = chosen.jobs(place.jobs.or_else(|| chosen.number("jobs")));
-    if let (Some(jobs), Some(cut), Some(asked)) = (jobs, cut, place.jobs) {
-        complain(format!(
-            "note: {}, not {asked}: `{}` allows no more\n",
-            crate::base::text::count(jobs.into(), "core"),
-            chosen.place(cut)
-        ));
+    let mut kinds = Vec::new();
+    for mut kind in registry::backends(backend.as_deref())? {
+        let at = kinds.len();
+        let asked = if at == 0 { place.jobs.or_else(|| chosen.number("jobs")) } else { None };
+        if kind.elsewhere {
+            kinds.push(BackendKind { jobs: asked, ..kind });
+            continue;
+        }
+        // What the machine allows is what its own tasks may have.
+        let (jobs, cut) = chosen.jobs(asked);
+        if let (0, Some(jobs), Some(cut), Some(asked)) = (at, jobs, cut, place.jobs) {
+            complain(format!(
+                "note: {}, not {asked}: `{}` allows no more\n",
+                crate::base::text::count(jobs.into(), "core"),
+                chosen.place(cut)
+            ));
+        }
+        kind.jobs = jobs;
+        let caps = chosen.caps.clone();
+        kinds.push(kind.giving(move |capacity| profile::capped(&caps, capacity)));
     }
-    let (measure, caps) = (registry::measure(backend.as_deref())?, chosen.caps.clone());
     Ok(Settings {
         pipeline: target.pipeline.clone(),
         select: target.rest.clone(),
         params: Params { profile: chosen.of_plan(), ..params },
-        jobs,
-        open_backend: registry::backend(backend.as_deref())?,
+        backends: Backends { kinds, only_first: false },
         open_store: registry::store(store.as_deref())?,
         store,
         keep_going: chosen.flag("keep_going", false, "FLOWRUN_KEEP_GOING"),
@@ -225,11 +236,9 @@ pub fn settings(target: &Target, params: Params, place: &PlaceArgs, fresh: &Fres
         wait: chosen.flag("wait", false, "FLOWRUN_WAIT"),
         artifacts: place.artifacts.clone().or_else(|| chosen.path("artifacts")),
         lease: None,
-        elsewhere: backend.as_deref() == Some("slurm"),
         show: None,
         container_engine: container_engine(&chosen)?,
         resume: None,
-        measure: Box::new(move |jobs, limits| Ok(profile::capped(&caps, measure(jobs, limits)?))),
     })
 }
 

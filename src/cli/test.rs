@@ -8,7 +8,7 @@ use super::{exit, registry};
 use crate::base::text::{count, did_you_mean, quote};
 use crate::driver::capture::{self, Captured};
 use crate::driver::trial::{self, Tried};
-use crate::driver::{Params, Settings, now};
+use crate::driver::{BackendKind, Backends, Params, Settings, now};
 use crate::engine::Capacity;
 use crate::port::verdict::Verdict;
 use crate::report::trial as report;
@@ -46,7 +46,7 @@ pub fn test(args: &TestArgs, screen: Screen) -> Result<u8, Failed> {
         .tempdir()
         .map_err(|error| Failed::from(Fault::io("make a folder in", &std::env::temp_dir(), &error)))?;
     let began = now();
-    let at_once = asked.jobs.unwrap_or_else(crate::sys::cores).max(1) as usize;
+    let at_once = asked.backends.kinds[0].jobs.unwrap_or_else(crate::sys::cores).max(1) as usize;
     let desk = Desk { names: &names, state: Mutex::default(), screen, human: args.output == Output::Human };
     std::thread::scope(|scope| {
         for _ in 0..at_once.min(names.len()) {
@@ -133,8 +133,10 @@ fn capture(args: &TestArgs, target: &Target, run: &str, instance: &str) -> Resul
 /// Settings of a run that touches nothing of the project, has all the memory that a task may ask for, and uses no cache.
 fn settings(target: &Target, args: &TestArgs) -> Result<Settings, Failed> {
     let settings = settings::settings(target, Params::default(), &args.place(), &FreshArgs::default())?;
-    let measure = settings.measure;
+    let plenty = |kind: BackendKind| kind.giving(|capacity| Capacity { memory: u64::MAX, ..capacity });
+    let kinds = settings.backends.kinds.into_iter().map(plenty).collect();
     Ok(Settings {
+        backends: Backends { kinds, only_first: true },
         select: Vec::new(),
         store: None,
         open_store: registry::store(None)?,
@@ -142,7 +144,6 @@ fn settings(target: &Target, args: &TestArgs) -> Result<Settings, Failed> {
         keep_going: false,
         no_cache: false,
         wait: false,
-        measure: Box::new(move |_, limits| Ok(Capacity { memory: u64::MAX, ..measure(None, limits)? })),
         ..settings
     })
 }
@@ -219,6 +220,7 @@ impl Desk<'_> {
 
 fn one(target: &Target, args: &TestArgs, fresh: &PathBuf, name: &str) -> Result<Tried, Failed> {
     std::fs::create_dir(fresh).map_err(|error| Failed::from(Fault::io("make the folder", fresh, &error)))?;
-    let settings = Settings { jobs: None, ..settings(target, args)? };
+    let mut settings = settings(target, args)?;
+    settings.backends.kinds.iter_mut().for_each(|kind| kind.jobs = None);
     Ok(trial::try_out(settings, name, fresh)?)
 }

@@ -71,13 +71,13 @@ pub fn capture(settings: &Settings, run: u64, instance: &str) -> Result<Captured
     };
 
     // Everything as it was, so that the values which the instance read are there again.
-    let limits: Vec<u32> = plan.limits.iter().map(|(_, n)| *n).collect();
-    let capacity = (settings.measure)(settings.jobs, &limits).map_err(Error::Backend)?;
+    let (assigned, _) = settings.backends.assign(&plan, &vec![true; plan.nodes.len()])?;
+    let capacities = assigned.capacities.clone().with_window(u32::MAX);
     let mut workshop = Workshop::new(
         plan.clone(),
         place.project.clone(),
         (run, place.home.run(run)),
-        capacity.clone(),
+        assigned,
         Arc::new(memo_over(&place.project, &store)),
         store,
         Some(Arc::new(Artifacts::by_reflink(place.home.artifacts()))),
@@ -86,8 +86,7 @@ pub fn capture(settings: &Settings, run: u64, instance: &str) -> Result<Captured
     );
     workshop.taken_as_is = vec![true; plan.nodes.len()];
     workshop.given = results;
-    let capacity = crate::engine::Capacity { window: u32::MAX, ..capacity };
-    let mut engine = Engine::new(plan.clone(), capacity, Options { keep_going: true, ..Options::default() });
+    let mut engine = Engine::new(plan.clone(), capacities, Options { keep_going: true, ..Options::default() });
     let gone = settle(&mut engine, &workshop, Lists::default())?;
     let ids = (0..engine.ledger().space().instances()).map(InstanceId);
     let id = ids.into_iter().find(|id| engine.ledger().is_task(*id) && engine.name(*id) == instance);

@@ -15,27 +15,26 @@ use crate::driver::load::{Loaded, load, load_default};
 use crate::driver::prepare::{Accepting, Dry, Workshop};
 use crate::driver::settings::{Action, Error, Forecast, Planned, Reason, Settings};
 use crate::engine::key::Change;
-use crate::engine::{Capacity, Effect, Engine, Input, Options, State, Why};
+use crate::engine::{Effect, Engine, Input, Options, State, Why};
 use crate::event::Event;
 use crate::plan::{NodeKind, Plan};
-use crate::port::submission::{Handed, Preview, Submissions};
+use crate::port::submission::{Handed, Submissions};
 use crate::port::{Access, Job, Lease, Made};
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What would run, and why; with `preview` also what the backend would be given now.
+/// What would run, and why; unless it is only `counted`, also what backends that gather instances would be given now.
 ///
 /// # Errors
 /// What keeps a run from beginning; what is wrong with one instance is told as its forecast.
-pub fn plan(settings: Settings, preview: Option<Preview>) -> Result<Forecast, Error> {
-    let Some(preview) = preview else {
-        return forecast(&settings, &settings.select, Dry::Reasons).map(|(forecast, ..)| forecast);
-    };
-    let (mut forecast, _, handed) = forecast(&settings, &settings.select, Dry::Jobs)?;
+pub fn plan(settings: Settings, counted: bool) -> Result<Forecast, Error> {
+    let keep = if counted { Dry::Reasons } else { Dry::Jobs };
+    let (mut forecast, _, handed) = forecast(&settings, &settings.select, keep)?;
+    let Some(handed) = handed else { return Ok(forecast) };
     let place = Place::of(&settings.pipeline)?;
     let run_dir = place.project.join(".flowrun/runs").join(place.home.next_run()?.to_string());
     let waiting = forecast.counts.run.saturating_sub(handed.len() as u64);
-    forecast.submissions = Some(Submissions { waiting, ..preview(&run_dir, handed) });
+    forecast.submissions = Some(Submissions { waiting, ..settings.backends.preview(&run_dir, handed) });
     Ok(forecast)
 }
 
@@ -113,12 +112,14 @@ fn rehearse_loaded(
     let plan = Arc::new(loaded.plan);
     let wanted = wanted(&plan, select)?;
     let force = forced(&plan, &Asked::of(settings))?;
-    let limits: Vec<u32> = plan.limits.iter().map(|(_, n)| *n).collect();
-    let capacity = (settings.measure)(settings.jobs, &limits).map_err(Error::Backend)?;
-    let lists = early::look(&plan, &wanted, &place.project, &capacity, true);
+    let (assigned, unknown) = settings.backends.assign(&plan, &wanted)?;
+    let keep = if keep == Dry::Jobs && !settings.backends.gather(&assigned) { Dry::Reasons } else { keep };
+    let lists = early::look(&plan, &wanted, &place.project, &assigned, true);
+    let lists = early::with(lists, unknown);
     let engines = Engines::new(&place.project, settings.container_engine, settings.show.is_none());
     let lists = early::with(lists, engines.look(&plan, &wanted));
-    let lists = early::with(lists, if settings.elsewhere { early::of_here(&plan, &wanted) } else { Vec::new() });
+    let elsewhere = |task: &_| settings.backends.is_elsewhere(&assigned, task);
+    let lists = early::with(lists, early::of_here(&plan, &wanted, elsewhere));
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
     let store = (settings.open_store)(place.home.path(), access).map_err(Error::Store)?;
     let store = Arc::new(Mutex::new(store));
@@ -127,7 +128,7 @@ fn rehearse_loaded(
         plan.clone(),
         place.project.clone(),
         (0, place.project.join(".flowrun/runs/0")),
-        capacity.clone(),
+        assigned,
         Arc::new(memo_over(&place.project, &store)),
         store.clone(),
         Some(Arc::new(artifacts)),
@@ -138,9 +139,9 @@ fn rehearse_loaded(
     workshop.engines = engines;
     workshop.show = settings.show.clone();
     // Everything is prepared at once, for nothing ever starts.
-    let capacity = Capacity { window: u32::MAX, ..capacity };
+    let capacities = workshop.assigned.capacities.clone().with_window(u32::MAX);
     let named = named(&plan, select)?;
-    let mut engine = Engine::new(plan, capacity, Options { keep_going: true, wanted, named });
+    let mut engine = Engine::new(plan, capacities, Options { keep_going: true, wanted, named });
     let failures = settle(&mut engine, &workshop, lists)?;
     Ok((workshop, engine, failures))
 }
@@ -152,7 +153,7 @@ pub(super) type Failures = FxHashMap<InstanceId, Arc<str>>;
 type Details = FxHashMap<Arc<str>, (Vec<crate::engine::key::Component>, Option<Made>)>;
 
 /// A forecast, its details, and what would be submitted at once.
-type Told = (Forecast, Details, Vec<Handed>);
+type Told = (Forecast, Details, Option<Vec<Handed>>);
 
 fn forecast(settings: &Settings, select: &[String], keep: Dry) -> Result<Told, Error> {
     let (workshop, engine, failures) = rehearse(settings, select, keep, Access::Read, |_| Ok(None))?;
@@ -312,7 +313,7 @@ fn tell(engine: &Engine, workshop: &Workshop, failures: &Failures, elsewhere: &F
         let (made, why, components) = (None, None, Vec::new());
         forecast.instances.push(Planned { name, node, action, reasons, made, why, components, container });
     }
-    (forecast, details, handed)
+    (forecast, details, (workshop.dry == Some(Dry::Jobs)).then_some(handed))
 }
 
 fn same_key(engine: &Engine, other: InstanceId) -> String {

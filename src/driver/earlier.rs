@@ -7,7 +7,7 @@ use crate::driver::journal::Journal;
 use crate::driver::load::{Loaded, load_again, load_stored, never_run};
 use crate::driver::rundir::RunDir;
 use crate::driver::settings::{Error, Settings};
-use crate::engine::{Capacity, Engine, Items, Options};
+use crate::engine::{Capacities, Capacity, Engine, Items, Options};
 use crate::event::Event;
 use crate::plan::Plan;
 use crate::port::{Entry, Made, Store};
@@ -68,13 +68,13 @@ pub fn reopen(
     run: u64,
     store: &mut dyn Store,
     plan: &Arc<Plan>,
-    capacity: &Capacity,
+    capacities: &Capacities,
     options: Options,
 ) -> Result<(RunDir, Journal, Engine, Handed), Error> {
     let dir = RunDir::open(&place.home, run)?;
     let mut history = History::default();
     let journal = dir.resume_journal(&mut |_, event, list| history.push(event, list))?;
-    let engine = history.engine(plan.clone(), capacity.clone(), options)?;
+    let engine = history.engine(plan.clone(), capacities.clone(), options)?;
     history.absorb(plan, &engine, store, (run, &dir)).map_err(Error::Store)?;
     let mut handed = Handed::default();
     history.events.iter().for_each(|event| handed.push(event));
@@ -91,7 +91,7 @@ pub fn salvage(dir: &RunDir, store: &mut dyn Store, run: u64) -> anyhow::Result<
     let mut history = History::default();
     dir.read_journal(0, &mut |_, event, list| history.push(event, list))?;
     let options = Options { wanted: wanted(&plan, &stored.select)?, ..Options::default() };
-    let engine = history.engine(plan.clone(), nothing, options)?;
+    let engine = history.engine(plan.clone(), nothing.into(), options)?;
     history.absorb(&plan, &engine, store, (run, dir))
 }
 
@@ -110,9 +110,9 @@ impl History {
         self.events.push(event);
     }
 
-    fn engine(&self, plan: Arc<Plan>, capacity: Capacity, options: Options) -> Result<Engine, Error> {
+    fn engine(&self, plan: Arc<Plan>, capacities: Capacities, options: Options) -> Result<Engine, Error> {
         let lists = |digest| self.lists.get(&digest).cloned();
-        Engine::restore(plan, capacity, options, self.events.iter().cloned(), lists)
+        Engine::restore(plan, capacities, options, self.events.iter().cloned(), lists)
             .map_err(|error| Error::Store(anyhow::anyhow!("the journal of the run does not fit its plan: {error}")))
     }
 

@@ -4,6 +4,7 @@
 use crate::base::{Lack, NodeId, Value, amount, text};
 use crate::diag::{Diagnostic, codes};
 use crate::driver::asked::is_wanted;
+use crate::driver::backends::Assigned;
 use crate::driver::facts::{self, Declared};
 use crate::driver::list;
 use crate::engine::{Capacity, ListAnswer, Values, at_path};
@@ -26,11 +27,11 @@ pub fn look(
     plan: &Plan,
     wanted: &[bool],
     project: &Path,
-    capacity: &Capacity,
+    assigned: &Assigned,
     files: bool,
 ) -> Result<Lists, Vec<Diagnostic>> {
     let mut look =
-        Look { plan, project, capacity, lists: Lists::default(), mistakes: Vec::new(), declared: OnceCell::new() };
+        Look { plan, project, assigned, lists: Lists::default(), mistakes: Vec::new(), declared: OnceCell::new() };
     // A map comes before what its body holds.
     for (id, node) in plan.nodes.iter() {
         if !is_wanted(plan, wanted, node) {
@@ -66,10 +67,13 @@ pub fn with(looked: Result<Lists, Vec<Diagnostic>>, more: Vec<Diagnostic>) -> Re
 
 /// Secrets from flowrun's own environment, for tasks that run elsewhere: they would have to travel with the job, whose
 /// environment a scheduler keeps.
-pub fn of_here(plan: &Plan, wanted: &[bool]) -> Vec<Diagnostic> {
+pub fn of_here(plan: &Plan, wanted: &[bool], elsewhere: impl Fn(&Task) -> bool) -> Vec<Diagnostic> {
     let mut mistakes = Vec::new();
     for (_, node) in plan.nodes.iter().filter(|(_, node)| is_wanted(plan, wanted, node)) {
         let NodeKind::Task(task) = &node.kind else { continue };
+        if !elsewhere(task) {
+            continue;
+        }
         for (name, from) in &task.secrets {
             if let SecretFrom::Env(_) = &from.value {
                 let message = format!("the secret `{name}` would travel with the job of `{}`", node.path);
@@ -86,7 +90,7 @@ pub fn of_here(plan: &Plan, wanted: &[bool]) -> Vec<Diagnostic> {
 struct Look<'a> {
     plan: &'a Plan,
     project: &'a Path,
-    capacity: &'a Capacity,
+    assigned: &'a Assigned,
     lists: Lists,
     mistakes: Vec<Diagnostic>,
     /// What tasks make, asked for where something is not there.
@@ -138,7 +142,7 @@ impl Look<'_> {
             }
             // What cannot be evaluated is said where it is used, with the instance.
             let Ok(asked) = template.eval(&frame) else { continue };
-            let Some(message) = self.beyond(name, &asked) else { continue };
+            let Some(message) = self.beyond(self.assigned.capacity(task), name, &asked) else { continue };
             let span = template.source().span;
             // One place is said once, however many tasks have it from `[resources]`.
             if self.mistakes.iter().any(|d| d.primary.as_ref().is_some_and(|p| p.span == span)) {
@@ -152,22 +156,22 @@ impl Look<'_> {
         }
     }
 
-    fn beyond(&self, name: &str, asked: &Value) -> Option<String> {
+    fn beyond(&self, capacity: &Capacity, name: &str, asked: &Value) -> Option<String> {
         let shown = asked.as_str().map_or_else(|| asked.to_json(), str::to_owned);
         match name {
             "memory" => {
-                let bytes = amount::bytes_of(asked).ok().filter(|bytes| *bytes > self.capacity.memory)?;
+                let bytes = amount::bytes_of(asked).ok().filter(|bytes| *bytes > capacity.memory)?;
                 let shown = if shown.parse() == Ok(bytes) { text::size(bytes) } else { shown };
-                Some(format!("{shown} of memory, and there are {}", text::size(self.capacity.memory)))
+                Some(format!("{shown} of memory, and there are {}", text::size(capacity.memory)))
             }
             "gpus" => {
-                let held = self.capacity.gpus.len() as u64;
+                let held = capacity.gpus.len() as u64;
                 let asked = shown.trim().parse().ok().filter(|asked| *asked > held)?;
                 Some(format!("{}, and there {}", text::count(asked, "GPU"), are(held)))
             }
             limit => {
                 let at = self.plan.limits.iter().position(|(name, _)| &**name == limit)?;
-                let held = *self.capacity.limits.get(at)?;
+                let held = *capacity.limits.get(at)?;
                 let asked = shown.trim().parse().ok().filter(|asked: &u64| *asked > held.into())?;
                 Some(format!("{asked} of `{limit}`, and there {}", are(held.into())))
             }

@@ -2,6 +2,7 @@
 
 mod adopted;
 mod asked;
+mod backends;
 mod begin;
 pub mod cancel;
 pub mod capture;

@@ -4,6 +4,7 @@
 use crate::base::digest::Key;
 use crate::base::text::quote;
 use crate::base::{Digest, InstanceId, NodeId, Value};
+use crate::driver::backends::Assigned;
 use crate::driver::claims::{Claim, Claims};
 use crate::driver::container::{self, Engines, Image};
 use crate::driver::facts::{Declared, Facts};
@@ -15,7 +16,7 @@ use crate::driver::scene::{self, Place, Scene, refused};
 use crate::driver::shell::Scenery;
 use crate::driver::words;
 use crate::engine::key::{Change, Component, Content, Visitor, changes, components};
-use crate::engine::{Capacity, Prepared, Preparing, Values};
+use crate::engine::{Prepared, Preparing, Values};
 use crate::event::{Artifact, Failure, Produced, Results};
 use crate::lang::outputs::Keep;
 use crate::plan::{NodeKind, OutputKind, Plan, Task};
@@ -44,8 +45,8 @@ pub struct Workshop {
     pub run: u64,
     /// The run's folder, absolute.
     pub run_dir: PathBuf,
-    /// What the backend can give.
-    pub capacity: Capacity,
+    /// Who executes what, and what there is.
+    pub assigned: Assigned,
     /// Digests of files.
     pub memo: Arc<FileMemo>,
     /// Digests of outputs that were let go.
@@ -167,7 +168,7 @@ impl Workshop {
         plan: Arc<Plan>,
         project: PathBuf,
         run: (u64, PathBuf),
-        capacity: Capacity,
+        assigned: Assigned,
         memo: Arc<FileMemo>,
         store: Arc<Mutex<Box<dyn Store>>>,
         artifacts: Option<Arc<Artifacts>>,
@@ -187,7 +188,7 @@ impl Workshop {
             project,
             run,
             run_dir,
-            capacity,
+            assigned,
             memo,
             gone: Gone::default(),
             store,
@@ -251,7 +252,7 @@ impl Workshop {
             plan: &self.plan,
             project: &self.project,
             run: (self.run, &self.run_dir),
-            capacity: &self.capacity,
+            assigned: &self.assigned,
             memo: &self.memo,
             gone: &self.gone,
             fetched: &self.fetched,

@@ -4,6 +4,7 @@
 use crate::diag::render;
 use crate::driver::adopted::{Adopted, Handed};
 use crate::driver::asked::{Asked, Place, forced, memo_over, named, stored_plan, wanted};
+use crate::driver::backends::{Crew, CrewAsk};
 use crate::driver::cancel::Requests;
 use crate::driver::container::Engines;
 use crate::driver::earlier::{interrupted, reopen, resumed};
@@ -17,7 +18,7 @@ use crate::driver::prepare::Workshop;
 use crate::driver::rebuild::rebuild;
 use crate::driver::rundir::{Home, RunDir};
 use crate::driver::session::Session;
-use crate::driver::settings::{BackendAsk, End, Ended, Error, Settings};
+use crate::driver::settings::{End, Ended, Error, Settings};
 use crate::driver::{lease, now};
 use crate::engine::{Engine, Options};
 use crate::port::{Access, Made, Report, RunRow, Sink, Store};
@@ -89,13 +90,15 @@ pub(super) fn run_loaded(
     let wanted = wanted(&plan, &asked.select)?;
     let force = forced(&plan, &asked)?;
     let limits: Vec<u32> = plan.limits.iter().map(|(_, n)| *n).collect();
-    let capacity = (settings.measure)(settings.jobs, &limits).map_err(Error::Backend)?;
+    let (assigned, unknown) = settings.backends.assign(&plan, &wanted)?;
     // What a run to be continued had listed and done by now is not looked at again.
     let runs = if asked.only { latest::run(&plan, &asked.select) } else { wanted.clone() };
-    let lists = early::look(&plan, &runs, &place.project, &capacity, earlier.is_none());
+    let lists = early::look(&plan, &runs, &place.project, &assigned, earlier.is_none());
     let engines = Engines::new(&place.project, settings.container_engine, false);
     let lists = early::with(lists, engines.look(&plan, &runs));
-    let lists = early::with(lists, if settings.elsewhere { early::of_here(&plan, &runs) } else { Vec::new() });
+    let elsewhere = |task: &_| settings.backends.is_elsewhere(&assigned, task);
+    let lists = early::with(lists, early::of_here(&plan, &runs, elsewhere));
+    let lists = early::with(lists, unknown);
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
     engines.fetch(&plan, &runs, &mut note).map_err(|fault| Error::Backend(fault.into()))?;
 
@@ -107,7 +110,7 @@ pub(super) fn run_loaded(
     };
     let (mut continued, mut began_here, mut handed) = (None, None, Handed::default());
     if let Some(run) = earlier {
-        match reopen(&place, run, store.as_mut(), &plan, &capacity, options.clone()) {
+        match reopen(&place, run, store.as_mut(), &plan, &assigned.capacities, options.clone()) {
             Ok((dir, journal, engine, before)) => {
                 handed = before;
                 continued = Some((run, dir, journal, engine));
@@ -133,7 +136,7 @@ pub(super) fn run_loaded(
             let run = store.begin_run(&row).map_err(Error::Store)?;
             let dir = RunDir::create(&place.home, run, &stored)?;
             let journal = dir.resume_journal(&mut |_, _, _| {})?;
-            (run, dir, journal, Engine::new(plan.clone(), capacity.clone(), options))
+            (run, dir, journal, Engine::new(plan.clone(), assigned.capacities.clone(), options))
         }
     };
     row.run = run;
@@ -143,18 +146,13 @@ pub(super) fn run_loaded(
     let inherited = lock.as_fd().try_clone_to_owned().map_err(|e| Error::Backend(e.into()))?;
     // Tasks start in folders of their own: what they are given is absolute.
     let run_dir = place.project.join(".flowrun/runs").join(run.to_string());
-    let ask = BackendAsk {
-        jobs: settings.jobs,
-        limits,
-        run_dir: run_dir.clone(),
-        work: None,
-        reports: reporter,
-        lock: Some(inherited),
-    };
-    let mut backend = (settings.open_backend)(ask).map_err(Error::Backend)?;
-    let has = backend.adopt(&handed.open()).map_err(Error::Backend)?;
+    let open = handed.open();
+    let ask =
+        CrewAsk { limits: &limits, run_dir: &run_dir, lock: &inherited, reports: reporter, handed: !open.is_empty() };
+    let mut crew = Crew::open(&settings.backends, &assigned, ask).map_err(Error::Backend)?;
+    let has = crew.adopt(&open).map_err(Error::Backend)?;
     let adopted = Adopted::new(handed.still_open(has));
-    if let Some(text) = backend.note() {
+    for text in crew.notes() {
         sinks.iter_mut().for_each(|sink| sink.note(&text));
     }
     let signals = crate::sys::signals::signals().map_err(|e| Error::Backend(e.into()))?;
@@ -173,7 +171,7 @@ pub(super) fn run_loaded(
         plan.clone(),
         place.project.clone(),
         (run, run_dir),
-        capacity,
+        assigned,
         Arc::new(memo_over(&place.project, &store)),
         store.clone(),
         Some(Arc::new(artifacts)),
@@ -184,7 +182,7 @@ pub(super) fn run_loaded(
     if asked.only {
         workshop.taken_as_is = latest::taken(&plan, &asked.select);
     }
-    workshop.lease = lease::term(backend.outlives_driver());
+    workshop.lease = lease::term(crew.outlives_driver());
     workshop.lease.lasts = settings.lease.unwrap_or(workshop.lease.lasts);
     let me = Who::me(began);
     let by = format!("flowrun {}, process {} on {}", env!("CARGO_PKG_VERSION"), me.pid, me.host);
@@ -203,7 +201,7 @@ pub(super) fn run_loaded(
         dir: &dir,
         lock: &lock,
         workshop: Arc::new(workshop),
-        backend,
+        crew,
         reports,
         signals,
         requests,

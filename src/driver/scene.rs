@@ -2,13 +2,15 @@
 //! plan's order, each after those it reads.
 
 use crate::base::{Digest, Lack, Value, amount, text};
+use crate::driver::backends::Assigned;
 use crate::driver::facts::Facts;
 use crate::driver::gone::Gone;
 use crate::driver::memo::FileMemo;
 use crate::driver::wrong::Wrong;
-use crate::engine::{Capacity, Needs, Raised, Values};
+use crate::engine::{Needs, Raised, Values};
 use crate::event::{Cause, Failure};
 use crate::lang::expr::{EvalError, Frame, Template};
+use crate::lang::model::BACKEND;
 use crate::lang::slurm;
 use crate::plan::{Local, OutputKind, Plan, Read, Run, Shape, Task, Ty, Workdir, is_glob};
 use crate::port::{Stat, staged_files, staged_path};
@@ -27,8 +29,8 @@ pub struct Place<'a> {
     pub project: &'a Path,
     /// The run's number and folder.
     pub run: (u64, &'a Path),
-    /// What the backend can give.
-    pub capacity: &'a Capacity,
+    /// Who executes what, and what there is.
+    pub assigned: &'a Assigned,
     /// Digests of files.
     pub memo: &'a FileMemo,
     /// Digests of outputs that were let go.
@@ -105,7 +107,7 @@ impl<'a> Scene<'a> {
             outputs: vec![Vec::new(); task.outputs.len()],
             wants: Vec::new(),
             watched: Vec::new(),
-            needs: Needs { cpus: 1, memory: 0, gpus: 0, limits },
+            needs: Needs { backend: place.assigned.of(task), cpus: 1, limits, ..Needs::default() },
             time_ms: None,
             options: Vec::new(),
             vars: Vec::new(),
@@ -304,6 +306,9 @@ impl<'a> Scene<'a> {
 
     fn resource(&mut self, at: usize) -> Result<(), Failure> {
         let (name, template) = &self.task.resources[at];
+        if &**name == BACKEND {
+            return Ok(());
+        }
         let value = template.eval(&self.frame).map_err(|e| self.failure(&format!("resources.{name}"), e))?;
         let bad = |problem: text::Problem| refused(format!("`resources.{name}`: {}", problem.message), problem.help);
         let whole = || match &value {
@@ -332,7 +337,7 @@ impl<'a> Scene<'a> {
             self.options.push((option.into(), value));
             return Ok(());
         }
-        let capacity = self.place.capacity;
+        let capacity = self.place.assigned.capacity(self.task);
         let granted = match &**name {
             "cpus" => {
                 let asked = whole()?;

@@ -3,6 +3,7 @@
 use crate::base::digest::Key;
 use crate::base::{Digest, InstanceId, NodeId};
 use crate::driver::adopted::{Adopted, Ready, Start};
+use crate::driver::backends::Crew;
 use crate::driver::cancel::Requests;
 use crate::driver::early::Lists;
 use crate::driver::fetch::{Fetcher, Told};
@@ -21,7 +22,7 @@ use crate::engine::{Effect, Engine, Input, ListAnswer, Prepared, Stop, Turn};
 use crate::event::{Artifact, Event, Produced, RunState, Time};
 use crate::lang::outputs::Keep;
 use crate::plan::{NodeKind, Output, Plan};
-use crate::port::{Backend, Entry, Made, Named, Report, Sink, Stat, Store};
+use crate::port::{Entry, Made, Named, Report, Sink, Stat, Store};
 use crate::sys::lock::Lock;
 use crossbeam::channel::{Receiver, Sender, after, never, select};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -56,7 +57,7 @@ pub struct Session<'a> {
     /// What `prepare` works with.
     pub workshop: Arc<Workshop>,
     /// What executes attempts.
-    pub backend: Box<dyn Backend>,
+    pub crew: Crew,
     /// Where its reports come from.
     pub reports: Receiver<Report>,
     /// Signals that came in.
@@ -111,13 +112,13 @@ struct Loop<'a> {
     broken: Option<anyhow::Error>,
     /// Attempts that the backend has.
     running: usize,
-    /// Reports of the backend about attempts so far.
-    reported: usize,
     wake: Option<Time>,
     /// The first signal, and how many there were.
     signal: Option<i32>,
     signals: u32,
     cancelled: bool,
+    /// Nothing is waited for but what ends with this process.
+    leaving: bool,
     done: Option<Option<RunState>>,
     last: Time,
     events: Vec<Event>,
@@ -190,11 +191,11 @@ impl Session<'_> {
                 store_error: None,
                 broken: None,
                 running: 0,
-                reported: 0,
                 wake: None,
                 signal: None,
                 signals: 0,
                 cancelled: false,
+                leaving: false,
                 done: None,
                 last: now(),
                 events: Vec::new(),
@@ -241,7 +242,7 @@ impl Loop<'_> {
             // Jobs of an earlier driver that the plan has no use for any more.
             let left = self.session.adopted.left();
             if !left.is_empty() {
-                self.session.backend.cancel(&left, true).map_err(Error::Backend)?;
+                self.session.crew.cancel(&left, true).map_err(Error::Backend)?;
             }
         }
         self.settle();
@@ -366,9 +367,7 @@ impl Loop<'_> {
     }
 
     fn report(&mut self, report: Report) -> Result<(), Error> {
-        if matches!(report, Report::Started { .. } | Report::Ended { .. }) {
-            self.reported += 1;
-        }
+        self.session.crew.heard(&report);
         let Some(report) = self.session.adopted.translated(report) else { return Ok(()) };
         self.take_report(report)
     }
@@ -477,19 +476,18 @@ impl Loop<'_> {
         let name = signal_name(signal);
         self.signals += 1;
         match self.signals {
-            // What runs elsewhere goes on; the next driver takes it over.
-            1 if self.session.backend.outlives_driver() => {
-                self.signal = Some(signal);
-                self.session.workshop.patient.give_up();
-                self.done = Some(None);
-            }
             1 => {
                 self.signal = Some(signal);
+                // What runs elsewhere goes on; the next driver takes it over.
+                self.leaving = self.session.crew.outlives_driver();
                 self.session.workshop.patient.give_up();
                 self.fetcher.give_up();
                 self.step(Input::Stop(Stop::Soft(name.into())));
             }
-            2 => self.step(Input::Stop(Stop::Hard(name.into()))),
+            2 => {
+                self.leaving = false;
+                self.step(Input::Stop(Stop::Hard(name.into())));
+            }
             _ => self.done = Some(None),
         }
     }
@@ -497,6 +495,7 @@ impl Loop<'_> {
     /// All that runs is killed, wherever it does.
     fn cancelled(&mut self) {
         self.cancelled = true;
+        self.leaving = false;
         self.session.workshop.patient.give_up();
         self.fetcher.give_up();
         self.step(Input::Stop(Stop::Hard("`flowrun cancel`".into())));
@@ -517,9 +516,12 @@ impl Loop<'_> {
             }
             // What is held back for an attempt that has not begun is in no journal.
             if !self.session.adopted.holds_back() {
-                self.session.backend.written(self.reported);
+                self.session.crew.written();
             }
             self.carry_out(effects)?;
+        }
+        if self.leaving && self.session.crew.all_stay() {
+            self.done.get_or_insert(None);
         }
         Ok(())
     }
@@ -594,7 +596,8 @@ impl Loop<'_> {
                     };
                     ready.job.attempt = attempt;
                     ready.job.name = self.session.engine.name(instance).into();
-                    if self.session.workshop.capacity.gpus.first().is_some_and(|id| !id.is_empty()) {
+                    let capacity = self.session.workshop.assigned.capacities.of(ready.job.needs.backend);
+                    if capacity.gpus.first().is_some_and(|id| !id.is_empty()) {
                         let value = gpus.join(",").into_bytes();
                         ready.job.env.push((b"CUDA_VISIBLE_DEVICES".to_vec(), value));
                         if let Some(container) = &mut ready.job.container {
@@ -624,7 +627,9 @@ impl Loop<'_> {
                     continue;
                 }
                 Effect::Cancel { instance, hard: false } => {
-                    soft.push(instance);
+                    if !(self.leaving && self.session.crew.stays(instance)) {
+                        soft.push(instance);
+                    }
                     continue;
                 }
                 Effect::LetGo { instance, outputs } => {
@@ -645,17 +650,17 @@ impl Loop<'_> {
         }
         if !jobs.is_empty() {
             self.running += jobs.len();
-            self.session.backend.submit(jobs).map_err(Error::Backend)?;
+            self.session.crew.submit(jobs).map_err(Error::Backend)?;
         }
         for (instances, hard) in [(soft, false), (hard, true)] {
             if !instances.is_empty() {
-                self.session.backend.cancel(&instances, hard).map_err(Error::Backend)?;
+                self.session.crew.cancel(&instances, hard).map_err(Error::Backend)?;
             }
         }
         for ready in self.session.adopted.take_ready() {
             match ready {
                 Ready::Report(report) => self.take_report(*report)?,
-                Ready::Submit(job) => self.session.backend.submit(vec![*job]).map_err(Error::Backend)?,
+                Ready::Submit(job) => self.session.crew.submit(vec![*job]).map_err(Error::Backend)?,
             }
         }
         Ok(())
@@ -744,7 +749,7 @@ impl Loop<'_> {
             std::thread::sleep(PAUSE);
         }
         // What goes on without this process keeps its leases.
-        let goes_on = self.done.flatten().is_none() && self.session.backend.outlives_driver();
+        let goes_on = self.done.flatten().is_none() && self.session.crew.outlives_driver();
         if self.leases.any().load(Ordering::Relaxed) && self.store_error.is_none() && !goes_on {
             // What is left ends by itself.
             let _ = workshop.store.lock().unwrap_or_else(PoisonError::into_inner).release(workshop.run, None);

@@ -4,6 +4,7 @@
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::Capacity;
 use crate::lang::model::{ContainerEngine, Datum, Name};
+use crate::port::submission::Preview;
 use crate::port::{Access, Backend, ReportSink, Store};
 use crate::sys::Fault;
 use std::ffi::OsString;
@@ -23,8 +24,8 @@ pub struct Settings {
     pub select: Vec<String>,
     /// Values for params.
     pub params: Params,
-    /// `-j`: cores for tasks; `None`: those that this process may use.
-    pub jobs: Option<u32>,
+    /// What executes tasks.
+    pub backends: Backends,
     /// `--store`, as typed; `None`: `.flowrun/store.db`. For messages; the store itself is made by `open_store`.
     pub store: Option<String>,
     /// Independent work goes on after a failure.
@@ -41,18 +42,12 @@ pub struct Settings {
     pub lease: Option<Duration>,
     /// The folder that keeps artifacts by their content.
     pub artifacts: Option<PathBuf>,
-    /// Whether tasks run on other machines, where flowrun's own environment is not.
-    pub elsewhere: bool,
     /// `shell`: the instance in whose place it is.
     pub show: Option<Arc<str>>,
     /// What runs containers; `None`: the first that is there.
     pub container_engine: Option<ContainerEngine>,
     /// `resume`: `Some(None)` continues the newest run, `Some(Some(n))` run `n`. `None`: a plain `run`.
     pub resume: Option<Option<u64>>,
-    /// Says what the backend can give, before anything is started.
-    pub measure: Measure,
-    /// Makes the backend, once capacity and the run's folder are known.
-    pub open_backend: OpenBackend,
     /// Makes the store.
     pub open_store: OpenStore,
 }
@@ -86,6 +81,40 @@ pub struct ParamWord {
     pub value: Option<OsString>,
     /// As it was typed, for messages: `-p depth=x`, `--depth x`.
     pub typed: String,
+}
+
+/// The backends that a run may use.
+pub struct Backends {
+    /// All that there are. The first executes the tasks that name none.
+    pub kinds: Vec<BackendKind>,
+    /// The first executes all tasks, whatever they name.
+    pub only_first: bool,
+}
+
+/// A backend that is not made yet.
+pub struct BackendKind {
+    /// As tasks and command lines name it.
+    pub name: &'static str,
+    /// `-j`: cores for tasks; `None`: as many as it has.
+    pub jobs: Option<u32>,
+    /// Whether tasks run on other machines, where flowrun's own environment is not.
+    pub elsewhere: bool,
+    /// Says what it can give, before anything is started.
+    pub measure: Measure,
+    /// Makes it, once its capacity and the run's folder are known.
+    pub open: OpenBackend,
+    /// Whether what an earlier driver of a run handed over may still be at work; the run's folder, absolute, in.
+    pub has_left: fn(&Path) -> bool,
+    /// Shows how it would hand on what is ready; `None`: one instance after another.
+    pub preview: Option<Preview>,
+}
+
+impl BackendKind {
+    /// The same, giving something else.
+    pub fn giving(self, other: impl Fn(Capacity) -> Capacity + Send + 'static) -> Self {
+        let measure = self.measure;
+        Self { measure: Box::new(move |jobs, limits| Ok(other(measure(jobs, limits)?))), ..self }
+    }
 }
 
 /// What a backend is told when it is made.

@@ -2,6 +2,7 @@
 
 use crate::base::{Lack, NodeId, Value};
 use crate::diag::{Diagnostic, codes};
+use crate::driver::backends::Assigned;
 use crate::driver::facts::{Declared, Facts};
 use crate::driver::gone::Gone;
 use crate::driver::load::{Loaded, load};
@@ -186,7 +187,8 @@ pub(super) fn reads(plan: &Plan, task: &Task, project: &Path) -> Result<Vec<Path
     let fetched = Fetched::within(&project.join(".flowrun"));
     let gone = Gone::default();
     let run = (1, project);
-    let place = Place { plan, project, run, capacity: &capacity, memo: &memo, gone: &gone, fetched: &fetched };
+    let assigned = Assigned::to_one(capacity);
+    let place = Place { plan, project, run, assigned: &assigned, memo: &memo, gone: &gone, fetched: &fetched };
     let mut scene = Scene::new(&place, task, &facts, &values, (1, Raised::default()));
     found.extend(scene.paths_of_inputs());
     let path = |bytes: Vec<u8>| PathBuf::from(OsStr::from_bytes(&bytes));

@@ -183,8 +183,11 @@ pub enum Leased {
 }
 
 /// What an instance asks of the machine.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Needs {
+    /// Who gives it: one of the run's backends, by position.
+    #[serde(default)]
+    pub backend: u8,
     /// Cores.
     pub cpus: u32,
     /// Bytes; 0: not said.
@@ -195,7 +198,7 @@ pub struct Needs {
     pub limits: Vec<u32>,
 }
 
-/// What the backend has to give at once. Memory in bytes; `u64::MAX` where it does not count.
+/// What a backend has to give at once. Memory in bytes; `u64::MAX` where it does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capacity {
     /// Cores (`-j`).
@@ -209,6 +212,41 @@ pub struct Capacity {
     pub limits: Vec<u32>,
     /// How many prepared instances a node may have waiting, so that memory stays flat.
     pub window: u32,
+}
+
+/// What each of the run's backends has to give, by position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capacities(Vec<Capacity>);
+
+impl Capacities {
+    /// Of these, one at least. The plan's `[limits]` hold for all backends together: those of the first count.
+    pub fn new(all: Vec<Capacity>) -> Self {
+        assert!(!all.is_empty(), "a run has a backend");
+        Self(all)
+    }
+    /// One backend's.
+    pub fn of(&self, backend: u8) -> &Capacity {
+        &self.0[usize::from(backend)]
+    }
+    /// All of them.
+    pub fn all(&self) -> &[Capacity] {
+        &self.0
+    }
+    /// `[limits]` of the plan, by position.
+    pub fn limits(&self) -> &[u32] {
+        &self.0[0].limits
+    }
+    /// The same, with room for so many prepared instances of a node.
+    pub fn with_window(mut self, window: u32) -> Self {
+        self.0.iter_mut().for_each(|capacity| capacity.window = window);
+        self
+    }
+}
+
+impl From<Capacity> for Capacities {
+    fn from(only: Capacity) -> Self {
+        Self::new(vec![only])
+    }
 }
 
 /// Something that must be done outside.

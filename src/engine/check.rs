@@ -3,9 +3,9 @@
 use crate::base::id::Id;
 use crate::base::{InstanceId, NodeId};
 use crate::engine::api::*;
+use crate::engine::budget::Room;
 use crate::engine::machine::{Engine, Held, Phase};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeSet;
 
 /// Fails with a sentence.
 macro_rules! hold {
@@ -123,23 +123,24 @@ impl Engine {
     }
 
     fn check_budget(&self) -> Result<(), String> {
-        let all = &self.budget.capacity;
-        let (mut cpus, mut memory, mut limits) = (all.cpus, all.memory, all.limits.clone());
-        let mut gpus: BTreeSet<u32> = (0..all.gpus.len() as u32).collect();
+        let all = &self.budget.capacities;
+        let mut rooms: Vec<Room> = all.all().iter().map(Room::of).collect();
+        let mut limits = all.limits().to_vec();
         for held in self.held.values() {
             let (Held::Given { job, gpus: given, .. } | Held::Asks { job, gpus: given }) = held else { continue };
             let needs = self.budget.needs(job.shape);
-            cpus = cpus.checked_sub(needs.cpus).ok_or("cores over budget")?;
-            memory = memory.checked_sub(needs.memory).ok_or("memory over budget")?;
+            let room = &mut rooms[usize::from(needs.backend)];
+            room.cpus = room.cpus.checked_sub(needs.cpus).ok_or("cores over budget")?;
+            room.memory = room.memory.checked_sub(needs.memory).ok_or("memory over budget")?;
             for gpu in given {
-                hold!(gpus.remove(gpu), "GPU {gpu} given twice");
+                hold!(room.gpus.remove(gpu), "GPU {gpu} given twice");
             }
             for (left, asks) in limits.iter_mut().zip(&needs.limits) {
                 *left = left.checked_sub(*asks).ok_or("a limit over budget")?;
             }
         }
-        let free = (self.budget.cpus, self.budget.memory, &self.budget.gpus, &self.budget.limits);
-        hold!(free == (cpus, memory, &gpus, &limits), "free {free:?}, recounted {:?}", (cpus, memory, &gpus, &limits));
+        let free = (&self.budget.rooms, &self.budget.limits);
+        hold!(free == (&rooms, &limits), "free {free:?}, recounted {:?}", (&rooms, &limits));
         Ok(())
     }
 

@@ -244,12 +244,18 @@ pub(super) fn half(key: &Key) -> [u8; 16] {
 
 impl Engine {
     /// A run that has not begun.
-    pub fn new(plan: Arc<Plan>, capacity: Capacity, options: Options) -> Self {
+    pub fn new(plan: Arc<Plan>, capacities: impl Into<Capacities>, options: Options) -> Self {
         let ledger = Ledger::new(Arc::clone(&plan), &options.wanted);
-        Self::with(plan, capacity, options, ledger, false)
+        Self::with(plan, capacities.into(), options, ledger, false)
     }
 
-    pub(super) fn with(plan: Arc<Plan>, capacity: Capacity, options: Options, ledger: Ledger, resumed: bool) -> Self {
+    pub(super) fn with(
+        plan: Arc<Plan>,
+        capacities: Capacities,
+        options: Options,
+        ledger: Ledger,
+        resumed: bool,
+    ) -> Self {
         let mut engine = Self {
             keeps: Keeps::new(&plan),
             queues: plan.nodes.ids().map(|_| Queue::default()).collect(),
@@ -259,7 +265,7 @@ impl Engine {
             phase: Phase::Fresh { resumed },
             works: Vec::new(),
             hungry: Vec::new(),
-            budget: Budget::new(capacity),
+            budget: Budget::new(capacities),
             held: FxHashMap::default(),
             flights: FxHashMap::default(),
             settled: FxHashMap::default(),

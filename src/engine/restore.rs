@@ -13,7 +13,7 @@ impl Engine {
     /// anew; lists and ids stay as they are. `lists` gives a list that the journal names.
     pub fn restore(
         plan: Arc<Plan>,
-        capacity: Capacity,
+        capacities: impl Into<Capacities>,
         options: Options,
         events: impl IntoIterator<Item = Event>,
         mut lists: impl FnMut(Digest) -> Option<Arc<Items>>,
@@ -33,7 +33,7 @@ impl Engine {
         }
         fold.reset();
         let resumed = fold.begun();
-        let mut engine = Self::with(plan, capacity, options, fold.ledger, resumed);
+        let mut engine = Self::with(plan, capacities.into(), options, fold.ledger, resumed);
         engine.keeps.gone = fold.gone;
         for (instance, key) in fold.keys {
             if engine.ledger.state(instance) == State::Succeeded {

@@ -42,7 +42,7 @@ impl Engine {
         let graph = Arc::clone(&self.graph);
         let mut hungry = std::mem::take(&mut self.hungry);
         hungry.sort_unstable_by_key(|node| (graph.info(*node).class, *node));
-        let window = self.budget.capacity.window.max(1);
+        let window = self.budget.window().max(1);
         for &node in &hungry {
             let queue = &mut self.queues[node.index()];
             queue.hungry = false;
@@ -137,7 +137,7 @@ impl Engine {
             Err((scope, item)) => {
                 self.served(place.node);
                 let queue = &mut self.queues[place.node.index()];
-                let keep = queue.kept < self.budget.capacity.window;
+                let keep = queue.kept < self.budget.window();
                 if keep {
                     queue.kept += 1;
                 } else {
@@ -294,7 +294,7 @@ impl Engine {
         self.ledger.set(instance, true, State::Submitted);
         self.ledger.at_work.insert(instance, AtWork { instance, attempt, since: out.now, started: false });
         out.event(Event::Submitted { instance, attempt, key: job.key, why: job.why.clone() });
-        let ids = gpus.iter().map(|gpu| Arc::clone(&self.budget.capacity.gpus[*gpu as usize])).collect();
+        let ids = self.budget.gpu_ids(job.shape, &gpus);
         out.effect(Effect::Start { instance, attempt, gpus: ids });
         self.held.insert(instance, Held::Given { job, gpus, stopping: false });
     }

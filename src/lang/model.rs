@@ -42,6 +42,9 @@ impl Text {
 /// A name as written, `[A-Za-z_][A-Za-z0-9_]*` (checked by the reader).
 pub type Name = Spanned<Arc<str>>;
 
+/// The name under which `backend` stands among the resources, over which it is laid as they are.
+pub const BACKEND: &str = "task.backend";
+
 /// A value of the file that may hold templates in its strings.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Datum {

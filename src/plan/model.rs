@@ -162,6 +162,8 @@ pub struct Task {
     pub container: Option<Container>,
     /// The task's, its maps' and the file's, the innermost winning.
     pub resources: Vec<(Arc<str>, Template)>,
+    /// `backend`, and where that is written.
+    pub backend: Option<Spanned<Arc<str>>>,
     /// Whether its result is kept and reused.
     pub cache: bool,
     /// When a failed attempt is followed by another one.
@@ -203,6 +205,7 @@ impl Task {
             setup: Setup::default(),
             container: None,
             resources: Vec::new(),
+            backend: None,
             cache: true,
             retry: None,
             workdir: Workdir::Project,

@@ -7,12 +7,12 @@ use super::policy;
 use super::resolve::Site;
 use super::surround;
 use super::words::Place;
-use crate::base::NodeId;
 use crate::base::id::BodyId;
 use crate::base::text::{did_you_mean, or, quote};
-use crate::diag::{Diagnostic, Span, codes};
+use crate::base::{NodeId, Value};
+use crate::diag::{Diagnostic, Span, Spanned, codes};
 use crate::lang::expr::{Template, Use};
-use crate::lang::model::{self as decl, Datum, Name, RunDecl, TaskDecl, Text};
+use crate::lang::model::{self as decl, BACKEND, Datum, Name, RunDecl, TaskDecl, Text};
 use std::sync::Arc;
 
 /// What a task's strings read, key by key, for the checks that look at a whole body or file.
@@ -70,10 +70,13 @@ pub(super) fn build<'m>(
     let mut g = Gather::new(world, body, Some(id), Some(task));
     let mut trace = Trace::default();
 
-    let mut resources = Vec::new();
+    let (mut resources, mut backend) = (Vec::new(), None);
     for (name, datum) in world.resources(body, task) {
         check_resource(world, &g.site(Place::Resources), name, datum, found);
         let (template, seen) = g.scalar(Place::Resources, datum, found);
+        if let (true, Value::Str(value)) = (&*name.value == BACKEND, datum.literal()) {
+            backend = Some(Spanned { value, span: datum.span() });
+        }
         resources.push((name.value.clone(), template));
         trace.resources.push(seen);
     }
@@ -164,6 +167,7 @@ pub(super) fn build<'m>(
         setup,
         container,
         resources,
+        backend,
         cache: task.cache.as_ref().is_none_or(|cache| cache.value) && !outputs.is_empty(),
         outputs,
         retry,

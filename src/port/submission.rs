@@ -60,4 +60,4 @@ pub struct Resources {
 
 /// Says what would be submitted for these instances of a run with this folder, absolute. Nothing is submitted or
 /// written.
-pub type Preview = Box<dyn Fn(&Path, Vec<Handed>) -> Submissions>;
+pub type Preview = fn(&Path, Vec<Handed>) -> Submissions;

@@ -26,7 +26,7 @@ pub fn capacity(cpus: u32) -> Capacity {
 }
 
 pub fn needs(cpus: u32) -> Needs {
-    Needs { cpus, memory: 0, gpus: 0, limits: vec![] }
+    Needs { cpus, ..Needs::default() }
 }
 
 pub fn run(key: Option<&str>) -> Prepared {
@@ -72,7 +72,7 @@ pub fn ints(items: &[i64]) -> Value {
 }
 
 impl Story {
-    pub fn new(plan: Arc<Plan>, capacity: Capacity, options: Options) -> Self {
+    pub fn new(plan: Arc<Plan>, capacity: impl Into<Capacities>, options: Options) -> Self {
         let fold = Fold::new(Arc::clone(&plan), &options.wanted);
         let engine = Engine::new(plan, capacity, options);
         let mut story =
@@ -81,7 +81,7 @@ impl Story {
         story
     }
 
-    pub fn restore(&mut self, plan: Arc<Plan>, capacity: Capacity, options: Options) {
+    pub fn restore(&mut self, plan: Arc<Plan>, capacity: impl Into<Capacities>, options: Options) {
         let lists = self.lists.clone();
         let find = |digest| lists.iter().find(|list| list.digest() == digest).cloned();
         self.engine = Engine::restore(plan, capacity, options, self.journal.clone(), find).unwrap();

@@ -5,7 +5,7 @@
 use super::{Build, ROOT, read};
 use flowrun::base::id::{BodyId, Id};
 use flowrun::base::{Digest, NodeId, Value};
-use flowrun::engine::{Capacity, Needs};
+use flowrun::engine::{Capacities, Capacity, Needs};
 use flowrun::event::Cause;
 use flowrun::plan::{Allowance, CauseWord, From, NodeKind, OnError, Plan, Read, Require, Retry, Shape, Share, Way};
 use proptest::prelude::*;
@@ -158,6 +158,13 @@ impl Recipe {
             limits: vec![2],
             window: self.window.into(),
         }
+    }
+
+    /// Those of the run's backends: another one besides, which has something else.
+    pub fn capacities(&self) -> Capacities {
+        let first = self.capacity();
+        let gpus = vec!["other".into()];
+        Capacities::new(vec![first.clone(), Capacity { cpus: self.gpus.into(), memory: 100, gpus, ..first }])
     }
 
     /// The plan, and each node's salt.
@@ -498,10 +505,13 @@ impl Truth {
         let result = Value::str(format!("{:x}", hash(&["result", &salt, &seed]) % 65536));
         let course = Course { fails, cause, lost, allowed, result };
         let n = hash(&["needs", &salt, &seed]);
+        let backend = (n >> 32 & 1) as u8;
+        let there = self.recipe.capacities().of(backend).clone();
         let needs = Needs {
-            cpus: 1 + (n % u64::from(self.recipe.cpus)) as u32,
+            backend,
+            cpus: 1 + n as u32 % there.cpus,
             memory: (n >> 8) % 101,
-            gpus: ((n >> 16) % 4).saturating_sub(2) as u32 % (u32::from(self.recipe.gpus) + 1),
+            gpus: ((n >> 16) % 4).saturating_sub(2) as u32 % (there.gpus.len() as u32 + 1),
             limits: if n >> 24 & 1 == 0 { Vec::new() } else { vec![(n >> 25) as u32 % 3] },
         };
         TaskTruth::Run { key, course, needs }

@@ -155,7 +155,7 @@ pub fn job(argv: &[&str]) -> Job {
         outputs: Vec::new(),
         time_ms: None,
         grace_ms: 10_000,
-        needs: flowrun::engine::Needs { cpus: 1, memory: 0, gpus: 0, limits: Vec::new() },
+        needs: flowrun::engine::Needs { cpus: 1, ..Default::default() },
         options: Vec::new(),
         watched: Vec::new(),
     }

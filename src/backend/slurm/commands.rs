@@ -332,7 +332,7 @@ mod tests {
 
     fn array(time_s: Option<u64>) -> Vec<String> {
         let options = vec![("partition".into(), Some("short".into())), ("exclusive".into(), None)];
-        let shape = Shape { needs: Needs { cpus: 2, memory: 1 << 30, gpus: 1, limits: Vec::new() }, time_s, options };
+        let shape = Shape { needs: Needs { cpus: 2, memory: 1 << 30, gpus: 1, ..Needs::default() }, time_s, options };
         let array = Array {
             name: "n",
             comment: "c",

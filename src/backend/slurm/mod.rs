@@ -83,6 +83,12 @@ impl Slurm {
     }
 }
 
+/// Whether jobs that an earlier driver of a run had submitted may still be there.
+pub fn has_left(run_dir: &Path) -> bool {
+    let spool = Spool::of(run_dir);
+    spool.path().is_dir() && spool.batches().is_ok_and(|batches| !batches.is_empty())
+}
+
 /// Cancels what an earlier driver of a run left in the queue, known by its name, and waits until it is gone; how many
 /// there were.
 ///

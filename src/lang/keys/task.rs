@@ -226,7 +226,15 @@ max_failures = "50%""#,
          A value of `$FLOWRUN_OUTPUT` that holds one fails the task.",
         r#"secrets.TOKEN = { env = "GITHUB_TOKEN" }"#,
     ),
-    planned(Table::Task, "backend", "Runs this task elsewhere than the rest."),
+    key(
+        Table::Task,
+        "backend",
+        Plain,
+        "that of the node around it, else the run's",
+        "What executes the task: `local`, this machine, or `slurm`. In a run with `--backend slurm` a task with \
+         `backend = \"local\"` runs where flowrun does, and the other way round. It is no part of the cache's key.",
+        r#"backend = "local""#,
+    ),
     key(
         Table::Task,
         "retry",

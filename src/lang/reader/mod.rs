@@ -25,10 +25,11 @@ mod trial;
 pub use calls::{Open, Opened, read_all};
 pub use settings::read_settings;
 
+use crate::base::Value;
 use crate::base::text::{did_you_mean, or, quote};
 use crate::diag::{self, Diagnostic, FileId, Span, Spanned, codes};
 use crate::lang::keys::{Kind, Status, Table};
-use crate::lang::model::{Datum, Model, Name, NodeDecl};
+use crate::lang::model::{BACKEND, Datum, Model, Name, NodeDecl};
 use crate::lang::slurm;
 use fields::Fields;
 use std::ops::Range;
@@ -145,6 +146,7 @@ impl Reader<'_> {
     /// `resources`: the machine's, and names under `[limits]`.
     fn resources(&mut self, table: &Fields<'_>, limits: &Limits) -> Vec<(Name, Datum)> {
         let mut out = self.slurm_options(table);
+        out.extend(self.backend(table));
         let Some(field) = table.get("resources") else { return out };
         for (name, value) in self.sorted(field.value) {
             match Table::Resources.key(&name.value) {
@@ -164,6 +166,23 @@ impl Reader<'_> {
             }
         }
         out
+    }
+
+    /// `backend` of a task, or of what holds tasks.
+    fn backend(&mut self, table: &Fields<'_>) -> Option<(Name, Datum)> {
+        if !matches!(table.table, Table::Task | Table::Map | Table::Branch | Table::Loop | Table::Call) {
+            return None;
+        }
+        let field = table.get("backend")?;
+        let text = self.text_of(field.value)?;
+        let span = text.span;
+        if data::has_hole(&text.value) {
+            let d = Diagnostic::error(codes::UNKNOWN_WORD, span, "`backend` is a word, not an expression");
+            self.report(d.help("who executes a task is known before the run: write `backend = \"local\"`"));
+            return None;
+        }
+        let name = Spanned { value: BACKEND.into(), span: field.name.span };
+        Some((name, Datum::Plain(Spanned { value: Value::Str(text.value), span })))
     }
 
     /// `slurm`: resources whose names begin with `slurm.`, so that they are laid over each other and evaluated as those

@@ -68,6 +68,7 @@ after = ["fetch"]
 cache = false
 workdir = "scratch"
 priority = -3
+backend = "local"
 require = "80%"
 on_error = "continue"
 retry = { attempts = 4, backoff = "10s", on = ["oom", "timeout", "exit:75"], on_oom = { memory = "x1.5" }, on_timeout.time = "x2", cap = { memory = "64GiB", time = "2d" } }
@@ -82,6 +83,7 @@ where = "{{ unit.lr > 0.1 }}"
 group_by = "{{ unit.file }}"
 chunk = 10
 max_parallel = 4
+backend = "slurm"
 max_failures = "5%"
 when = true
 resources.cpus = 4
@@ -235,7 +237,7 @@ fn a_task_holds_all_of_its_keys() {
     assert_eq!(make.vars[0].1.literal().to_json(), r#"[1,{"a":"{{ params.rate }}","b":"2024-01-02"}]"#);
     assert_eq!(make.env[1].1.literal(), Value::Int(3));
     assert_eq!(&*make.pass_env[0].value, "SSH_AUTH_SOCK");
-    assert_eq!(make.resources.len(), 5);
+    assert_eq!(make.resources.len(), 6);
     assert!(make.when.as_ref().is_some_and(|when| when.as_text().is_some()));
     assert_eq!(at(make.after[0].span), "\"fetch\"");
     assert_eq!(make.cache.as_ref().map(|cache| cache.value), Some(false));
@@ -257,7 +259,7 @@ fn maps_nest_and_a_task_can_be_its_own() {
     assert_eq!(outer.over.chunk.as_ref().map(|n| n.value), Some(10));
     assert_eq!(outer.over.max_parallel.as_ref().map(|n| n.value), Some(4));
     assert!(matches!(&outer.when, Some(Datum::Plain(when)) if when.value == Value::Bool(true)));
-    assert_eq!((outer.outputs.len(), outer.resources.len()), (1, 3));
+    assert_eq!((outer.outputs.len(), outer.resources.len()), (1, 4));
 
     let inner = map(&outer.nodes[0]);
     assert!(matches!(&inner.over.source, Source::Range(parts) if parts.len() == 3));
