@@ -4,7 +4,7 @@
 # A server (a database, a cluster) adds `start_NAME` and `stop_NAME`, which tests/all calls around the tests.
 
 PATH="$PATH:/usr/sbin:/sbin" # where some tools lie that need no root
-NEEDS="bio fuse mount postgres python reflink root science shells slurm"
+NEEDS="bio fuse mount postgres python reflink root science shells slurm strace"
 GENOME=/usr/share/doc/bowtie2/examples/reference/lambda_virus.fa.gz
 
 have_bio() { have bwa && have samtools && have wgsim && have bcftools && have python3 && [ -r "$GENOME" ]; }
@@ -33,6 +33,8 @@ have_shells() { have bash && have ksh && have zsh; }
 packages_shells="bash ksh zsh"
 have_slurm() { have munged && have slurmctld && have slurmd && have sbatch; }
 packages_slurm="munge slurmctld slurmd slurm-client"
+have_strace() { have strace && strace -f -o /dev/null true; }
+packages_strace="strace"
 
 have() { command -v "$1" >/dev/null 2>&1; }
 

@@ -1,6 +1,7 @@
 //! Where a program is: the search that a shell does, made by us so that we can say where we looked.
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ fn judge(path: PathBuf) -> Option<Result<PathBuf, NotFound>> {
         // Folders are executable in their own way; only they need a second look.
         Ok(()) if path.is_dir() => Some(Err(NotFound::Folder(path))),
         Ok(()) => Some(Ok(path)),
+        Err(Errno::NOENT | Errno::NOTDIR) => None,
         Err(_) if path.exists() => Some(Err(NotFound::NotExecutable(path))),
         Err(_) => None,
     }

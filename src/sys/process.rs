@@ -206,7 +206,12 @@ pub fn wait_all(handles: &[Handle], until: Instant) -> bool {
 ///
 /// The process must be a subreaper; no other thread of it may start or reap anything any more.
 pub fn kill_descendants() {
-    loop {
+    let none = || {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        matches!(rustix::process::waitid(WaitId::All, look), Err(rustix::io::Errno::CHILD))
+    };
+    // Mostly there is no child left, and then all of `/proc` need not be read.
+    while !none() {
         for child in Table::read().children(rustix::process::getpid()) {
             // A child of ours cannot be reaped by anybody else, so the number is still its own.
             let _ = rustix::process::kill_process(child.pid, Signal::KILL);

@@ -10,6 +10,7 @@ use super::staging::{Staged, remove};
 use super::{explain, output};
 use crate::base::digest::Stat;
 use crate::event::{Failure, LogRange, Outcome, Produced, Results, Usage};
+use crate::lang::shell::plain;
 use crate::port::{Job, JobOutputKind, Report};
 use crate::sys::fault::{At, Fault, is_full};
 use crate::sys::spawn::{self, End, Leads, Spawn};
@@ -192,30 +193,41 @@ fn run(
         None => arguments(job, files)?,
     };
     let name = OsStr::from_bytes(args.first().map_or(b"", |a| a.as_bytes()));
-    let program = find::program(name, path, dir).map_err(|why| explain::no_program(name, &why, path, dir))?;
     let nul = || explain::nul("a path");
     let no_pipe = |error: std::io::Error| explain::fault(Fault::io("make a pipe for", Path::new("the log"), &error));
     let pipes = secrets.any().then(|| Pipes::into(segment, secrets)).transpose().map_err(no_pipe)?;
-    let what = Spawn {
-        program: &c_path(&program).ok_or_else(nul)?,
-        args: &args,
-        env: &world.environment.with(variables.iter().chain(&secrets.variables)),
-        dir: Some(&c_path(dir).ok_or_else(nul)?),
-        stdio: match &pipes {
-            Some(pipes) => [world.nothing.as_fd(), pipes.out.as_fd(), pipes.err.as_fd()],
-            None => [world.nothing.as_fd(), segment.out.as_fd(), segment.err.as_fd()],
-        },
-        leads: Leads::Group,
-        open_files: world.open_files,
+    let stdio = match &pipes {
+        Some(pipes) => [world.nothing.as_fd(), pipes.out.as_fd(), pipes.err.as_fd()],
+        None => [world.nothing.as_fd(), segment.out.as_fd(), segment.err.as_fd()],
+    };
+    let c_dir = c_path(dir).ok_or_else(nul)?;
+    let start = |program: &Path, args: &[CString], on_top: &[Variable]| {
+        let what = Spawn {
+            program: &c_path(program).ok_or_else(nul)?,
+            args,
+            env: &world.environment.with(variables.iter().chain(&secrets.variables).chain(on_top)),
+            dir: Some(&c_dir),
+            stdio,
+            leads: Leads::Group,
+            open_files: world.open_files,
+        };
+        let Some(_open) = world.gate.pass() else { world.gate.wait_for_the_end() };
+        Ok(running.start(|| spawn::spawn(&what)))
     };
     let began = Instant::now();
-    let started = {
-        let Some(_open) = world.gate.pass() else { world.gate.wait_for_the_end() };
-        running.start(|| spawn::spawn(&what))
+    let direct = match boxed {
+        Some(_) => None,
+        None => Direct::of(world, job, (variables, secrets), (path, dir)),
     };
-    let Some(pid) = started.map_err(|e| explain::not_spawned(&e, &program, dir))? else {
-        return Err(explain::stopped());
+    // What cannot be started so is the shell's matter: it says why, or has a way of its own.
+    let started = match direct.map(|direct| start(&direct.program, &direct.args, &direct.on_top)).transpose()? {
+        Some(Ok(started)) => started,
+        Some(Err(_)) | None => {
+            let program = find::program(name, path, dir).map_err(|why| explain::no_program(name, &why, path, dir))?;
+            start(&program, &args, &[])?.map_err(|e| explain::not_spawned(&e, &program, dir))?
+        }
     };
+    let Some(pid) = started else { return Err(explain::stopped()) };
     let carried = pipes.map(Pipes::started);
     let io = process::Io::open(pid);
     if let Some(limit) = job.time_ms {
@@ -241,6 +253,38 @@ fn run(
     // A shell says 137 when what it ran was killed.
     let oom = matches!(end, End::Signal(libc::SIGKILL) | End::Exit(137));
     Ok(Ran { end, why, oom, blotted })
+}
+
+/// A command of bash that needs no shell, ready to be executed as bash would: in its own place.
+struct Direct {
+    program: PathBuf,
+    args: Vec<CString>,
+    on_top: Vec<Variable>,
+}
+
+impl Direct {
+    /// `None`: it needs one, or it is not certain.
+    fn of(
+        world: &World,
+        job: &Job,
+        (variables, secrets): (&[Variable], &Secrets),
+        (path, dir): (&OsStr, &Path),
+    ) -> Option<Self> {
+        if job.script.is_some() || secrets.any() {
+            return None;
+        }
+        let words = plain::words(plain::line_of_bash(&job.argv)?)?;
+        let name = words[0].as_slice();
+        let program = find::program(OsStr::from_bytes(name), path, dir).ok()?;
+        // As a builtin it is no program that somebody has put there.
+        let builtin = matches!(name, b"true" | b"false");
+        if builtin && !matches!(program.parent().map(|p| p.as_os_str().as_bytes()), Some(b"/bin" | b"/usr/bin")) {
+            return None;
+        }
+        let on_top = world.environment.of_program(name, &program, dir, variables)?;
+        let args = words.into_iter().map(CString::new).collect::<Result<_, _>>().ok()?;
+        Some(Self { program, args, on_top })
+    }
 }
 
 /// The words that the program gets, the script's file last.

@@ -20,7 +20,11 @@ pub(super) const KEYS: &[Key] = &[
         "command",
         Template,
         "",
-        "What the shell runs. Every value in it is quoted for the place where it stands.",
+        "What the shell runs. Every value in it is quoted for the place where it stands. Where `shell` is bash, with no \
+         other options than `-e`, `-u`, `-o pipefail` and `-c`, and the command is that of one program, in plain or \
+         quoted words without anything that bash would expand, redirect or look up (a variable, a pattern, `~`, a \
+         builtin other than a bare `true` or `false`, a reserved word, an assignment, a function of the environment), \
+         the program is executed without the shell, as bash would have done in its own place.",
         r#"command = "wc -l {{ params.kind }}""#,
     ),
     key(

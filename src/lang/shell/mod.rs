@@ -7,6 +7,7 @@
 mod commands;
 mod document;
 mod expansion;
+pub mod plain;
 mod programs;
 mod quote;
 mod reader;
