@@ -314,7 +314,7 @@ fn submission(checkup: &Checkup<'_>, tell: Tell<'_>) -> bool {
         command: "true",
     };
     let words = array.words();
-    let ours = ["--job-name", "--comment", "--chdir", "--output", "--parsable"];
+    let ours = ["--job-name", "--comment", "--chdir", "--output", "--error", "--open-mode", "--parsable", "--requeue"];
     let shown: Vec<&str> =
         words.iter().map(String::as_str).filter(|word| !ours.iter().any(|own| word.starts_with(own))).collect();
     let line = shown.join(" ");
