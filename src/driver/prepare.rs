@@ -109,7 +109,8 @@ pub struct Accepting {
 /// What is prepared and not yet started or recorded.
 #[derive(Default)]
 struct Desk {
-    ready: FxHashMap<InstanceId, Ready>,
+    /// Boxed, for the map keeps its size when they are gone.
+    ready: FxHashMap<InstanceId, Box<Ready>>,
     claims: Claims,
     taken: FxHashMap<NodeId, Vec<(Key, Arc<str>)>>,
     looked: FxHashMap<InstanceId, Looked>,
@@ -215,7 +216,7 @@ impl Workshop {
 
     /// The prepared job of an instance, to be started.
     pub fn take(&self, instance: InstanceId) -> Option<Ready> {
-        self.desk().ready.remove(&instance)
+        self.desk().ready.remove(&instance).map(|ready| *ready)
     }
 
     /// Hits that are not the newest entries of their instances, to be told to the store.
@@ -348,7 +349,7 @@ impl Workshop {
             } else {
                 match self.render(task, facts, this, instance, attempt) {
                     Ok(ready) => {
-                        self.desk().ready.insert(instance, ready);
+                        self.desk().ready.insert(instance, Box::new(ready));
                         Prepared::Run { key, needs, why }
                     }
                     Err(failure) => Prepared::Failed(failure),

@@ -74,6 +74,8 @@ impl Fixed {
 pub fn components(walk: impl Fn(&mut dyn Visitor)) -> Vec<Component> {
     let mut collector = Collector::default();
     walk(&mut collector);
+    // They are kept as long as the instance is at work, and there may be many at once.
+    collector.0.shrink_to_fit();
     collector.0
 }
 
