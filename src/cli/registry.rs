@@ -20,6 +20,7 @@ pub fn backends(first: Option<&str>) -> Result<Vec<BackendKind>, Failed> {
             jobs: None,
             elsewhere: false,
             measure: Box::new(|jobs, limits| Ok(local::capacity(jobs, limits))),
+            survey: None,
             open: Box::new(open_local),
             has_left: |_| false,
             preview: None,
@@ -29,6 +30,7 @@ pub fn backends(first: Option<&str>) -> Result<Vec<BackendKind>, Failed> {
             jobs: None,
             elsewhere: true,
             measure: Box::new(|jobs, limits| Ok(slurm::capacity(jobs, limits))),
+            survey: Some(slurm::survey),
             open: Box::new(|ask| {
                 let options = slurm::Options { run_dir: ask.run_dir, jobs: ask.jobs, limits: ask.limits };
                 Ok(Box::new(slurm::Slurm::open(options, ask.reports)?))

@@ -104,6 +104,7 @@ codes! {
     BEYOND_CAPACITY = "E0601", "a resource of which there is less than a task asks for";
     BAD_LIST = "E0602", "a map's list that cannot be made";
     MISSING_INPUT = "E0603", "an input that is not there and that no task makes";
+    NO_SUCH_PLACE = "E0604", "a partition, an account or a QOS that a cluster does not have, or not for this user";
     MISSING_SECRET = "E0610", "a secret that is not there";
     NO_ENGINE = "E0611", "a container that nothing here can run";
     TEST_FILE = "E0620", "a file that a test names and that is not there";

@@ -4,6 +4,7 @@ use crate::base::InstanceId;
 use crate::base::text::{count, did_you_mean, or, quote};
 use crate::diag::{Diagnostic, codes};
 use crate::driver::asked::is_wanted;
+use crate::driver::early;
 use crate::driver::settings::{BackendAsk, BackendKind, Backends, Error};
 use crate::engine::{Capacities, Capacity};
 use crate::plan::{NodeKind, Plan, Task};
@@ -67,6 +68,21 @@ impl Backends {
         let all: Result<Vec<Capacity>, Error> = self.kinds.iter().zip(&assigned.used).map(measure).collect();
         assigned.capacities = Capacities::new(all?);
         Ok((assigned, if self.only_first { Vec::new() } else { self.unknown(plan) }))
+    }
+
+    /// What stands against the tasks of each backend, by the place behind it.
+    ///
+    /// # Errors
+    /// A place that does not answer.
+    pub fn objections(&self, assigned: &Assigned, plan: &Plan, runs: &[bool]) -> Result<Vec<Diagnostic>, Error> {
+        let mut list = Vec::new();
+        for (at, (kind, used)) in (0u8..).zip(self.kinds.iter().zip(&assigned.used)) {
+            if let Some(survey) = kind.survey.filter(|_| *used) {
+                let site = survey().map_err(Error::Backend)?;
+                list.extend(early::of_site(plan, runs, &*site, |task| assigned.of(task) == at));
+            }
+        }
+        Ok(list)
     }
 
     /// Whether any backend that has a task hands on more than one instance at a time.

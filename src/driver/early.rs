@@ -11,6 +11,7 @@ use crate::engine::{Capacity, ListAnswer, Values, at_path};
 use crate::lang::expr::{Frame, Template};
 use crate::lang::model::SecretFrom;
 use crate::plan::{From, Input, Map, Node, NodeKind, Plan, Read, Shape, Task, is_glob};
+use crate::port::site::Site;
 use crate::sys::secret;
 use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
@@ -87,6 +88,36 @@ pub fn of_here(plan: &Plan, wanted: &[bool], elsewhere: impl Fn(&Task) -> bool) 
     mistakes
 }
 
+/// What a place objects to in the tasks that are sent there.
+pub fn of_site(plan: &Plan, wanted: &[bool], site: &dyn Site, sent: impl Fn(&Task) -> bool) -> Vec<Diagnostic> {
+    let mut mistakes: Vec<Diagnostic> = Vec::new();
+    for (_, node) in plan.nodes.iter().filter(|(_, node)| is_wanted(plan, wanted, node)) {
+        let NodeKind::Task(task) = &node.kind else { continue };
+        if !sent(task) {
+            continue;
+        }
+        let frame = frame(plan, task);
+        let known = task.resources.iter().filter(|(_, template)| of_params(template));
+        let asked = known.filter_map(|(name, template)| Some((name.clone(), template.eval(&frame).ok()?)));
+        for objection in site.objections(&asked.collect::<Vec<_>>()) {
+            let about = task.resources.iter().find(|(name, _)| *name == objection.about);
+            let span = about.map_or(node.span, |(_, template)| template.source().span);
+            let message = format!("`{}` asks for {}", node.path, objection.message);
+            // One place is said once, however many tasks have it from `[resources]`.
+            let at = |d: &Diagnostic| d.primary.as_ref().map(|label| label.span);
+            if mistakes.iter().any(|d| at(d) == Some(span) && (about.is_some() || d.message == message)) {
+                continue;
+            }
+            let (code, label) = match objection.absent {
+                true => (codes::NO_SUCH_PLACE, "not to be had"),
+                false => (codes::BEYOND_CAPACITY, "more than there is"),
+            };
+            mistakes.push(Diagnostic::error(code, span, message).label(label).help(objection.help));
+        }
+    }
+    mistakes
+}
+
 struct Look<'a> {
     plan: &'a Plan,
     project: &'a Path,
@@ -98,20 +129,12 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// The value of a read that is a param's.
-    fn param(&self, read: &Read) -> Result<Value, Lack> {
-        match read.from {
-            From::Param(at) => at_path(self.plan.params[at as usize].value.clone(), &read.path),
-            _ => Err(Lack::default()),
-        }
-    }
-
     fn list(&mut self, id: NodeId, node: &Node, map: &Map) {
         let known = |read: &Read| matches!(read.from, From::Param(_));
         if self.plan.bodies[node.body].owner.is_some() || !node.deps.is_empty() || !map.reads.iter().all(known) {
             return;
         }
-        let values: Values = map.reads.iter().map(|read| self.param(read)).collect();
+        let values: Values = map.reads.iter().map(|read| param(self.plan, read)).collect();
         match list::items(map, node.when.as_ref(), self.project, values) {
             Ok(answer) => {
                 self.lists.insert(id, answer);
@@ -128,14 +151,9 @@ impl Look<'_> {
         }
     }
 
-    /// The task's names as far as params give them.
-    fn frame(&self, task: &Task) -> Frame {
-        Frame::new(&task.names, task.reads.iter().map(|read| self.param(read)).collect())
-    }
-
     /// Amounts that are known by now and that the backend can never give.
     fn resources(&mut self, node: &Node, task: &Task) {
-        let frame = self.frame(task);
+        let frame = frame(self.plan, task);
         for (name, template) in &task.resources {
             if !of_params(template) {
                 continue;
@@ -196,7 +214,7 @@ impl Look<'_> {
         if !self.certain(node) {
             return;
         }
-        let frame = self.frame(task);
+        let frame = frame(self.plan, task);
         for input in &task.inputs {
             self.input(input, &input.value, &frame);
         }
@@ -266,6 +284,19 @@ impl Look<'_> {
             }
         }
     }
+}
+
+/// The value of a read that is a param's.
+fn param(plan: &Plan, read: &Read) -> Result<Value, Lack> {
+    match read.from {
+        From::Param(at) => at_path(plan.params[at as usize].value.clone(), &read.path),
+        _ => Err(Lack::default()),
+    }
+}
+
+/// The task's names as far as params give them.
+fn frame(plan: &Plan, task: &Task) -> Frame {
+    Frame::new(&task.names, task.reads.iter().map(|read| param(plan, read)).collect())
 }
 
 fn are(count: u64) -> String {

@@ -4,6 +4,7 @@
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::Capacity;
 use crate::lang::model::{ContainerEngine, Datum, Name};
+use crate::port::site::Site;
 use crate::port::submission::Preview;
 use crate::port::{Access, Backend, ReportSink, Store};
 use crate::sys::Fault;
@@ -101,6 +102,8 @@ pub struct BackendKind {
     pub elsewhere: bool,
     /// Says what it can give, before anything is started.
     pub measure: Measure,
+    /// Asks the place behind it, before a run begins; `None`: there is nobody to ask.
+    pub survey: Option<Survey>,
     /// Makes it, once its capacity and the run's folder are known.
     pub open: OpenBackend,
     /// Whether what an earlier driver of a run handed over may still be at work; the run's folder, absolute, in.
@@ -136,6 +139,9 @@ pub struct BackendAsk {
 
 /// Says what a backend can give: `-j` and the plan's limits in, capacity out.
 pub type Measure = Box<dyn Fn(Option<u32>, &[u32]) -> anyhow::Result<Capacity> + Send>;
+
+/// Asks a place where tasks are sent what it has and allows.
+pub type Survey = fn() -> anyhow::Result<Arc<dyn Site>>;
 
 /// Makes a backend.
 pub type OpenBackend = Box<dyn Fn(BackendAsk) -> anyhow::Result<Box<dyn Backend>> + Send>;

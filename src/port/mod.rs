@@ -7,6 +7,7 @@ pub mod ended;
 pub mod forecast;
 pub mod keeping;
 mod paths;
+pub mod site;
 pub mod status;
 pub mod submission;
 pub mod verdict;

@@ -1,15 +1,15 @@
-//! Slurm's commands, each with its time-out, and what their answers mean. The only interface: `sbatch`, `squeue`,
-//! `scancel`, `scontrol show config`.
+//! Slurm's commands, each with its time-out: `sbatch`, `squeue`, `scancel`. What a cluster is asked at the start stands in
+//! `survey`.
 
+use super::refusal::{self, Submitted};
 use crate::engine::Needs;
 use crate::port::Job;
-use crate::sys::tool::{self, Answer, NoAnswer};
-use crate::sys::{Fault, FaultKind};
+use crate::sys::tool::{self, NoAnswer};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A scheduler that is busy may take long; a site's `MessageTimeout` is often a minute.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The standard error of an element, below the folder that it starts in, in `sbatch`'s way.
 const WORDS: &str = "work/%A_%a.words";
@@ -41,23 +41,6 @@ impl Shape {
             None => format!("--{name}"),
         })
     }
-}
-
-/// What became of a submission.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Submitted {
-    /// The array's number.
-    As(String),
-    /// Nobody knows: the answer did not come.
-    Unknown(String),
-    /// The scheduler is busy or away: again later.
-    Later(String),
-    /// As many jobs as may be are in the queue: fewer, or later.
-    Limit(String),
-    /// This array has too many elements for this cluster.
-    TooWide(String),
-    /// This can never run.
-    Never(String),
 }
 
 /// An array to be submitted.
@@ -128,49 +111,14 @@ pub fn sbatch(array: &Array<'_>) -> Submitted {
     let words = array.words();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match tool::ask(&words, &array.script(), PATIENCE) {
-        Ok(answer) => verdict(&answer),
+        Ok(answer) => refusal::verdict(&answer),
         // It says so when it tries again and again to be let in: then it was not.
-        Err(NoAnswer::Silent { err, .. }) if err.contains("sleeping and retrying") => {
-            Submitted::Limit(last_error(&err))
+        Err(NoAnswer::Silent { err, .. }) if refusal::BLOCKED.iter().any(|said| err.contains(said)) => {
+            Submitted::Limit(refusal::full())
         }
         Err(error @ NoAnswer::Silent { .. }) => Submitted::Unknown(error.to_string()),
         Err(error @ NoAnswer::NotStarted { .. }) => Submitted::Never(error.to_string()),
     }
-}
-
-/// What an answer of `sbatch` means.
-fn verdict(answer: &Answer) -> Submitted {
-    if answer.code == Some(0) {
-        // `17`, or `17;cluster`.
-        let job = answer.out.trim().split(';').next().unwrap_or_default();
-        if !job.is_empty() && job.bytes().all(|b| b.is_ascii_digit()) {
-            return Submitted::As(job.to_owned());
-        }
-        return Submitted::Unknown(format!("`sbatch` said {:?}", answer.out.trim()));
-    }
-    let said = last_error(&answer.err);
-    let has = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
-    if has(&["Socket timed out", "timed out on send/recv"]) {
-        // The controller may have taken it.
-        Submitted::Unknown(said)
-    } else if has(&["Unable to contact slurm", "temporarily unable", "Connection refused", "Zero Bytes", "munge"]) {
-        Submitted::Later(said)
-    } else if has(&["Invalid job array specification"]) {
-        Submitted::TooWide(said)
-    } else if has(&["submit limit", "MaxSubmitJob", "MaxJobCount", "Job limit", "job limit", "JobLimit"]) {
-        Submitted::Limit(said)
-    } else {
-        Submitted::Never(said)
-    }
-}
-
-/// The sentence that matters of what a program of Slurm wrote to standard error.
-fn last_error(text: &str) -> String {
-    let mut lines = text.lines().map(|line| {
-        let line = line.trim();
-        line.strip_prefix("sbatch: error: ").or(line.strip_prefix("sbatch: ")).unwrap_or(line)
-    });
-    lines.rfind(|line| !line.is_empty()).unwrap_or("`sbatch` failed and said nothing").to_owned()
 }
 
 /// An element in the queue.
@@ -295,37 +243,6 @@ pub fn scancel(jobs: &[String], hard: bool) -> Result<(), String> {
     if answer.code == Some(0) { Ok(()) } else { Err(answer.err.trim().to_owned()) }
 }
 
-/// What the cluster says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Elements of an array: one more than the highest index.
-    pub array: u32,
-    /// Jobs in the queue.
-    pub jobs: u32,
-}
-
-/// Asks for the limits.
-///
-/// # Errors
-/// There is no Slurm here, or it does not answer.
-pub fn limits() -> anyhow::Result<Limits> {
-    let out = "run where `sbatch` works, or leave `--backend slurm` out to run on this machine";
-    let none = |what: String| Fault::new(FaultKind::Other, what).help(out);
-    let answer = match tool::ask(&["scontrol", "show", "config"], "", PATIENCE) {
-        Ok(answer) => answer,
-        Err(error @ NoAnswer::NotStarted { .. }) => return Err(none(format!("there is no Slurm here: {error}")).into()),
-        Err(error) => return Err(error.into()),
-    };
-    if answer.code != Some(0) {
-        return Err(none(format!("Slurm does not answer: {}", last_error(&answer.err))).into());
-    }
-    let number = |name: &str, otherwise: u32| {
-        let line = answer.out.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='));
-        line.and_then(|value| value.trim().parse().ok()).unwrap_or(otherwise)
-    };
-    Ok(Limits { array: number("MaxArraySize", 1001).max(1), jobs: number("MaxJobCount", 10_000).max(1) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,33 +270,5 @@ mod tests {
                      --error=work/%A_%a.words --open-mode=append --requeue --chdir=/a_b --cpus-per-task=2 --mem=1048576K --gres=gpu:1 --partition=short --exclusive";
         assert_eq!(array(None).join(" ").replace("/a b", "/a_b"), words);
         assert!(array(Some(90)).contains(&"--time=3".to_owned()));
-    }
-
-    #[test]
-    fn answers_of_sbatch_are_told_apart() {
-        let said = |code, out: &str, err: &str| verdict(&Answer { code: Some(code), out: out.into(), err: err.into() });
-        assert_eq!(said(0, "17\n", ""), Submitted::As("17".into()));
-        assert_eq!(said(0, "17;big\n", ""), Submitted::As("17".into()));
-        assert!(matches!(said(0, "", ""), Submitted::Unknown(_)));
-        let failed = |err: &str| said(1, "", err);
-        let never = "sbatch: error: Batch job submission failed: Requested node configuration is not available\n";
-        assert_eq!(
-            failed(never),
-            Submitted::Never("Batch job submission failed: Requested node configuration is not available".into())
-        );
-        assert!(matches!(
-            failed("sbatch: error: Batch job submission failed: Invalid job array specification"),
-            Submitted::TooWide(_)
-        ));
-        let limit = "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
-        assert!(matches!(failed(limit), Submitted::Limit(_)));
-        assert!(matches!(
-            failed("sbatch: error: Unable to contact slurm controller (connect failure)"),
-            Submitted::Later(_)
-        ));
-        assert!(matches!(
-            failed("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"),
-            Submitted::Unknown(_)
-        ));
     }
 }

@@ -19,10 +19,14 @@ mod desk;
 mod doctor;
 mod order;
 mod preview;
+mod refusal;
+mod site;
+mod survey;
 
 use crate::backend::spool::Spool;
 use crate::base::InstanceId;
 use crate::engine::Capacity;
+use crate::port::site::Site;
 use crate::port::{Backend, Job, ReportSink};
 use crossbeam::channel::{Sender, unbounded};
 use desk::{Ask, Desk};
@@ -30,6 +34,7 @@ pub use doctor::examine;
 pub use preview::preview;
 use rustc_hash::FxHashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -50,6 +55,14 @@ pub struct Options {
 pub fn capacity(jobs: Option<u32>, limits: &[u32]) -> Capacity {
     let gpus = vec!["".into(); 1 << 12];
     Capacity { cpus: jobs.unwrap_or(1 << 24), memory: u64::MAX, gpus, limits: limits.to_vec(), window: 100_000 }
+}
+
+/// The cluster: asked for what it has and allows, once.
+///
+/// # Errors
+/// There is no Slurm here, or it does not answer.
+pub fn survey() -> anyhow::Result<Arc<dyn Site>> {
+    Ok(survey::site()?)
 }
 
 /// The Slurm backend. Dropping it leaves the jobs alone.

@@ -1,6 +1,7 @@
 //! From a batch to the array that works for it: what `desk` submits and `plan` shows.
 
-use super::commands::{self, Array, Limits, Shape};
+use super::commands::{self, Array, Shape};
+use super::site::Site;
 use crate::backend::spool::Spool;
 
 /// An array of a batch, with all that its command line is made of.
@@ -52,12 +53,11 @@ impl Order {
 }
 
 /// Seconds after its beginning in which a worker may take another instance.
-pub fn window_s(shape: &Shape) -> u64 {
-    shape.time_s.map_or(60, |time| time.clamp(60, 600))
+pub fn window_s(shape: &Shape, site: &Site) -> u64 {
+    site.window_s(shape, shape.time_s.map_or(60, |time| time.clamp(60, 600)))
 }
 
-/// How many workers a batch of so many instances gets at once, `width` at most.
-pub fn elements(instances: usize, width: u32, limits: &Limits) -> u32 {
-    let most = width.min(limits.array).min(limits.jobs);
-    u32::try_from(instances).unwrap_or(u32::MAX).min(most).max(1)
+/// How many workers one array of a batch of so many instances has, at most.
+pub fn elements(instances: usize, site: &Site) -> u32 {
+    u32::try_from(instances).unwrap_or(u32::MAX).min(site.array).max(1)
 }

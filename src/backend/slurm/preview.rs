@@ -1,9 +1,11 @@
 //! What would be submitted if a run began now, for `plan`: the arrays with their command lines and scripts. Nothing is
 //! submitted or written; the limits are asked for, and where there is no Slurm, its usual ones are taken.
 
-use super::commands::{self, Limits, Shape};
+use super::commands::Shape;
 use super::desk;
 use super::order::{Order, elements, window_s};
+use super::site::Site;
+use super::survey;
 use crate::backend::spool::Spool;
 use crate::port::submission::{Handed, Resources, Submission, Submissions};
 use rustc_hash::FxHashMap;
@@ -33,15 +35,15 @@ pub fn preview(run_dir: &Path, handed: Vec<Handed>) -> Submissions {
         }
     }
     let mut notes = Vec::new();
-    let limits = commands::limits().unwrap_or_else(|error| {
+    let site = survey::site().unwrap_or_else(|error| {
         notes.push(format!("the limits are Slurm's usual ones, not those of a cluster: {error}"));
-        Limits { array: 1001, jobs: 10_000 }
+        Arc::new(Site::default())
     });
     let (spool, prefix) = (Spool::of(run_dir), desk::prefix(run_dir));
     let arrays = order.iter().zip(0..).map(|(shape, batch)| {
         let Group { nodes, instances } = groups.remove(shape).unwrap_or_default();
-        let elements = elements(usize::try_from(instances).unwrap_or(usize::MAX), u32::MAX, &limits);
-        let order = Order::new(&prefix, &spool, batch, 0, elements, (shape, window_s(shape)));
+        let elements = elements(usize::try_from(instances).unwrap_or(usize::MAX), &site);
+        let order = Order::new(&prefix, &spool, batch, 0, elements, (shape, window_s(shape, &site)));
         let (command, script) = (order.array().words(), order.array().script());
         let (needs, memory) = (&shape.needs, Some(shape.needs.memory).filter(|bytes| *bytes > 0));
         let resources = Resources { cpus: needs.cpus, memory, gpus: needs.gpus, time_s: shape.time_s };

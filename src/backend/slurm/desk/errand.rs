@@ -1,7 +1,7 @@
 //! Calls of Slurm's programs, each on a thread of its own: one that hangs must not keep the desk from reading what
 //! workers report. What came of them the desk reads when it is there.
 
-use super::super::commands::Submitted;
+use super::super::refusal::Submitted;
 use super::silence::Look;
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use std::time::Instant;

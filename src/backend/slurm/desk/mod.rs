@@ -2,12 +2,15 @@
 //! report, and looks after those that have fallen silent.
 
 mod errand;
+mod room;
 mod silence;
 mod stuck;
 mod submit;
 mod verdict;
 
-use super::commands::{self, Limits, Shape};
+use super::commands::{self, Shape};
+use super::site::{Gate, Site};
+use super::survey;
 use crate::backend::nodes::Nodes;
 use crate::backend::spool::{Batch, Spool, Worker};
 use crate::base::InstanceId;
@@ -16,10 +19,12 @@ use crate::port::{Job, Report, ReportSink, Waiting};
 use crate::sys::mount;
 use crossbeam::channel::{Receiver, after, never, select};
 use errand::{Done, Errands};
+use room::Room;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use verdict::stopped;
 
@@ -123,14 +128,19 @@ struct Open {
     /// taken any of them.
     left: usize,
     tries: u32,
-    told: bool,
+    /// Workers that have ended.
+    over: u32,
+    /// The limits that they count against.
+    gates: Vec<Gate>,
+    /// How often even one worker was refused for a limit.
+    refused: u32,
 }
 
 /// The desk.
 pub struct Desk {
     spool: Spool,
     reports: ReportSink,
-    limits: Limits,
+    site: Arc<Site>,
     /// What the names of this run's arrays begin with.
     prefix: String,
     gathering: FxHashMap<Shape, Gathering>,
@@ -138,6 +148,7 @@ pub struct Desk {
     next: u32,
     /// When the last submissions were made.
     submissions: VecDeque<Instant>,
+    room: Room,
     errands: Errands,
     /// Whether a submission is under way, whether the queue is being looked at.
     submitting: bool,
@@ -167,7 +178,7 @@ impl Desk {
     /// # Errors
     /// No Slurm here, or a spool that cannot be used.
     pub fn open(run_dir: &Path, reports: ReportSink) -> anyhow::Result<Self> {
-        let limits = commands::limits()?;
+        let site = survey::site()?;
         let spool = Spool::of(run_dir);
         spool.make()?;
         spool.keep_program()?;
@@ -176,12 +187,13 @@ impl Desk {
         Ok(Self {
             spool,
             reports,
-            limits,
+            site,
             prefix: prefix(run_dir),
             gathering: FxHashMap::default(),
             batches: BTreeMap::new(),
             next,
             submissions: VecDeque::new(),
+            room: Room::default(),
             errands: Errands::new(),
             submitting: false,
             looking: false,
@@ -261,6 +273,7 @@ impl Desk {
             self.send_what_is_gathered()?;
             self.submit();
             self.look_after_silent()?;
+            self.tell_what_is_waited_for();
         }
         self.dismiss();
         Ok(())
@@ -292,8 +305,10 @@ impl Desk {
             Ask::Adopt(batches) => {
                 for (batch, sent) in batches {
                     let Some(first) = batch.jobs.first() else { continue };
+                    let shape = Shape::of(first);
+                    let gates = self.site.gates(&shape);
                     let open = Open {
-                        shape: Shape::of(first),
+                        shape,
                         jobs: batch.jobs.iter().map(|job| (job.instance, job.attempt)).collect(),
                         want: if sent.is_empty() { Want::FindOut(Instant::now()) } else { Want::Nothing },
                         sent,
@@ -305,7 +320,9 @@ impl Desk {
                         dead: 0,
                         left: 0,
                         tries: 0,
-                        told: false,
+                        over: 0,
+                        gates,
+                        refused: 0,
                     };
                     self.batches.insert(batch.number, open);
                 }
@@ -407,7 +424,7 @@ impl Desk {
         if !names.is_empty() {
             self.errands.act(move || Done::Dismissed(commands::cancel_arrays(&names)));
         }
-        over.iter().for_each(|number| drop(self.batches.remove(number)));
+        over.iter().for_each(|number| self.leaves(*number));
     }
 
     fn cancel(&mut self, instances: &[InstanceId], hard: bool) {

@@ -95,7 +95,8 @@ impl Desk {
         let now = Instant::now();
         let find_out = |open: &Open| matches!(open.want, Want::FindOut(at) if at <= now);
         let doubt = !self.missing.is_empty();
-        let wanted = self.batches.values().any(|open| find_out(open) || silent(open, now)) || doubt;
+        let wanted =
+            self.batches.values().any(|open| find_out(open) || silent(open, now)) || doubt || self.room.is_full();
         let pause = if !self.stopping.is_empty() {
             GRACE
         } else if doubt {
@@ -162,6 +163,7 @@ impl Desk {
         let blind = self.blind.is_some_and(|since| now - since < BOOKS);
         // What was said before the queue was asked counts more than the queue.
         self.read_messages()?;
+        self.count_workers(then, &queue);
         let numbers: Vec<u32> = self.batches.keys().copied().collect();
         for number in numbers {
             let (open, names) = (&self.batches[&number], self.names(number));
@@ -321,5 +323,11 @@ fn end_of(path: &std::path::Path) -> std::io::Result<String> {
 }
 
 fn silent(open: &Open, now: Instant) -> bool {
-    matches!(open.want, Want::Nothing) && now - open.heard >= SILENT
+    let waits = match open.want {
+        Want::Nothing => true,
+        // There is no room for more, but there are some.
+        Want::Submit(_) => open.workers() > 0,
+        Want::Answer | Want::FindOut(_) => false,
+    };
+    waits && now - open.heard >= SILENT
 }

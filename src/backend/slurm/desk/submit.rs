@@ -1,17 +1,19 @@
 //! Sends batches: what was gathered is written, then submitted, as fast as the scheduler takes it.
 
-use super::super::commands::{self, Shape, Submitted};
-use super::super::order::{Order, elements, window_s};
+use super::super::commands::{self, Shape};
+use super::super::order::{Order, window_s};
+use super::super::refusal::Submitted;
 use super::errand::Done;
-use super::{AGAIN, BURST, Desk, GATHER, Gathering, Open, PACE, QUIET, Sent, Want, sent_path};
+use super::{BURST, Desk, GATHER, Gathering, Open, PACE, QUIET, Sent, Want, sent_path};
 use crate::backend::nodes::Nodes;
 use crate::backend::spool::Batch;
 use crate::base::InstanceId;
 use crate::event::{Cause, Failure};
 use crate::sys::durable::{self, Sync};
+use crate::sys::{Fault, FaultKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Desk {
     pub(super) fn send_what_is_gathered(&mut self) -> anyhow::Result<()> {
@@ -27,11 +29,12 @@ impl Desk {
             }
             let number = self.next;
             self.next += 1;
-            let window_s = window_s(&shape);
+            let window_s = window_s(&shape, &self.site);
             let run_dir = self.spool.path().parent().unwrap_or(Path::new("/")).as_os_str().as_bytes().to_vec();
             let batch = Batch { number, jobs, window_s, run_dir };
             // The intent, before the effect.
             self.spool.write_batch(&batch)?;
+            let gates = self.site.gates(&shape);
             let open = Open {
                 shape,
                 jobs: batch.jobs.iter().map(|job| (job.instance, job.attempt)).collect(),
@@ -44,7 +47,9 @@ impl Desk {
                 dead: 0,
                 left: 0,
                 tries: 0,
-                told: false,
+                over: 0,
+                gates,
+                refused: 0,
             };
             self.batches.insert(number, open);
         }
@@ -67,18 +72,22 @@ impl Desk {
             .filter(|(_, open)| matches!(open.want, Want::Submit(at) if at <= now))
             .map(|(number, _)| *number)
             .collect();
+        if self.submitting || self.is_busy() || !self.may_submit() {
+            return;
+        }
+        self.begin_round();
         for number in due {
-            if self.submitting || !self.may_submit() {
+            let room = self.room_for(number);
+            if room > 0 {
+                self.submissions.push_back(now);
+                self.submit_batch(number, room);
                 break;
             }
-            self.submissions.push_back(now);
-            self.submit_batch(number);
         }
     }
 
-    fn submit_batch(&mut self, number: u32) {
+    fn submit_batch(&mut self, number: u32, elements: u32) {
         let Some(open) = self.batches.get_mut(&number) else { return };
-        let elements = elements(open.jobs.len(), open.width, &self.limits);
         let shape = without(&open.shape, &self.nodes);
         let order = Order::new(&self.prefix, &self.spool, number, open.sent.len(), elements, (&shape, open.window_s));
         open.want = Want::Answer;
@@ -93,48 +102,66 @@ impl Desk {
     pub(super) fn submitted(&mut self, number: u32, elements: u32, said: Submitted) -> anyhow::Result<()> {
         self.submitting = false;
         let Some(open) = self.batches.get_mut(&number) else { return Ok(()) };
-        let again = |after: Duration| Instant::now() + after;
-        let (want, said) = match said {
+        match said {
             Submitted::As(job) => {
                 open.sent.push(Sent { job, elements });
                 open.left = open.jobs.len();
                 open.heard = Instant::now();
                 open.sent_at = open.heard;
+                self.taken(number, elements);
                 self.keep_sent(number)?;
-                return Ok(());
             }
-            Submitted::Unknown(said) => (Want::FindOut(again(AGAIN)), said),
-            Submitted::Later(said) => (Want::Submit(again(AGAIN)), said),
-            Submitted::Limit(said) => {
-                open.width = (elements / 2).max(1);
-                (Want::Submit(again(if elements > 1 { Duration::ZERO } else { AGAIN })), said)
+            Submitted::Unknown(said) => {
+                let until = self.busy(&said);
+                self.want(number, Want::FindOut(until));
+            }
+            Submitted::Later(said) => {
+                let until = self.busy(&said);
+                self.want(number, Want::Submit(until));
+            }
+            Submitted::Limit(limit) => {
+                let until = self.limited(number, elements, &limit).unwrap_or_else(Instant::now);
+                self.want(number, Want::Submit(until));
             }
             Submitted::TooWide(_) if elements > 1 => {
                 open.width = elements / 2;
-                open.want = Want::Submit(again(Duration::ZERO));
-                return Ok(());
+                open.want = Want::Submit(Instant::now());
             }
             Submitted::TooWide(said) | Submitted::Never(said) => {
-                let jobs: Vec<(InstanceId, u32)> = std::mem::take(&mut open.jobs).into_iter().collect();
-                for (instance, attempt) in jobs {
-                    let message = format!("Slurm does not take it: {said}");
-                    let help = Some("`sinfo -Nl` shows what the nodes have; see `resources` of the task".into());
-                    let failure = Failure { cause: Cause::NotStarted, message: message.into(), help };
-                    self.end(instance, attempt, failure, None);
-                }
-                return Ok(());
+                let help = "`sinfo --Node --long` shows what the nodes have; see `resources` of the task";
+                self.refuse(number, &format!("Slurm does not take it: {said}"), help);
             }
-        };
-        open.want = want;
-        if !std::mem::replace(&mut open.told, true) {
-            self.note(format!("waiting for Slurm: {said}"));
+            Submitted::Barred(said) => {
+                let what = format!("Slurm does not let you submit: {said}");
+                let help = "see `slurm.account`, `slurm.partition` and `slurm.qos`; `sacctmgr show user withassoc \
+                            \"$USER\"` and `sinfo --summarize` show what you may use";
+                return Err(Fault::new(FaultKind::Denied, what).help(help).into());
+            }
         }
         Ok(())
     }
 
+    fn want(&mut self, number: u32, want: Want) {
+        if let Some(open) = self.batches.get_mut(&number) {
+            open.want = want;
+        }
+    }
+
+    /// Ends all attempts of a batch that can never run.
+    fn refuse(&mut self, number: u32, message: &str, help: &str) {
+        let Some(open) = self.batches.get_mut(&number) else { return };
+        open.want = Want::Nothing;
+        let mut jobs: Vec<(InstanceId, u32)> = std::mem::take(&mut open.jobs).into_iter().collect();
+        jobs.sort_unstable_by_key(|(instance, _)| instance.0);
+        for (instance, attempt) in jobs {
+            let failure = Failure { cause: Cause::NotStarted, message: message.into(), help: Some(help.into()) };
+            self.end(instance, attempt, failure, None);
+        }
+    }
+
     pub(super) fn keep_sent(&mut self, number: u32) -> anyhow::Result<()> {
         let Some(open) = self.batches.get_mut(&number) else { return Ok(()) };
-        open.want = Want::Nothing;
+        open.want = if open.lacking() > 0 { Want::Submit(Instant::now()) } else { Want::Nothing };
         let text: String = open.sent.iter().map(|sent| format!("{} {}\n", sent.job, sent.elements)).collect();
         Ok(durable::write(&sent_path(&self.spool, number), text.as_bytes(), Sync::Now)?)
     }

@@ -1,7 +1,7 @@
 //! A job of a second, submitted as a run's would be: whether its node sees the project's folder, can run this very
 //! binary, and has the same time.
 
-use super::super::commands::{self, Array, Shape, Submitted};
+use super::super::commands::{self, Array, Shape};
 use super::{Tell, ask, cancel};
 use crate::backend::spool::Spool;
 use crate::base::text::{elapsed, quote};
@@ -56,13 +56,9 @@ pub fn examine(checkup: &Checkup<'_>, tell: Tell<'_>) {
         command: "sh probe",
     };
     let (before, begin) = (clock(), Instant::now());
-    let number = match commands::sbatch(&array) {
-        Submitted::As(number) => number,
-        Submitted::Unknown(said)
-        | Submitted::Later(said)
-        | Submitted::Limit(said)
-        | Submitted::TooWide(said)
-        | Submitted::Never(said) => {
+    let number = match commands::sbatch(&array).number() {
+        Ok(number) => number,
+        Err(said) => {
             let help = "see `submission` above, and the site's rules";
             tell(Finding::wrong("test job", format!("Slurm does not take it: {said}"), help));
             return;
