@@ -220,19 +220,15 @@ resources.memory = "1TiB"
 "#,
         );
         on(&cluster, &project, "run --backend slurm").shows(str![[r#"
-exit 1
---- out
-failed large
-  Slurm does not take it: Batch job submission failed: Requested node
-  configuration is not available
-  help: `sinfo -Nl` shows what the nodes have; see `resources` of the task
-
-run 1: 1 failed in [TIME]
-failed large: Slurm does not take it: Batch job submission failed: Requested node configuration is not available
+exit 2
 --- err
-[0/1] started   large  it declares no output
-[1/1] failed    large  Slurm does not take it: Batch job submission failed: Requested node configuration is not available
-nothing new starts: `large` failed
+error[E0601]: `large` asks for 1TiB of memory, and no node of the partition `main` has more than 2 GiB
+ --> pipeline.toml:4:20
+  |
+4 | resources.memory = "1TiB"
+  |                    ^^^^^^ more than there is
+  |
+  = help: `sinfo --Node --long` shows what the nodes have; ask for less, or name another partition
 
 "#]]);
         assert_eq!(cluster.queue(), "");
@@ -291,23 +287,15 @@ error[E0102]: `partitio` is no long option of `sbatch`
         assert_eq!(json["outputs"]["all"], serde_json::json!(["short", "short", "main"]));
         project.edit("pipeline.toml", "slurm.partition = \"short\"", "slurm.partition = \"nowhere\"");
         on(&cluster, &project, "run --backend slurm --force m").shows(str![[r#"
-exit 1
---- out
-failed m[0].t, m[1].t
-  Slurm does not take it: Batch job submission failed: Invalid partition name
-  specified
-  help: `sinfo -Nl` shows what the nodes have; see `resources` of the task
-
-run 2: 2 failed, 1 cached in [TIME]
-failed m[0].t: Slurm does not take it: Batch job submission failed: Invalid partition name specified
+exit 2
 --- err
-[0/3] listed    m  2 items
-[1/3] cached    other
-[1/3] started   m[0].t  forced
-[1/3] started   m[1].t  forced
-[2/3] failed    m[1].t  Slurm does not take it: Batch job submission failed: Invalid partition name specified
-nothing new starts: `m[1].t` failed
-[3/3] failed    m[0].t  Slurm does not take it: Batch job submission failed: Invalid partition name specified
+error[E0604]: `m.t` asks for the partition `nowhere`, which is not there
+ --> pipeline.toml:2:19
+  |
+2 | slurm.partition = "nowhere"
+  |                   ^^^^^^^^^ not to be had
+  |
+  = help: there are `main` and `short`
 
 "#]]);
     }

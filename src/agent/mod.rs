@@ -72,7 +72,7 @@ impl Agent {
                     let mut report = report?;
                     self.stopped |= self.is_stopped_with(&report);
                     let over = match &mut report {
-                        Report::Broken(what) => anyhow::bail!("{what}"),
+                        Report::Broken(what, _) => anyhow::bail!("{what}"),
                         // The scheduler knows who stopped it.
                         Report::Ended { instance, attempt, outcome: Outcome { result: Err(_), .. }, .. }
                             if self.stopped =>

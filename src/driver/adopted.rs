@@ -133,7 +133,7 @@ impl Adopted {
         let (instance, attempt, ended) = match &report {
             Report::Started { instance, attempt, .. } => (*instance, *attempt, false),
             Report::Ended { instance, attempt, .. } => (*instance, *attempt, true),
-            Report::Note(_) | Report::Waiting(_) | Report::Broken(_) => return Some(report),
+            Report::Note(_) | Report::Waiting(_) | Report::Broken(..) => return Some(report),
         };
         let Some(old) = self.old.get_mut(&instance).filter(|old| old.open.attempt == attempt) else {
             return Some(report);

@@ -24,6 +24,7 @@ use crate::lang::outputs::Keep;
 use crate::plan::{NodeKind, Output, Plan};
 use crate::port::{Entry, Made, Named, Report, Sink, Stat, Store};
 use crate::sys::lock::Lock;
+use crate::sys::{Fault, FaultKind};
 use crossbeam::channel::{Receiver, Sender, after, never, select};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::ffi::OsStr;
@@ -396,7 +397,9 @@ impl Loop<'_> {
             Report::Waiting(waiting) => {
                 self.session.sinks.iter_mut().for_each(|sink| sink.waiting(waiting.as_ref()));
             }
-            Report::Broken(message) => return Err(Error::Backend(anyhow::anyhow!(message))),
+            Report::Broken(what, help) => {
+                return Err(Error::Backend(Fault { kind: FaultKind::Other, what, help }.into()));
+            }
         }
         Ok(())
     }

@@ -168,8 +168,8 @@ pub enum Report {
     Note(String),
     /// What keeps more from beginning at this moment; `None`: nothing any more.
     Waiting(Option<Waiting>),
-    /// The backend cannot go on at all.
-    Broken(String),
+    /// The backend cannot go on at all: why, and the way out.
+    Broken(String, Option<String>),
 }
 
 /// A reason to wait that is nobody's mistake: a limit that is reached, a queue that is long.

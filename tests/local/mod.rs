@@ -75,7 +75,7 @@ impl Bench {
                     let (out, err) = outcome.log.map(|log| self.log(log)).unwrap_or_default();
                     return End { instance, outcome, stats, trusted, out, err };
                 }
-                Report::Broken(text) | Report::Note(text) => panic!("{text}"),
+                Report::Broken(text, _) | Report::Note(text) => panic!("{text}"),
                 Report::Waiting(waiting) => panic!("{waiting:?}"),
             }
         }
@@ -185,7 +185,7 @@ impl Bench {
     /// The message that ends everything.
     pub fn broken(&mut self) -> String {
         loop {
-            if let Report::Broken(text) = self.reports.recv_timeout(PATIENCE).unwrap() {
+            if let Report::Broken(text, _) = self.reports.recv_timeout(PATIENCE).unwrap() {
                 return text;
             }
         }

@@ -101,8 +101,7 @@ fn serve() -> anyhow::Result<()> {
 /// Tells the driver why nothing can be executed, and waits until it has heard.
 fn say_broken(mut stream: UnixStream, fault: &Fault) -> anyhow::Result<()> {
     let mut bytes = Vec::new();
-    let help = fault.help.as_ref().map_or(String::new(), |help| format!("; {help}"));
-    encode(&mut bytes, &Report::Broken(format!("{fault}{help}")));
+    encode(&mut bytes, &Report::Broken(fault.what.clone(), fault.help.clone()));
     stream.write_all(&bytes)?;
     std::io::copy(&mut stream, &mut std::io::sink())?;
     Ok(())

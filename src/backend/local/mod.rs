@@ -260,6 +260,6 @@ fn read_reports(stream: UnixStream, reports: &ReportSink, closing: &AtomicBool, 
             (None, Some(spawn::End::Exit(status))) => format!("it ended with status {status}"),
             (None, None) => "it is gone".to_owned(),
         };
-        let _ = reports.send(Report::Broken(format!("the process that executes tasks has failed: {how}")));
+        let _ = reports.send(Report::Broken(format!("the process that executes tasks has failed: {how}"), None));
     }
 }

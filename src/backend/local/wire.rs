@@ -168,7 +168,7 @@ mod tests {
         let reports = [
             ended(Ok(Arc::new(vec![Produced::Value(values), artifact]))),
             ended(Err(failure)),
-            Report::Broken("b".to_owned()),
+            Report::Broken("b".to_owned(), Some("h".to_owned())),
         ];
         let mut bytes = Vec::new();
         orders.iter().for_each(|o| encode(&mut bytes, o));

@@ -16,7 +16,7 @@ use crate::backend::spool::{Batch, Spool, Worker};
 use crate::base::InstanceId;
 use crate::event::{Failure, Outcome, Usage};
 use crate::port::{Job, Report, ReportSink, Waiting};
-use crate::sys::mount;
+use crate::sys::{Fault, mount};
 use crossbeam::channel::{Receiver, after, never, select};
 use errand::{Done, Errands};
 use room::Room;
@@ -232,7 +232,8 @@ impl Desk {
             answers.extend(self.errands.done.try_iter());
             let worked = answers.into_iter().try_for_each(|done| self.done(done));
             if let Err(error) = worked.and_then(|()| self.work(gone)) {
-                self.say(Report::Broken(format!("{error:#}")));
+                let help = error.downcast_ref::<Fault>().and_then(|fault| fault.help.clone());
+                self.say(Report::Broken(format!("{error:#}"), help));
                 return;
             }
         }
@@ -271,7 +272,7 @@ impl Desk {
         self.read_messages()?;
         if !gone {
             self.send_what_is_gathered()?;
-            self.submit();
+            self.submit()?;
             self.look_after_silent()?;
             self.tell_what_is_waited_for();
         }

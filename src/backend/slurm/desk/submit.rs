@@ -3,12 +3,14 @@
 use super::super::commands::{self, Shape};
 use super::super::order::{Order, window_s};
 use super::super::refusal::Submitted;
+use super::super::site::Asked;
 use super::errand::Done;
 use super::{BURST, Desk, GATHER, Gathering, Open, PACE, QUIET, Sent, Want, sent_path};
 use crate::backend::nodes::Nodes;
 use crate::backend::spool::Batch;
-use crate::base::InstanceId;
+use crate::base::{InstanceId, text};
 use crate::event::{Cause, Failure};
+use crate::port::site::Objection;
 use crate::sys::durable::{self, Sync};
 use crate::sys::{Fault, FaultKind};
 use std::os::unix::ffi::OsStrExt;
@@ -64,7 +66,7 @@ impl Desk {
         self.submissions.len() < BURST as usize
     }
 
-    pub(super) fn submit(&mut self) {
+    pub(super) fn submit(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
         let due: Vec<u32> = self
             .batches
@@ -73,10 +75,13 @@ impl Desk {
             .map(|(number, _)| *number)
             .collect();
         if self.submitting || self.is_busy() || !self.may_submit() {
-            return;
+            return Ok(());
         }
         self.begin_round();
         for number in due {
+            if self.batches[&number].sent.is_empty() && self.objects(number)? {
+                continue;
+            }
             let room = self.room_for(number);
             if room > 0 {
                 self.submissions.push_back(now);
@@ -84,6 +89,23 @@ impl Desk {
                 break;
             }
         }
+        Ok(())
+    }
+
+    /// Whether a batch can never run: then it ends here.
+    ///
+    /// # Errors
+    /// The user may not submit it at all.
+    fn objects(&mut self, number: u32) -> anyhow::Result<bool> {
+        let objections = self.site.judge(&Asked::of(&self.batches[&number].shape));
+        let Some(Objection { absent, message, help, .. }) = objections.into_iter().next() else { return Ok(false) };
+        if absent {
+            let jobs = self.batches[&number].jobs.len();
+            let message = format!("{} would go to {message}", text::count(jobs as u64, "job"));
+            return Err(Fault::new(FaultKind::Denied, message).help(help).into());
+        }
+        self.refuse(number, &format!("it asks for {message}"), &help);
+        Ok(true)
     }
 
     fn submit_batch(&mut self, number: u32, elements: u32) {
