@@ -40,7 +40,11 @@ impl Room {
 impl Open {
     /// Workers in the queue, as far as is known.
     pub(super) fn workers(&self) -> u32 {
-        self.sent.iter().map(|sent| sent.elements).sum::<u32>().saturating_sub(self.over)
+        self.elements().saturating_sub(self.over)
+    }
+    /// Those of arrays that are not known to have ended.
+    fn elements(&self) -> u32 {
+        self.sent.iter().skip(self.dead).map(|sent| sent.elements).sum()
     }
     /// Workers that are still to be submitted: there is one for each instance, up to the limits.
     pub(super) fn lacking(&self) -> u32 {
@@ -138,9 +142,8 @@ impl Desk {
             }
         }
         for open in self.batches.values_mut().filter(|open| open.sent_at <= then) {
-            let all: u32 = open.sent.iter().map(|sent| sent.elements).sum();
-            let alive: u32 = open.sent.iter().filter_map(|sent| alive.get(sent.job.as_str())).sum();
-            open.over = all.saturating_sub(alive);
+            let alive: u32 = open.sent.iter().skip(open.dead).filter_map(|sent| alive.get(sent.job.as_str())).sum();
+            open.over = open.elements().saturating_sub(alive);
         }
         let pending: u32 = reasons.values().sum();
         let most = reasons.into_iter().max_by_key(|(reason, count)| (*count, std::cmp::Reverse(*reason)));
@@ -160,9 +163,9 @@ impl Desk {
         let lacking = self.batches.values().any(|open| open.lacking() > 0);
         let busy = self.room.busy.as_ref().filter(|_| lacking).map(|(.., waiting)| waiting);
         let full = self.room.full.as_ref().filter(|_| lacking);
-        let fresh = |since: &Instant| now - *since < SILENT * 2 && !self.batches.is_empty();
+        let fresh = |since: &Instant| now - *since < SILENT * 2;
         let queue = self.room.queue.as_ref().filter(|(since, _)| fresh(since)).map(|(_, waiting)| waiting);
-        let waiting = busy.or(full).or(queue).cloned();
+        let waiting = self.stuck.as_ref().or(busy).or(full).or(queue).filter(|_| !self.batches.is_empty()).cloned();
         let shown = self.room.shown.as_ref();
         let before = shown.and_then(|(_, waiting)| waiting.as_ref());
         let other_kind = before.map(|waiting| &waiting.kind) != waiting.as_ref().map(|waiting| &waiting.kind);

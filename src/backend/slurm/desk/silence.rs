@@ -6,7 +6,6 @@ use super::verdict::{Evidence, cancelled_before, stopped};
 use super::{AGAIN, Desk, GRACE, Open, SILENT, Sent, Want, stuck};
 use crate::backend::spool::Worker;
 use crate::base::InstanceId;
-use crate::port::Report;
 use rustc_hash::FxHashMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
@@ -158,12 +157,12 @@ impl Desk {
         for (elements, hard) in std::mem::take(&mut self.owed) {
             self.scancel_elements(elements, hard);
         }
-        self.tell_stuck(&look.queue);
+        self.stuck = stuck::of(&look.queue);
+        self.count_workers(look.began, &look.queue);
         self.blind = if look.books.is_some() { None } else { self.blind.or(Some(now)) };
         let blind = self.blind.is_some_and(|since| now - since < BOOKS);
         // What was said before the queue was asked counts more than the queue.
         self.read_messages()?;
-        self.count_workers(then, &queue);
         let numbers: Vec<u32> = self.batches.keys().copied().collect();
         for number in numbers {
             let (open, names) = (&self.batches[&number], self.names(number));
@@ -179,14 +178,6 @@ impl Desk {
             }
         }
         Ok(())
-    }
-
-    fn tell_stuck(&mut self, queue: &[Queued]) {
-        let waiting = stuck::of(queue);
-        if waiting != self.stuck {
-            self.stuck = waiting.clone();
-            let _ = self.reports.send(Report::Waiting(waiting));
-        }
     }
 
     /// Whether the array of an unanswered submission is in the queue.
@@ -242,7 +233,7 @@ impl Desk {
         }
         if known.is_alive() {
             open.heard = now;
-        } else if !unclaimed.is_empty() && matches!(open.want, Want::Nothing) {
+        } else if !unclaimed.is_empty() && open.dead < open.sent.len() {
             let all = unclaimed.iter().filter(|instance| certain(&mut self.missing, **instance)).count();
             if all == unclaimed.len() && !known.blind {
                 self.missing.retain(|instance, _| !unclaimed.contains(instance));
@@ -267,6 +258,7 @@ impl Desk {
         let Some(open) = self.batches.get_mut(&number) else { return };
         open.want = Want::Submit(Instant::now());
         open.dead = open.sent.len();
+        open.over = 0;
         let Some(sent) = open.sent.last().cloned() else { return };
         let rows = known.of_array(&sent.job);
         let never_ran = |row: &&&Queued| row.state == "CANCELLED" && row.node.is_empty();
