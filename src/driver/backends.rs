@@ -257,7 +257,7 @@ impl Crew {
         let (instance, over) = match report {
             Report::Started { instance, .. } => (instance, false),
             Report::Ended { instance, .. } => (instance, true),
-            Report::Note(_) | Report::Waiting(_) | Report::Broken(_) => return,
+            Report::Note(_) | Report::Waiting(_) | Report::Broken(..) => return,
         };
         let mut staying = (0..self.members.len() as u8).filter(|at| self.stays_with(*at));
         // What an earlier driver had seen the end of may be told once more.
