@@ -10,6 +10,9 @@ pub struct Digest(pub [u8; 32]);
 /// The key of a cached result.
 pub type Key = Digest;
 
+/// The first half of a digest.
+pub type Half = [u8; 16];
+
 impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
@@ -20,6 +23,12 @@ impl Digest {
         let fits = (1..=64).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         let full = |fill: &str| format!("{digits}{}", fill.repeat(64 - digits.len())).parse().ok();
         if fits { Some((full("0")?, full("f")?)) } else { None }
+    }
+    /// Its first half: enough to tell millions apart.
+    pub fn half(&self) -> Half {
+        let mut half = [0; 16];
+        half.copy_from_slice(&self.0[..16]);
+        half
     }
     /// The first 12 hexadecimal digits, for people.
     pub fn short(&self) -> String {

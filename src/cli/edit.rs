@@ -2,7 +2,7 @@
 
 use super::args::{CheckArgs, ExplainArgs, FreshArgs, GraphArgs, GraphForm, Output, ParamArgs, PlanArgs};
 use super::exit;
-use super::screen::{Screen, complain, print};
+use super::screen::{Screen, complain, print, stream};
 use super::settings::{self, Target};
 use super::{Failed, registry};
 use crate::base::text;
@@ -62,10 +62,10 @@ pub fn plan(args: &PlanArgs, screen: Screen) -> Result<u8, Failed> {
     }
     let settings = settings::settings(&target, settings::params(&args.params)?, &args.place, &args.fresh)?;
     let plan = driver::plan(settings, args.summary)?;
-    print(match args.output {
-        Output::Human => forecast::human(&plan, args.summary, screen.out),
-        Output::Json => forecast::json(&plan, args.summary),
-    })?;
+    match args.output {
+        Output::Human => print(forecast::human(&plan, args.summary, screen.out))?,
+        Output::Json => stream(|out| forecast::json(out, &plan, args.summary))?,
+    }
     Ok(exit::OK)
 }
 
@@ -78,10 +78,10 @@ pub fn explain(args: &ExplainArgs, screen: Screen) -> Result<u8, Failed> {
     let fresh = FreshArgs::default();
     let settings = settings::settings(&target, settings::params(&args.params)?, &args.place, &fresh)?;
     let why = driver::explain(settings)?;
-    print(match args.output {
-        Output::Human => forecast::explanation(&why, &TimeZone::system(), screen.out),
-        Output::Json => forecast::json(&why, false),
-    })?;
+    match args.output {
+        Output::Human => print(forecast::explanation(&why, &TimeZone::system(), screen.out))?,
+        Output::Json => stream(|out| forecast::json(out, &why, false))?,
+    }
     Ok(exit::OK)
 }
 

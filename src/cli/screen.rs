@@ -39,6 +39,15 @@ pub fn print(text: impl AsRef<[u8]>) -> Result<(), Failed> {
     }
 }
 
+/// Writes to standard output what is too long to be held in memory.
+pub fn stream(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Failed> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(cannot_print(&error)),
+        _ => Ok(()),
+    }
+}
+
 /// Whatever went wrong with standard output.
 pub fn cannot_print(error: &std::io::Error) -> Failed {
     Failed::machine(format!("cannot write to standard output: {error}"), None)

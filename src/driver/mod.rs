@@ -38,6 +38,7 @@ mod scene;
 mod session;
 pub mod settings;
 mod shell;
+mod told;
 pub mod trial;
 mod verify;
 mod words;

@@ -1,7 +1,7 @@
 //! `prepare`: the key of each instance of a batch, what the cache has, and the rendered job of what must run.
 //! Runs on worker threads; the engine only sees the answers.
 
-use crate::base::digest::Key;
+use crate::base::digest::{Half, Key};
 use crate::base::text::quote;
 use crate::base::{Digest, InstanceId, NodeId, Value};
 use crate::driver::backends::Assigned;
@@ -23,7 +23,7 @@ use crate::plan::{NodeKind, OutputKind, Plan, Task};
 use crate::port::{Entry, Hit, Job, JobOutput, JobOutputKind, Store, Term};
 use crate::store::artifacts::{Artifacts, Condition};
 use crate::store::fetched::{Fetched, Want};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -31,6 +31,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Between SIGTERM and SIGKILL.
 const GRACE_MS: u64 = 10_000;
+
+/// Different reasons of which a dry run keeps one for all that have them.
+const SHARED: usize = 1000;
 
 /// How the text about a file that is not there goes on.
 pub(super) const MISSING: &str = " is missing";
@@ -113,7 +116,10 @@ struct Desk {
     ready: FxHashMap<InstanceId, Box<Ready>>,
     claims: Claims,
     taken: FxHashMap<NodeId, Vec<(Key, Arc<str>)>>,
-    looked: FxHashMap<InstanceId, Looked>,
+    /// By instance.
+    looked: Vec<Option<Looked>>,
+    /// Most instances have the reasons of others.
+    reasons: FxHashSet<Arc<[Change]>>,
     shown: Option<(NodeId, Preparing)>,
 }
 
@@ -137,12 +143,19 @@ pub struct Origin {
     pub own: Vec<Component>,
 }
 
-/// What a dry run found out about an instance.
+/// What a dry run found out about an instance: little, for a plan may hold a million.
+#[derive(Clone)]
 pub struct Looked {
-    /// Its key; `None` when its result is not cached.
-    pub key: Option<Key>,
+    /// Its key, shortened; `None` when its result is not cached.
+    pub key: Option<Half>,
     /// Why it would run; empty when the cache has it.
-    pub reasons: Vec<Change>,
+    pub reasons: Arc<[Change]>,
+    /// Of runs that keep more than reasons.
+    pub more: Option<Arc<More>>,
+}
+
+/// What else a dry run found out about an instance.
+pub struct More {
     /// All components of the key, in order.
     pub components: Vec<Component>,
     /// How its container is run.
@@ -244,7 +257,7 @@ impl Workshop {
 
     /// What a dry run found out about an instance.
     pub fn looked(&self, instance: InstanceId) -> Option<Looked> {
-        self.desk().looked.remove(&instance)
+        self.desk().looked.get(instance.0 as usize).cloned().flatten()
     }
 
     /// What is common to all scenes.
@@ -570,26 +583,35 @@ impl Workshop {
     }
 
     fn look(&self, facts: &Facts, instance: InstanceId, this: &Found<'_>, reasons: Vec<Change>) {
-        let components = match self.dry {
+        let job = || self.job(this.scene.task(), this, instance, 1).ok();
+        let more = match self.dry {
             Some(Dry::Components) => {
                 let own = components(|visitor| own_walk(this.scene.task(), this, visitor));
-                facts.fixed.components.iter().cloned().chain(own).collect()
-            }
-            _ => Vec::new(),
-        };
-        let line = match self.dry {
-            Some(Dry::Components) if this.container.is_some() => {
                 // What cannot be rendered is said when it is to run.
-                let job = self.job(this.scene.task(), this, instance, 1).ok();
-                job.and_then(|job| container::line(&job, &self.run_dir.with_file_name("N").join("work")))
+                let job = this.container.as_ref().and_then(|_| job());
+                let line = job.and_then(|job| container::line(&job, &self.run_dir.with_file_name("N").join("work")));
+                let components = facts.fixed.components.iter().cloned().chain(own).collect();
+                Some(Arc::new(More { components, line, job: None }))
             }
+            Some(Dry::Jobs) => Some(Arc::new(More { components: Vec::new(), line: None, job: job().map(outline) })),
             _ => None,
         };
-        let job = match self.dry {
-            Some(Dry::Jobs) => self.job(this.scene.task(), this, instance, 1).ok().map(outline),
-            _ => None,
+        let mut desk = self.desk();
+        let reasons = match desk.reasons.get(reasons.as_slice()) {
+            Some(same) => same.clone(),
+            None => {
+                let reasons: Arc<[Change]> = reasons.into();
+                if desk.reasons.len() < SHARED {
+                    desk.reasons.insert(reasons.clone());
+                }
+                reasons
+            }
         };
-        self.desk().looked.insert(instance, Looked { key: this.key, reasons, components, line, job });
+        let at = instance.0 as usize;
+        if desk.looked.len() <= at {
+            desk.looked.resize(at + 1, None);
+        }
+        desk.looked[at] = Some(Looked { key: this.key.map(|key| key.half()), reasons, more });
     }
 
     /// The job of an instance.

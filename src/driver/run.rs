@@ -109,6 +109,7 @@ pub(super) fn run_loaded(
         keep_going: asked.keep_going || asked.only,
         wanted: wanted.clone(),
         named: named(&plan, &asked.select)?,
+        rehearse: false,
     };
     let (mut continued, mut began_here, mut handed) = (None, None, Handed::default());
     if let Some(run) = earlier {

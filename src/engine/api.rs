@@ -441,6 +441,8 @@ pub struct Options {
     pub wanted: Vec<bool>,
     /// The nodes of the root body that the user named, by slot: their outputs stay. Empty: none.
     pub named: Vec<bool>,
+    /// Only find out what would run: it stays ready, and takes no place in any line.
+    pub rehearse: bool,
 }
 
 /// Why an instance has not started, as data. What is listed first is what matters first.

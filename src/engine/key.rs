@@ -197,7 +197,7 @@ fn describe(content: Content<'_>) -> String {
 }
 
 /// A component that differs between two results.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Change {
     /// The component's name.
     pub component: Arc<str>,

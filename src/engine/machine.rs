@@ -238,10 +238,6 @@ fn one(from: InstanceId, state: State) -> Event {
 }
 
 /// Half a key.
-pub(super) fn half(key: &Key) -> [u8; 16] {
-    key.0[..16].try_into().expect("a key has 32 bytes")
-}
-
 impl Engine {
     /// A run that has not begun.
     pub fn new(plan: Arc<Plan>, capacities: impl Into<Capacities>, options: Options) -> Self {
@@ -393,6 +389,10 @@ impl Engine {
                     return;
                 }
                 self.ledger.set(instance, true, State::Ready);
+                if self.options.rehearse {
+                    self.served(node);
+                    return;
+                }
                 let job = Job { shape: self.budget.shape(needs), key, why };
                 if let Some(job) = self.unless_known(instance, node, job, out) {
                     self.line_up(instance, job, out);

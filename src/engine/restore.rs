@@ -3,7 +3,7 @@
 use crate::base::Digest;
 use crate::engine::api::*;
 use crate::engine::fold::{BadJournal, Fold};
-use crate::engine::machine::{Engine, half};
+use crate::engine::machine::Engine;
 use crate::event::Event;
 use crate::plan::Plan;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Engine {
         engine.keeps.gone = fold.gone;
         for (instance, key) in fold.keys {
             if engine.ledger.state(instance) == State::Succeeded {
-                engine.settled.insert(half(&key), instance);
+                engine.settled.insert(key.half(), instance);
             }
         }
         Ok(engine)

@@ -5,7 +5,7 @@ use crate::base::id::{Id, ScopeId};
 use crate::base::{InstanceId, NodeId};
 use crate::engine::api::*;
 use crate::engine::budget::{Rank, Walk};
-use crate::engine::machine::{Elsewhere, Engine, Flight, Held, Job, Out, Phase, half};
+use crate::engine::machine::{Elsewhere, Engine, Flight, Held, Job, Out, Phase};
 use crate::event::{Event, Results, Time};
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ impl Engine {
     pub(super) fn unless_known(&mut self, instance: InstanceId, node: NodeId, job: Job, out: &mut Out) -> Option<Job> {
         let Some(key) = job.key else { return Some(job) };
         // What is made again has its own key among them.
-        if let Some(&first) = self.settled.get(&half(&key)).filter(|first| **first != instance) {
+        if let Some(&first) = self.settled.get(&key.half()).filter(|first| **first != instance) {
             let results = self.ledger.results(first).cloned().expect("what ended well has results");
             self.release(instance, node, &job, out);
             self.cached(instance, results, out);
@@ -108,7 +108,7 @@ impl Engine {
         let Some(flight) = self.flights.remove(&key) else { return };
         debug_assert_eq!(flight.leader, leader);
         if results.is_some() {
-            self.settled.insert(half(&key), leader);
+            self.settled.insert(key.half(), leader);
         }
         for follower in flight.followers {
             self.held.remove(&follower);

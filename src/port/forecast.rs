@@ -4,18 +4,44 @@ use crate::engine::key::Component;
 use crate::port::Made;
 use crate::port::submission::Submissions;
 use serde::Serialize;
+use serde::ser::{SerializeSeq, Serializer};
 use std::sync::Arc;
 
 /// What would run.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Serialize)]
 pub struct Forecast {
     /// Instances by action.
     pub counts: ForecastCounts,
     /// Each instance, in plan order.
-    pub instances: Vec<Planned>,
+    #[serde(serialize_with = "one_by_one")]
+    pub instances: Box<dyn Instances>,
     /// What the backend would be given now, where it gathers instances.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submissions: Option<Submissions>,
+}
+
+/// Instances of a plan, which may be a million: each is made when it is looked at.
+pub trait Instances {
+    /// Shows each, in plan order.
+    fn each(&self, visit: &mut dyn FnMut(Planned));
+}
+
+impl Instances for Vec<Planned> {
+    fn each(&self, visit: &mut dyn FnMut(Planned)) {
+        self.iter().cloned().for_each(visit);
+    }
+}
+
+fn one_by_one<S: Serializer>(instances: &Box<dyn Instances>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut list = serializer.serialize_seq(None)?;
+    let mut written = Ok(());
+    instances.each(&mut |planned| {
+        if written.is_ok() {
+            written = list.serialize_element(&planned);
+        }
+    });
+    written?;
+    list.end()
 }
 
 /// Instances by action.

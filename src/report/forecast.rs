@@ -2,12 +2,15 @@
 //!
 //! People read it by node; instances with the same action and the same reasons share a line.
 
-use super::json::line;
+use super::json::write;
 use crate::base::paint::Paint;
 use crate::base::{human, text};
-use crate::port::forecast::{Action, Forecast, ForecastCounts, Planned, Reason};
+use crate::port::forecast::{Action, Forecast, ForecastCounts, Instances, Planned, Reason};
 use jiff::tz::TimeZone;
+use rustc_hash::FxHashMap;
 use std::fmt::Write;
+use std::io;
+use std::sync::Arc;
 
 /// Columns.
 const WIDTH: usize = 80;
@@ -17,20 +20,20 @@ const NAMES: usize = 3;
 const KINDS: usize = 12;
 
 /// `plan --output json`; with `summary` only the counts.
-pub fn json(forecast: &Forecast, summary: bool) -> String {
+pub fn json(out: &mut dyn io::Write, forecast: &Forecast, summary: bool) -> io::Result<()> {
     #[derive(serde::Serialize)]
     struct Summary {
         counts: ForecastCounts,
     }
-    if summary { line(&Summary { counts: forecast.counts }) } else { line(forecast) }
+    if summary { write(out, &Summary { counts: forecast.counts }) } else { write(out, forecast) }
 }
 
 /// `plan` for people.
 pub fn human(forecast: &Forecast, summary: bool, paint: Paint) -> String {
     let mut text = String::new();
     if !summary {
-        for (node, instances) in by_node(&forecast.instances) {
-            node_of_plan(&mut text, node, &instances, paint);
+        for node in nodes(&*forecast.instances) {
+            node.tell(&mut text, paint);
         }
         if !text.is_empty() {
             text.push('\n');
@@ -48,7 +51,7 @@ pub fn human(forecast: &Forecast, summary: bool, paint: Paint) -> String {
 /// `explain` for people: every instance by itself, with the origin of a cached result.
 pub fn explanation(forecast: &Forecast, zone: &TimeZone, paint: Paint) -> String {
     let mut text = String::new();
-    for planned in &forecast.instances {
+    forecast.instances.each(&mut |planned| {
         if !text.is_empty() {
             text.push('\n');
         }
@@ -79,7 +82,7 @@ pub fn explanation(forecast: &Forecast, zone: &TimeZone, paint: Paint) -> String
                 value(&mut text, &component.text, head.chars().count(), 6);
             }
         }
-    }
+    });
     text
 }
 
@@ -92,61 +95,101 @@ fn word(action: Action, paint: Paint) -> String {
     }
 }
 
-/// Instances of one node, in the order in which each node first comes.
-fn by_node(instances: &[Planned]) -> Vec<(&str, Vec<&Planned>)> {
-    let mut nodes: Vec<(&str, Vec<&Planned>)> = Vec::new();
-    let mut places: rustc_hash::FxHashMap<&str, usize> = Default::default();
-    for planned in instances {
-        let at = *places.entry(&planned.node).or_insert_with(|| {
-            nodes.push((&planned.node, Vec::new()));
-            nodes.len() - 1
-        });
-        nodes[at].1.push(planned);
-    }
+/// What is told of a node's instances.
+#[derive(Default)]
+struct Node {
+    path: Arc<str>,
+    /// Instances by action.
+    counts: [usize; 4],
+    kinds: Vec<Kind>,
+    places: FxHashMap<(usize, Vec<Reason>), usize>,
+    /// Instances with reasons that have no kind any more.
+    rest: usize,
+}
+
+/// Instances with one action and one list of reasons.
+struct Kind {
+    why: Vec<Reason>,
+    /// The reasons of the first, as they are.
+    first: Vec<Reason>,
+    names: Vec<Arc<str>>,
+    count: usize,
+}
+
+const ACTIONS: [Action; 4] = [Action::Run, Action::Cached, Action::Unknown, Action::Fail];
+
+/// In the order in which each node first comes.
+fn nodes(instances: &dyn Instances) -> Vec<Node> {
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut places: FxHashMap<Arc<str>, usize> = FxHashMap::default();
+    instances.each(&mut |planned| {
+        let at = match places.get(&planned.node) {
+            Some(at) => *at,
+            None => {
+                places.insert(planned.node.clone(), nodes.len());
+                nodes.push(Node { path: planned.node.clone(), ..Node::default() });
+                nodes.len() - 1
+            }
+        };
+        nodes[at].take(planned);
+    });
     nodes
 }
 
-fn node_of_plan(text: &mut String, node: &str, instances: &[&Planned], paint: Paint) {
-    let of = |action| instances.iter().filter(|planned| planned.action == action).count();
-    let parts: Vec<String> = [Action::Run, Action::Cached, Action::Unknown, Action::Fail]
-        .into_iter()
-        .map(|action| (of(action), action))
-        .filter(|(n, _)| *n > 0)
-        .map(
-            |(n, action)| {
-                if instances.len() == 1 { word(action, paint) } else { format!("{} {n}", word(action, paint)) }
-            },
-        )
-        .collect();
-    let _ = writeln!(text, "{}: {}", paint.bold(node), parts.join(" · "));
-
-    let mut kinds: Vec<(Vec<Reason>, Vec<&Planned>)> = Vec::new();
-    let mut places: rustc_hash::FxHashMap<(u8, Vec<Reason>), usize> = Default::default();
-    for planned in instances.iter().filter(|planned| !planned.reasons.is_empty()) {
-        let why = without_item(planned);
-        let at = *places.entry((planned.action as u8, why)).or_insert_with_key(|(_, why)| {
-            kinds.push((why.clone(), Vec::new()));
-            kinds.len() - 1
-        });
-        kinds[at].1.push(planned);
-    }
-    for (why, of) in kinds.iter().take(KINDS) {
-        let why = if of.len() == 1 { &of[0].reasons } else { why };
-        let all = of.len() == instances.len();
-        if !all || (of.len() == 1 && *of[0].name != *node) {
-            let shown: Vec<_> = of.iter().take(NAMES).map(|planned| human::plain(&planned.name)).collect();
-            let rest = of.len() - shown.len();
-            let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-            let _ = writeln!(text, "  {}{more}", shown.join(", "));
-            reasons(text, why, "    ", paint);
-        } else {
-            reasons(text, why, "  ", paint);
+impl Node {
+    fn take(&mut self, planned: Planned) {
+        let action = planned.action as usize;
+        self.counts[action] += 1;
+        if planned.reasons.is_empty() {
+            return;
+        }
+        let why = without_item(&planned);
+        let key = (action, why);
+        let at = match self.places.get(&key) {
+            Some(at) => *at,
+            None if self.kinds.len() == KINDS => {
+                self.rest += 1;
+                return;
+            }
+            None => {
+                let why = key.1.clone();
+                self.places.insert(key, self.kinds.len());
+                self.kinds.push(Kind { why, first: planned.reasons, names: Vec::new(), count: 0 });
+                self.kinds.len() - 1
+            }
+        };
+        let kind = &mut self.kinds[at];
+        kind.count += 1;
+        if kind.names.len() < NAMES {
+            kind.names.push(planned.name);
         }
     }
-    if kinds.len() > KINDS {
-        let rest: usize = kinds[KINDS..].iter().map(|(_, of)| of.len()).sum();
-        let _ =
-            writeln!(text, "  and {} with other reasons: see `flowrun explain`", text::count(rest as u64, "instance"));
+
+    fn tell(&self, text: &mut String, paint: Paint) {
+        let all: usize = self.counts.iter().sum();
+        let parts: Vec<String> = ACTIONS
+            .into_iter()
+            .map(|action| (self.counts[action as usize], action))
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, action)| if all == 1 { word(action, paint) } else { format!("{} {n}", word(action, paint)) })
+            .collect();
+        let _ = writeln!(text, "{}: {}", paint.bold(&*self.path), parts.join(" · "));
+        for Kind { why, first, names, count } in &self.kinds {
+            let why = if *count == 1 { first } else { why };
+            if *count != all || (*count == 1 && names[0] != self.path) {
+                let shown: Vec<_> = names.iter().map(|name| human::plain(name)).collect();
+                let rest = count - shown.len();
+                let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+                let _ = writeln!(text, "  {}{more}", shown.join(", "));
+                reasons(text, why, "    ", paint);
+            } else {
+                reasons(text, why, "  ", paint);
+            }
+        }
+        if self.rest > 0 {
+            let rest = text::count(self.rest as u64, "instance");
+            let _ = writeln!(text, "  and {rest} with other reasons: see `flowrun explain`");
+        }
     }
 }
 
@@ -246,6 +289,7 @@ pub(super) fn value(text: &mut String, value: &str, used: usize, indent: usize) 
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::port::Made;
 
@@ -278,7 +322,13 @@ mod tests {
             unknown: of(Action::Unknown),
             fail: of(Action::Fail),
         };
-        Forecast { counts, instances, submissions: None }
+        Forecast { counts, instances: Box::new(instances), submissions: None }
+    }
+
+    fn text_of(forecast: &Forecast, summary: bool) -> String {
+        let mut out = Vec::new();
+        json(&mut out, forecast, summary).unwrap();
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
@@ -325,14 +375,14 @@ run 5 · cached 2 · unknown 3
 "
         );
         assert_eq!(human(&forecast, true, Paint::OFF), "run 5 · cached 2 · unknown 3\n");
-        assert_eq!(json(&forecast, true), "{\"counts\": {\"run\": 5, \"cached\": 2, \"unknown\": 3}}\n");
+        assert_eq!(text_of(&forecast, true), "{\"counts\": {\"run\": 5, \"cached\": 2, \"unknown\": 3}}\n");
     }
 
     #[test]
     fn the_json_is_the_design_s() {
         let forecast = forecast(vec![planned("compute[2]", Action::Run, &[("command", Some("a"), Some("b"))])]);
         assert_eq!(
-            json(&forecast, false),
+            text_of(&forecast, false),
             "{\"counts\": {\"run\": 1, \"cached\": 0, \"unknown\": 0}, \"instances\": [{\"name\": \"compute[2]\", \
              \"action\": \"run\", \"reasons\": [{\"component\": \"command\", \"old\": \"a\", \"new\": \"b\"}]}]}\n"
         );

@@ -26,6 +26,12 @@ pub fn text(value: &impl Serialize) -> String {
     written.map_or_else(|error| format!("{{\"error\": \"{error}\"}}"), |()| String::from_utf8_lossy(&out).into_owned())
 }
 
+/// Writes one JSON document and a newline, without a copy of it in memory.
+pub fn write(out: &mut dyn Write, document: &impl Serialize) -> Result<()> {
+    document.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Spaced))?;
+    out.write_all(b"\n")
+}
+
 /// One JSON document and a newline.
 pub fn line(document: &impl Serialize) -> String {
     text(document) + "\n"
