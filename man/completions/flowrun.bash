@@ -19,6 +19,9 @@ _flowrun() {
             flowrun,__agent)
                 cmd="flowrun__subcmd____agent"
                 ;;
+            flowrun,__drive)
+                cmd="flowrun__subcmd____drive"
+                ;;
             flowrun,__executor)
                 cmd="flowrun__subcmd____executor"
                 ;;
@@ -113,7 +116,7 @@ _flowrun() {
 
     case "${cmd}" in
         flowrun)
-            opts="-h -V --help --version run resume check plan explain shell graph status attach cancel runs cache log test config doctor template schema completions __man __executor __agent"
+            opts="-h -V --help --version run resume check plan explain shell graph status attach cancel runs cache log test config doctor template schema completions __man __executor __drive __agent"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -127,6 +130,20 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd____agent)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        flowrun__subcmd____drive)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -790,7 +807,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__resume)
-            opts="-j -h --jobs --backend --store --artifacts --profile --keep-going --events --lease --output --wait --help"
+            opts="-j -h --jobs --backend --store --artifacts --profile --keep-going --events --lease --output --detach --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -854,7 +871,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__run)
-            opts="-p -j -h --only --param --params --jobs --backend --store --artifacts --profile --force --no-cache --keep-going --events --lease --output --wait --help"
+            opts="-p -j -h --only --param --params --jobs --backend --store --artifacts --profile --force --no-cache --keep-going --events --lease --output --detach --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

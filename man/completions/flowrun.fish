@@ -47,6 +47,7 @@ complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "schema" -d 'Print t
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "__man" -d 'Write man pages, completions and schema into a folder'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "__executor" -d 'The helper process that starts tasks'
+complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "__drive" -d 'A driver that no terminal holds'
 complete -c flowrun -n "__fish_flowrun_needs_command" -f -a "__agent" -d 'A worker on a cluster\'s node'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -s p -l param -d 'Give a param its value; may be given many times' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l params -d 'Read values of params from a TOML or JSON file' -r -F
@@ -63,6 +64,7 @@ json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l only -d 'Run the named nodes alone, on what the others gave last'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l no-cache -d 'Use no cached result; new ones are still kept'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l keep-going -d 'After a failure go on with everything that does not need it'
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l detach -d 'Return as soon as the run has begun: a process of its own drives it on, on a cluster a job (see `flowrun attach`)'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l wait -d 'Wait while another run holds this pipeline'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -s j -l jobs -d 'Cores for tasks [default: those that flowrun may use]' -r
@@ -75,6 +77,7 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l lease -d 'Aft
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l keep-going -d 'After a failure go on with everything that does not need it'
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l detach -d 'Return as soon as the run has begun: a process of its own drives it on, on a cluster a job (see `flowrun attach`)'
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l wait -d 'Wait while another run holds this pipeline'
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand check" -s p -l param -d 'Give a param its value; may be given many times' -r
@@ -241,4 +244,5 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand schema" -s h -l help -d 
 complete -c flowrun -n "__fish_flowrun_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand __man" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand __executor" -s h -l help -d 'Print help'
+complete -c flowrun -n "__fish_flowrun_using_subcommand __drive" -s h -l help -d 'Print help'
 complete -c flowrun -n "__fish_flowrun_using_subcommand __agent" -s h -l help -d 'Print help'

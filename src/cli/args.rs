@@ -102,6 +102,12 @@ pub enum Command {
     /// The helper process that starts tasks.
     #[command(name = "__executor", hide = true)]
     Executor,
+    /// A driver that no terminal holds.
+    #[command(name = "__drive", hide = true)]
+    Drive {
+        /// The run's folder.
+        run_dir: PathBuf,
+    },
     /// A worker on a cluster's node.
     #[command(name = "__agent", hide = true)]
     Agent {
@@ -188,6 +194,9 @@ pub struct WatchArgs {
     /// How the result is printed: for people, or as one JSON document
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,
+    /// Return as soon as the run has begun: a process of its own drives it on, on a cluster a job (see `flowrun attach`)
+    #[arg(long)]
+    pub detach: bool,
     /// Wait while another run holds this pipeline
     #[arg(long, env = "FLOWRUN_WAIT", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub wait: bool,

@@ -3,7 +3,7 @@
 use super::args::Output;
 use super::screen::{Screen, complain};
 use super::settings::Target;
-use super::{Failed, exit, run};
+use super::{Failed, exit, registry, run};
 use crate::driver::follow::{Followed, Following};
 use crate::port::status::Life;
 use std::ffi::OsString;
@@ -11,10 +11,10 @@ use std::ffi::OsString;
 /// `flowrun attach`
 pub fn attach(words: &[OsString], output: Output, screen: Screen) -> Result<u8, Failed> {
     let (target, number) = Target::with_run(words, "attach")?;
-    let following = Following::of(&target.pipeline, number)?;
+    let following = Following::of(&target.pipeline, number, registry::afar())?;
     let (number, words) = (following.run(), target.words());
     let sinks = match following.life() {
-        Life::Live(_) => vec![run::view(screen)],
+        Life::Live(_) | Life::Due(_) => vec![run::view(screen)],
         Life::Ended(_) | Life::Interrupted => Vec::new(),
     };
     match following.to_the_end(sinks)? {

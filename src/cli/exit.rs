@@ -39,7 +39,7 @@ pub fn of_run(ended: &Ended) -> u8 {
         End::Cancelled => of_signal(15),
         End::Finished(RunState::Failed) => FAILED,
         End::Finished(RunState::Succeeded) if ended.has_ignored() => TOLERATED,
-        End::Finished(RunState::Succeeded) => OK,
+        End::Finished(RunState::Succeeded) | End::Detached => OK,
     }
 }
 

@@ -5,6 +5,7 @@ pub mod args;
 mod attach;
 mod cancel;
 mod config;
+mod detach;
 mod doctor;
 mod edit;
 pub mod exit;
@@ -111,6 +112,7 @@ fn command(command: Command, screen: Screen) -> Result<u8, Failed> {
         Command::Schema => edit::schema(),
         Command::Completions { shell } => completions(shell),
         Command::Man { dir } => man::write(&dir).map(|()| exit::OK),
+        Command::Drive { run_dir } => detach::drive(&run_dir, screen),
         Command::Executor => Ok(registry::executor()),
         Command::Agent { spool, batch } => match registry::agent(&spool, batch) {
             Ok(()) => Ok(exit::OK),

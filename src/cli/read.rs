@@ -4,7 +4,7 @@ use super::Failed;
 use super::args::{LogArgs, Output, RunsArgs, StatusArgs};
 use super::screen::{Screen, cannot_print, print};
 use super::settings::Target;
-use super::{attach, exit};
+use super::{attach, exit, registry};
 use crate::driver::history;
 use crate::port::Access;
 use crate::report::{runs, status};
@@ -21,7 +21,7 @@ pub fn status(args: &StatusArgs, screen: Screen) -> Result<u8, Failed> {
         return attach::attach(&args.words, args.output, screen);
     }
     let (target, run) = Target::with_run(&args.words, "status")?;
-    let state = history::status(&target.pipeline, run)?;
+    let state = history::status(&target.pipeline, run, Some(registry::afar().as_ref()))?;
     print(match args.output {
         Output::Human => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(state.last, |since| since.as_millis() as u64);

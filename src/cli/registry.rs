@@ -4,8 +4,9 @@ use super::Failed;
 use crate::backend::spool::Worker;
 use crate::backend::{local, slurm};
 use crate::base::text::{and, did_you_mean, quote};
-use crate::driver::{BackendAsk, BackendKind, OpenBackend, OpenStore, StopLeft};
+use crate::driver::{BackendAsk, BackendKind, OpenBackend, OpenStore};
 use crate::port::Backend;
+use crate::port::afar::Afar;
 use crate::port::doctor::Examine;
 use crate::store::postgres::Address;
 use crate::store::shared;
@@ -70,9 +71,14 @@ pub fn file_of(url: &str) -> Option<&str> {
     (!server).then(|| url.strip_prefix("sqlite://").or(url.strip_prefix("sqlite:")).unwrap_or(url))
 }
 
-/// Stops what backends that outlive their driver left at work.
-pub fn stop_left() -> StopLeft {
-    Box::new(slurm::stop_left)
+/// Looks after what is at work for runs elsewhere.
+pub fn afar() -> Box<dyn Afar> {
+    Box::new(slurm::Queue)
+}
+
+/// Whether drivers of runs with the backend of a name may be jobs themselves.
+pub fn drivers_are_jobs(name: Option<&str>) -> bool {
+    name == Some("slurm")
 }
 
 /// The store of a URL: `postgres://…`, `sqlite:PATH` or a path; `store.db` in the state folder when none is given.

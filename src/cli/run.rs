@@ -1,10 +1,10 @@
 //! `run`, `resume` and `shell`: the views of a run, and its end.
 
-use super::args::{FreshArgs, Output, ParamArgs, ResumeArgs, RunArgs, ShellArgs, WatchArgs};
+use super::args::{FreshArgs, Output, ParamArgs, PlaceArgs, ResumeArgs, RunArgs, ShellArgs, WatchArgs};
 use super::exit;
 use super::screen::{Screen, complain, print};
 use super::settings::{self, Target};
-use super::{Failed, edit};
+use super::{Failed, detach, edit};
 use crate::driver::{self, Ended, Params, Settings};
 use crate::port::Sink;
 use crate::report::outcome;
@@ -22,7 +22,7 @@ pub fn run(args: &RunArgs, screen: Screen) -> Result<u8, Failed> {
         let help = "name the nodes that run: `flowrun run --only align`".to_owned();
         return Err(Failed::usage("`--only` needs a node", Some(help)));
     }
-    drive(Settings { only: args.only, ..settings }, &target, &args.watch, screen)
+    drive(Settings { only: args.only, ..settings }, &target, &args.place, &args.watch, screen)
 }
 
 /// `flowrun resume`
@@ -30,12 +30,21 @@ pub fn resume(args: &ResumeArgs, screen: Screen) -> Result<u8, Failed> {
     let (mut target, run) = Target::with_run(&args.words, "resume")?;
     target.rest.clear();
     let settings = settings::settings(&target, Params::default(), &args.place, &FreshArgs::default())?;
-    drive(Settings { resume: Some(run), ..settings }, &target, &args.watch, screen)
+    drive(Settings { resume: Some(run), ..settings }, &target, &args.place, &args.watch, screen)
 }
 
-fn drive(settings: Settings, target: &Target, watch: &WatchArgs, screen: Screen) -> Result<u8, Failed> {
-    let sinks = views(watch, screen)?;
-    let ended = driver::run(settings::watched(settings, watch), sinks)?;
+fn drive(
+    settings: Settings,
+    target: &Target,
+    place: &PlaceArgs,
+    watch: &WatchArgs,
+    screen: Screen,
+) -> Result<u8, Failed> {
+    let settings = settings::watched(settings, watch);
+    let ended = match watch.detach {
+        true => driver::run(detach::detached(settings, target, place, watch)?, vec![view(screen)])?,
+        false => driver::run(settings, views(watch, screen)?)?,
+    };
     last_words(&ended, target, watch.output, screen)
 }
 

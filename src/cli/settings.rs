@@ -5,6 +5,7 @@ use super::profile::{self, Chosen};
 use super::screen::complain;
 use super::{Failed, registry};
 use crate::base::text::or;
+use crate::driver::detached::Drive;
 use crate::driver::{BackendKind, Backends, OpenStore, ParamWord, Params, Settings};
 use crate::lang::model::ContainerEngine;
 use std::ffi::{OsStr, OsString};
@@ -239,6 +240,8 @@ pub fn settings(target: &Target, params: Params, place: &PlaceArgs, fresh: &Fres
         show: None,
         container_engine: container_engine(&chosen)?,
         resume: None,
+        drive: Drive::Here,
+        afar: registry::afar(),
     })
 }
 

@@ -33,6 +33,11 @@ impl Place {
         // Named as the user named it, for messages.
         Ok(Self { home: Home::beside(pipeline), project, file })
     }
+
+    /// The folder of a run, absolute: as the machines of a cluster know it.
+    pub fn run_dir(&self, run: u64) -> PathBuf {
+        self.project.join(".flowrun/runs").join(run.to_string())
+    }
 }
 
 /// The digests of files that earlier runs found.

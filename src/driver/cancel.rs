@@ -5,9 +5,11 @@ use super::asked::Place;
 use super::history;
 use super::run::acquire;
 use super::rundir::RunDir;
-use super::{Error, StopLeft};
+use super::{Error, detached};
+use crate::port::afar::Afar;
 use crate::port::status::Life;
 use crate::sys::durable::{self, Sync};
+use crate::sys::lock::Lock;
 use crate::sys::{Fault, lock};
 use crossbeam::channel::{Receiver, never, tick};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,9 @@ use std::time::{Duration, Instant};
 
 /// How often a driver looks for a request, and who made it for an answer.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How often it is asked whether a driver that takes its time could stop its jobs at all.
+const ASK: Duration = Duration::from_secs(10);
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub struct Cancelled {
 pub enum Was {
     /// It was at work: its driver has stopped it.
     Live,
+    /// Its driver had not begun, and is taken back.
+    Due,
     /// Nobody drove it.
     Interrupted,
     /// It was over.
@@ -42,27 +49,54 @@ pub enum Was {
 ///
 /// # Errors
 /// There is no such run, somebody else holds the pipeline, or what was left at work cannot be stopped.
-pub fn cancel(pipeline: &Path, run: Option<u64>, stop_left: &StopLeft) -> Result<Cancelled, Error> {
+pub fn cancel(pipeline: &Path, run: Option<u64>, afar: &dyn Afar) -> Result<Cancelled, Error> {
     let place = Place::of(pipeline)?;
-    let status = history::status(pipeline, run)?;
+    let status = history::status(pipeline, run, None)?;
     let run = status.run;
     let was = match status.life {
         Life::Ended(_) => return Ok(Cancelled { run, was: Was::Over, jobs: 0 }),
         Life::Live(_) => Was::Live,
+        Life::Due(_) => Was::Due,
         Life::Interrupted => Was::Interrupted,
     };
+    let run_dir = place.run_dir(run);
     if was == Was::Live {
         durable::write(&request(&RunDir::open(&place.home, run)?), b"", Sync::Later)?;
         let file = place.home.lock(Path::new(&place.file));
+        let mut asked = Instant::now();
         while lock::holder(&file).is_some_and(|who| who.run == Some(run)) {
+            if asked.elapsed() >= ASK {
+                // Who cannot stop its jobs now tries on; nobody need wait for that.
+                afar.answers(&run_dir).map_err(|error| {
+                    let what = format!("run {run} is to stop, and its driver goes on trying");
+                    Error::Backend(error.context(what))
+                })?;
+                asked = Instant::now();
+            }
             std::thread::sleep(LOOK);
         }
     }
+    if detached::announced(&run_dir).is_some() {
+        afar.stop_driver(&run_dir).map_err(Error::Backend)?;
+        detached::withdraw(&run_dir)?;
+    }
     // Nobody may go on with it meanwhile.
-    let lock = acquire(&place, false, &mut [])?;
-    let jobs = stop_left(&place.project.join(".flowrun/runs").join(run.to_string())).map_err(Error::Backend)?;
+    let lock = alone(&place)?;
+    let jobs = afar.stop_left(&run_dir).map_err(Error::Backend)?;
     lock.release();
     Ok(Cancelled { run, was, jobs })
+}
+
+/// Takes the lock. Who else cancels the run holds it for moments.
+fn alone(place: &Place) -> Result<Lock, Error> {
+    let begin = Instant::now();
+    loop {
+        let named = || lock::holder(&place.home.lock(Path::new(&place.file))).is_some_and(|who| who.run.is_some());
+        match acquire(place, false, &mut []) {
+            Err(Error::Held { .. }) if !named() && begin.elapsed() < ASK => std::thread::sleep(LOOK),
+            taken => return taken,
+        }
+    }
 }
 
 fn request(dir: &RunDir) -> PathBuf {

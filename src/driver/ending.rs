@@ -6,7 +6,6 @@ use crate::driver::history::Story;
 use crate::driver::rundir::RunDir;
 use crate::driver::settings::{End, Ended, FailedKind, FailureItem};
 use crate::event::{Failure, RunState};
-use crate::sys::At;
 use crate::sys::durable::{self, Sync};
 use crate::sys::fault::Result;
 use serde::{Deserialize, Serialize};
@@ -42,13 +41,15 @@ pub fn keep(dir: &RunDir, ended: &Ended) -> Result<()> {
         let failure = Failure { cause: item.cause, message: item.message.clone(), help: item.help.clone() };
         (item.instance.clone(), failure)
     };
+    let how = match ended.end {
+        End::Finished(state) => How::Finished(state),
+        End::Stopped { signal } => How::Stopped(signal),
+        End::Cancelled => How::Cancelled,
+        End::Detached => return Ok(()),
+    };
     let kept = Kept {
-        journal: std::fs::metadata(dir.journal()).at("look at", &dir.journal())?.len(),
-        how: match ended.end {
-            End::Finished(state) => How::Finished(state),
-            End::Stopped { signal } => How::Stopped(signal),
-            End::Cancelled => How::Cancelled,
-        },
+        journal: dir.length()?,
+        how,
         wall_ms: ended.wall_ms,
         outputs: ended.outputs.clone(),
         refused: ended.failures.iter().filter(refused).map(failure).collect(),
@@ -94,5 +95,6 @@ pub(super) fn bare(story: &Story, end: End) -> Ended {
         counts: *story.fold.ledger().counts(),
         wall_ms: story.last.saturating_sub(story.began),
         failures: story.failures(),
+        by: None,
     }
 }

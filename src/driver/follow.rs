@@ -8,21 +8,26 @@ use crate::driver::ranges::by_node;
 use crate::driver::rundir::{Home, RunDir};
 use crate::driver::settings::{End, Ended, Error};
 use crate::event::{Event, Time};
+use crate::port::afar::Afar;
 use crate::port::status::Life;
 use crate::port::{Named, Sink};
 use crate::sys::signals::signals;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the journal is looked at while it grows, and at least. A network file system tells nobody of what is
 /// appended; each look opens the file anew, so that no client answers from what it remembers.
 const SOON: Duration = Duration::from_millis(200);
 const LATE: Duration = Duration::from_secs(1);
 
+/// How often it is asked at most what a driver in a queue does.
+const ASK: Duration = Duration::from_secs(30);
+
 /// A run to be followed.
 pub struct Following {
     story: Story,
+    afar: Box<dyn Afar>,
     dir: RunDir,
     signals: Receiver<i32>,
 }
@@ -45,11 +50,13 @@ impl Following {
     ///
     /// # Errors
     /// There is no such run, or it cannot be read.
-    pub fn of(pipeline: &Path, run: Option<u64>) -> Result<Self, Error> {
+    pub fn of(pipeline: &Path, run: Option<u64>, afar: Box<dyn Afar>) -> Result<Self, Error> {
         let home = Home::beside(pipeline);
         let run = newest(&home, pipeline, run)?;
         let signals = signals().map_err(|error| Error::Backend(error.into()))?;
-        Ok(Self { story: Story::read(&home, run)?, dir: RunDir::open(&home, run)?, signals })
+        let mut story = Story::read(&home, run)?;
+        story.look_afar(afar.as_ref())?;
+        Ok(Self { story, afar, dir: RunDir::open(&home, run)?, signals })
     }
 
     /// Its number.
@@ -67,8 +74,12 @@ impl Following {
     /// # Errors
     /// The journal cannot be read.
     pub fn to_the_end(mut self, mut sinks: Vec<Box<dyn Sink>>) -> Result<Followed, Error> {
-        if let Life::Live(by) = self.life() {
-            let text = format!("run {} is at work: {by}", self.run());
+        let text = match self.life() {
+            Life::Live(by) => format!("run {} is at work: {by}", self.run()),
+            Life::Due(job) => format!("run {} waits for its driver: {job}", self.run()),
+            Life::Ended(_) | Life::Interrupted => String::new(),
+        };
+        if !text.is_empty() {
             sinks.iter_mut().for_each(|sink| sink.note(&text));
         }
         catch_up(&self.story, &mut sinks);
@@ -80,9 +91,15 @@ impl Following {
     }
 
     fn follow(&mut self, sinks: &mut [Box<dyn Sink>]) -> Result<Followed, Error> {
-        let mut pause = SOON;
+        let (mut pause, mut asked) = (SOON, None::<Instant>);
         loop {
             self.story.look();
+            if let Life::Due(_) = self.life()
+                && asked.is_none_or(|asked| asked.elapsed() >= ASK)
+            {
+                self.story.look_afar(self.afar.as_ref())?;
+                asked = Some(Instant::now());
+            }
             // What it wrote before it went is read after it is known to be gone.
             let gone = self.story.holder.is_none();
             let read = self.story.read;
@@ -97,7 +114,7 @@ impl Following {
                     let ended = ending::bare(&self.story, End::Finished(state));
                     return Ok(Followed::Ended(Box::new(ended)));
                 }
-                None if gone => return Ok(Followed::Alone),
+                None if gone && self.life() == Life::Interrupted => return Ok(Followed::Alone),
                 _ => {}
             }
             pause = if self.story.read > read { SOON } else { LATE.min(pause + pause / 4) };

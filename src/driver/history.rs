@@ -1,5 +1,6 @@
 //! Runs as their journals tell them, live or over: for `status` and `log`. Reads only, and never the store.
 
+use super::detached;
 use super::load::never_run;
 use super::rundir::{Home, RunDir, StoredPlan};
 use super::{Error, load_stored};
@@ -9,6 +10,7 @@ use crate::base::{Digest, InstanceId};
 use crate::engine::{BadJournal, Counts, Failed, Fold, Items, Ledger, State};
 use crate::event::{Event, Failure, LogRange, Results, Time};
 use crate::plan::NodeKind;
+use crate::port::afar::Afar;
 use crate::port::ended::{FailedKind, FailureItem};
 use crate::port::status::{AtWork, Delayed, Elsewhere, Life, LogPlace, Status};
 use crate::sys::{Fault, FaultKind, lock};
@@ -23,11 +25,14 @@ use std::sync::Arc;
 /// How much of a log is kept with a failure.
 const TAIL: u64 = 4096;
 
-/// The state of a run of a pipeline file; `None`: of the newest.
-pub fn status(pipeline: &Path, run: Option<u64>) -> Result<Status, Error> {
+/// The state of a run of a pipeline file; `None`: of the newest. `afar` is asked where a job is to drive it.
+pub fn status(pipeline: &Path, run: Option<u64>, afar: Option<&dyn Afar>) -> Result<Status, Error> {
     let home = Home::beside(pipeline);
     let number = newest(&home, pipeline, run)?;
-    let story = Story::read(&home, number)?;
+    let mut story = Story::read(&home, number)?;
+    if let Some(afar) = afar {
+        story.look_afar(afar)?;
+    }
     let life = story.life();
     let mut counts = *story.fold.ledger().counts();
     let mut nodes = story.by_node();
@@ -131,6 +136,11 @@ fn runs_of(home: &Home, pipeline: &Path) -> Result<Vec<u64>, Error> {
         plan.map_or(true, |plan| path_of(&plan).file_name() == pipeline.file_name())
     });
     Ok(runs)
+}
+
+/// The name of the pipeline file of a run.
+pub(super) fn file_of(plan: &StoredPlan) -> String {
+    path_of(plan).file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn path_of(plan: &StoredPlan) -> PathBuf {
@@ -259,6 +269,8 @@ pub(super) struct Story {
     pub(super) run: u64,
     /// The living process that is at it.
     pub(super) holder: Option<lock::Who>,
+    /// The job that is to drive it, as far as is known.
+    pub(super) due: Option<String>,
 }
 
 impl Story {
@@ -283,6 +295,7 @@ impl Story {
             last: 0,
             run,
             holder: None,
+            due: None,
         };
         story.read_on(&mut |_, _, _| {})?;
         story.look();
@@ -350,13 +363,24 @@ impl Story {
     /// Whether somebody is at it now.
     pub(super) fn look(&mut self) {
         self.holder = lock::holder(&self.lock).filter(|who| who.run == Some(self.run));
+        self.due = detached::announced(self.dir.path());
+    }
+
+    /// What the job does that is to drive it. Only asks where the folder does not tell.
+    pub(super) fn look_afar(&mut self, afar: &dyn Afar) -> Result<(), Error> {
+        if let Life::Due(_) = self.life() {
+            let folder = self.dir.path();
+            let folder = folder.canonicalize().map_err(|error| Fault::io("find the folder", folder, &error))?;
+            self.due = detached::look(afar, &folder);
+        }
+        Ok(())
     }
 
     pub(super) fn life(&self) -> Life {
         match (self.fold.finished(), &self.holder) {
             (Some(state), _) => Life::Ended(state),
             (None, Some(who)) => Life::Live(format!("process {} on host {}", who.pid, who.host)),
-            (None, None) => Life::Interrupted,
+            (None, None) => self.due.clone().map_or(Life::Interrupted, Life::Due),
         }
     }
 

@@ -8,6 +8,7 @@ pub mod cancel;
 pub mod capture;
 mod claims;
 mod container;
+pub mod detached;
 pub mod doctor;
 mod dry;
 mod earlier;

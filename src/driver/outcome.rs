@@ -38,7 +38,7 @@ pub fn conclude(plan: &Plan, wanted: &[bool], (run, dir): (u64, &RunDir), closed
         }
     }
     let wall_ms = closed.last.saturating_sub(began);
-    Ended { run, end, outputs, counts: *closed.engine.counts(), wall_ms, failures }
+    Ended { run, end, outputs, counts: *closed.engine.counts(), wall_ms, failures, by: None }
 }
 
 fn reads_unwanted(plan: &Plan, wanted: &[bool], shape: &Shape) -> bool {

@@ -42,7 +42,7 @@ pub fn rebuild(place: &Place, store: &mut dyn Store, note: &mut dyn FnMut(&str))
 /// The run's row, as its journal tells it. One that cannot be read is nobody's any more.
 fn index(place: &Place, store: &mut dyn Store, run: u64) -> anyhow::Result<()> {
     let Ok(stored) = RunDir::open(&place.home, run).and_then(|dir| dir.read_plan()) else { return Ok(()) };
-    let Ok(status) = history::status(&place.project.join(&place.file), Some(run)) else { return Ok(()) };
+    let Ok(status) = history::status(&place.project.join(&place.file), Some(run), None) else { return Ok(()) };
     let file = stored
         .pipeline
         .as_str()

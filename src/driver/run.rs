@@ -7,6 +7,7 @@ use crate::driver::asked::{Asked, Place, forced, memo_over, named, stored_plan, 
 use crate::driver::backends::{Crew, CrewAsk};
 use crate::driver::cancel::Requests;
 use crate::driver::container::Engines;
+use crate::driver::detached::{self, Drive, HandOver, TIME_IS_UP};
 use crate::driver::earlier::{interrupted, reopen, resumed};
 use crate::driver::early;
 use crate::driver::ending;
@@ -23,6 +24,7 @@ use crate::driver::{lease, now};
 use crate::engine::{Engine, Options};
 use crate::port::{Access, Made, Report, RunRow, Sink, Store};
 use crate::sys::lock::{self, Lock, NoLock, Who};
+use crate::sys::signals::{signals, signals_and};
 use crate::sys::{Fault, FaultKind};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -61,8 +63,16 @@ pub(super) fn run_loaded(
     }
     let place = Place::of(&settings.pipeline)?;
     place.home.make()?;
-    let mut lock = acquire(&place, settings.wait, &mut sinks)?;
-    if settings.wait {
+    let job = settings.drive.is_job();
+    // Before anything that may take long: else it would end this process.
+    let warned = if job { Some(signals_and(&[TIME_IS_UP]).map_err(|e| Error::Backend(e.into()))?) } else { None };
+    let taken_over = matches!(settings.drive, Drive::Handed { .. });
+    if !taken_over {
+        let mut note = |text: &str| sinks.iter_mut().for_each(|sink| sink.note(text));
+        detached::none_is_due(&place, settings.wait, settings.afar.as_ref(), &mut note)?;
+    }
+    let mut lock = acquire(&place, settings.wait || taken_over, &mut sinks)?;
+    if settings.wait || taken_over {
         began = now();
     }
     let mut store = open_store(&settings, &place, &mut sinks)?;
@@ -79,6 +89,7 @@ pub(super) fn run_loaded(
         }
         None => {
             let (loaded, asked, run) = resumed(&place, store.as_mut(), &settings)?;
+            still_open(&place, store.as_mut(), run, &settings.drive)?;
             (loaded, asked, Some(run))
         }
     };
@@ -144,11 +155,30 @@ pub(super) fn run_loaded(
     };
     row.run = run;
     lock.name_run(run)?;
+    if let Drive::Elsewhere(launch) = settings.drive {
+        let own = Home::at(place.project.join(".flowrun"));
+        let over = HandOver {
+            run,
+            run_dir: place.run_dir(run),
+            lock: own.lock(Path::new(&place.file)),
+            journal: journal.length(),
+            project: place.project,
+            file: place.file,
+        };
+        let counts = *engine.counts();
+        // They are the other's from now on.
+        drop((journal, store));
+        lock.release();
+        let by = launch(&over).map_err(Error::Backend)?;
+        let (outputs, failures) = (Vec::new(), Vec::new());
+        let wall_ms = now().saturating_sub(began);
+        return Ok(Ended { run, end: End::Detached, outputs, counts, wall_ms, failures, by: Some(by.into()) });
+    }
 
     let (reporter, reports) = crossbeam::channel::unbounded::<Report>();
     let inherited = lock.as_fd().try_clone_to_owned().map_err(|e| Error::Backend(e.into()))?;
     // Tasks start in folders of their own: what they are given is absolute.
-    let run_dir = place.project.join(".flowrun/runs").join(run.to_string());
+    let run_dir = place.run_dir(run);
     let open = handed.open();
     let ask =
         CrewAsk { limits: &limits, run_dir: &run_dir, lock: &inherited, reports: reporter, handed: !open.is_empty() };
@@ -158,7 +188,10 @@ pub(super) fn run_loaded(
     for text in crew.notes() {
         sinks.iter_mut().for_each(|sink| sink.note(&text));
     }
-    let signals = crate::sys::signals::signals().map_err(|e| Error::Backend(e.into()))?;
+    let signals = match warned {
+        Some(signals) => signals,
+        None => signals().map_err(|e| Error::Backend(e.into()))?,
+    };
     let requests = Requests::of(&dir)?;
     let user = kept::user(&place.home, store.as_ref(), kept::is_needed(&plan))?;
     let artifacts = kept::artifacts(&place.home, settings.artifacts.as_deref());
@@ -218,7 +251,13 @@ pub(super) fn run_loaded(
 
     let ended = conclude(&plan, &wanted, (run, &dir), &closed, began);
     // Who follows the run elsewhere reads it; without it, the journal.
-    let _ = ending::keep(&dir, &ended);
+    let goes_on = job && matches!(ended.end, End::Stopped { .. });
+    if !goes_on {
+        let _ = ending::keep(&dir, &ended);
+        if job {
+            detached::withdraw(&place.run_dir(run))?;
+        }
+    }
     let mut trouble = closed.store_error;
     // A run whose results are not all in the store stays open there: the next one takes them from its journal.
     if let (End::Finished(state), None) = (ended.end, &trouble) {
@@ -235,6 +274,17 @@ pub(super) fn run_loaded(
         }
         None => Ok(ended),
     }
+}
+
+/// That nobody has driven a run that was handed over to its end meanwhile.
+fn still_open(place: &Place, store: &mut dyn Store, run: u64, drive: &Drive) -> Result<(), Error> {
+    let Drive::Handed { journal, .. } = drive else { return Ok(()) };
+    let over = store.run(run).map_err(Error::Store)?.is_some_and(|row| row.state.is_some());
+    if over && RunDir::open(&place.home, run)?.length()? > *journal {
+        let message = format!("run {run} is over: somebody else has driven it to its end");
+        return Err(Error::Usage { message, help: None });
+    }
+    Ok(())
 }
 
 /// Opens the store for writing. On a network file system one process has it at a time.

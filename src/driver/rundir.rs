@@ -196,6 +196,11 @@ impl RunDir {
     pub fn journal(&self) -> PathBuf {
         self.path.join("journal")
     }
+    /// Its length in bytes.
+    pub fn length(&self) -> Result<u64> {
+        let path = self.journal();
+        Ok(std::fs::metadata(&path).at("look at", &path)?.len())
+    }
     /// Where standard output and error of attempts go.
     pub fn logs(&self) -> PathBuf {
         self.path.join("logs")

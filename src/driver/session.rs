@@ -5,6 +5,7 @@ use crate::base::{Digest, InstanceId, NodeId};
 use crate::driver::adopted::{Adopted, Ready, Start};
 use crate::driver::backends::Crew;
 use crate::driver::cancel::Requests;
+use crate::driver::detached;
 use crate::driver::early::Lists;
 use crate::driver::fetch::{Fetcher, Told};
 use crate::driver::gone;
@@ -764,6 +765,7 @@ fn signal_name(signal: i32) -> &'static str {
     match signal {
         libc::SIGINT => "SIGINT",
         libc::SIGTERM => "SIGTERM",
+        detached::TIME_IS_UP => "the time of the job is nearly up",
         _ => "SIGHUP",
     }
 }

@@ -2,8 +2,10 @@
 //! Nothing here says how a setting was typed, and no backend or store has a name here.
 
 use crate::diag::{Diagnostic, Sources};
+use crate::driver::detached::Drive;
 use crate::engine::Capacity;
 use crate::lang::model::{ContainerEngine, Datum, Name};
+use crate::port::afar::Afar;
 use crate::port::site::Site;
 use crate::port::submission::Preview;
 use crate::port::{Access, Backend, ReportSink, Store};
@@ -49,6 +51,10 @@ pub struct Settings {
     pub container_engine: Option<ContainerEngine>,
     /// `resume`: `Some(None)` continues the newest run, `Some(Some(n))` run `n`. `None`: a plain `run`.
     pub resume: Option<Option<u64>>,
+    /// Who drives the run.
+    pub drive: Drive,
+    /// Looks after what is at work for runs elsewhere.
+    pub afar: Box<dyn Afar>,
     /// Makes the store.
     pub open_store: OpenStore,
 }
@@ -145,10 +151,6 @@ pub type Survey = fn() -> anyhow::Result<Arc<dyn Site>>;
 
 /// Makes a backend.
 pub type OpenBackend = Box<dyn Fn(BackendAsk) -> anyhow::Result<Box<dyn Backend>> + Send>;
-
-/// Stops what a backend left at work for a run whose driver is gone, and waits until it is; the run's folder, absolute,
-/// in, the number of jobs out.
-pub type StopLeft = Box<dyn Fn(&Path) -> anyhow::Result<usize>>;
 
 /// Makes a store; the path is the state folder, `.flowrun`.
 pub type OpenStore = Box<dyn Fn(&Path, Access) -> anyhow::Result<Box<dyn Store>> + Send>;

@@ -97,7 +97,7 @@ pub fn try_out(settings: Settings, name: &str, fresh: &Path) -> Result<Tried, Er
     match ended.end {
         End::Stopped { signal } => return Ok(Tried::Stopped(signal)),
         End::Cancelled => return Ok(Tried::Stopped(15)),
-        End::Finished(_) => {}
+        End::Finished(_) | End::Detached => {}
     }
     let log = log_of(fresh, ended.run)?;
     verdict.wrong =

@@ -20,6 +20,8 @@ pub struct Ended {
     pub wall_ms: u64,
     /// What failed, also what the file tolerates, in order of time.
     pub failures: Vec<FailureItem>,
+    /// What drives it on, if it goes on: `job 17 of Slurm`.
+    pub by: Option<Arc<str>>,
 }
 
 impl Ended {
@@ -41,6 +43,8 @@ pub enum End {
     },
     /// `flowrun cancel` stopped it; the same command continues it.
     Cancelled,
+    /// It goes on without this process.
+    Detached,
 }
 
 /// What failed. Only tasks are counted in [`Counts`].

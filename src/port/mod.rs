@@ -1,6 +1,7 @@
 //! Floor 4: the traits behind which adapters stand, and the plain data that crosses them.
 //! A backend's, a store's or a view's name never appears here.
 
+pub mod afar;
 pub mod container;
 pub mod doctor;
 pub mod ended;

@@ -40,6 +40,8 @@ pub enum Life {
     Ended(RunState),
     /// A process is at it: `process 4711 on host h`.
     Live(String),
+    /// A job is to drive it, and nobody is at it yet: `job 17 of Slurm waits: Priority`.
+    Due(String),
     /// It has no end and nobody is at it: the same command continues it.
     Interrupted,
 }

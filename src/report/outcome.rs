@@ -32,6 +32,7 @@ pub fn state(end: End) -> &'static str {
         End::Finished(RunState::Failed) => "failed",
         End::Stopped { .. } => "stopped",
         End::Cancelled => "cancelled",
+        End::Detached => "detached",
     }
 }
 
@@ -80,6 +81,14 @@ fn verdict(ended: &Ended, pipeline: &str, paint: Paint) -> String {
                 None => "see above".to_owned(),
             };
             format!("{} {counts} in {time}\n{} {what}", paint.dim(format_args!("{run}:")), paint.red("failed"))
+        }
+        End::Detached => {
+            let by = ended.by.as_deref().map(|by| format!(", driven by {}", human::plain(by))).unwrap_or_default();
+            let n = ended.run;
+            format!(
+                "{}{by}\n`flowrun attach{pipeline} {n}` follows it, `flowrun cancel{pipeline} {n}` stops it",
+                paint.green(format_args!("{run} is detached"))
+            )
         }
         end @ (End::Stopped { .. } | End::Cancelled) => {
             let name = match end {
@@ -260,6 +269,8 @@ pub fn json(ended: &Ended, pipeline: &str) -> String {
     struct Document<'a> {
         run: u64,
         state: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
         outputs: Outputs<'a>,
         counts: &'a Counts,
         wall_s: f64,
@@ -268,6 +279,7 @@ pub fn json(ended: &Ended, pipeline: &str) -> String {
     let document = Document {
         run: ended.run,
         state: state(ended.end),
+        by: ended.by.as_deref(),
         outputs: Outputs(&ended.outputs),
         counts: &ended.counts,
         wall_s: ended.wall_ms as f64 / 1000.0,
@@ -343,7 +355,7 @@ mod tests {
         let failed = failures.iter().filter(|f| !f.ignored).count() as u32;
         let ignored = failures.len() as u32 - failed;
         let counts = Counts { succeeded: 5, cached: 4, failed, ignored, ..Counts::default() };
-        Ended { run: 7, end, outputs, counts, wall_ms: 124, failures }
+        Ended { run: 7, end, outputs, counts, wall_ms: 124, failures, by: None }
     }
 
     #[test]

@@ -104,6 +104,7 @@ fn life_word(life: Option<&Life>) -> &'static str {
     match life {
         Some(Life::Ended(state)) => word(Some(*state)),
         Some(Life::Live(_)) => "running",
+        Some(Life::Due(_)) => "waiting",
         Some(Life::Interrupted) => "interrupted",
         None => word(None),
     }

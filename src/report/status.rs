@@ -22,10 +22,15 @@ pub fn human(status: &Status, pipeline: &str, now: Time, zone: &TimeZone, paint:
         Life::Ended(RunState::Succeeded) => paint.green("succeeded"),
         Life::Ended(RunState::Failed) => paint.red("failed"),
         Life::Live(by) => format!("{}: {}", paint.cyan("at work"), human::plain(by)),
+        Life::Due(job) => format!("{}: {}", paint.yellow("waits for its driver"), human::plain(job)),
         Life::Interrupted => paint.yellow("interrupted"),
     };
     let until = if matches!(status.life, Life::Live(_)) { now } else { status.last };
     let _ = writeln!(text, "{run} of {}: {state}", human::plain(&status.pipeline));
+    if status.began == 0 {
+        let _ = writeln!(text, "not begun yet");
+        return text;
+    }
     let took = text::elapsed(until.saturating_sub(status.began));
     let _ = writeln!(text, "began {}, {took}", human::moment(status.began, zone));
     let _ = writeln!(text, "{}", outcome::tally(&status.counts, &status.failures));
@@ -150,6 +155,7 @@ pub fn json(status: &Status, pipeline: &str) -> String {
         Life::Ended(RunState::Succeeded) => ("succeeded", None),
         Life::Ended(RunState::Failed) => ("failed", None),
         Life::Live(by) => ("running", Some(by.as_str())),
+        Life::Due(job) => ("waiting", Some(job.as_str())),
         Life::Interrupted => ("interrupted", None),
     };
     line(&Document {

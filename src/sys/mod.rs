@@ -4,6 +4,7 @@
 pub mod cgroup;
 pub mod content;
 pub mod cores;
+pub mod daemon;
 pub mod durable;
 pub mod far_lock;
 pub mod fault;

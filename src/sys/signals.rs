@@ -7,8 +7,14 @@ use std::io;
 
 /// SIGINT, SIGTERM and SIGHUP from now on, each by its number. One that was ignored when we began (`nohup`) stays so.
 pub fn signals() -> io::Result<Receiver<i32>> {
+    signals_and(&[])
+}
+
+/// The same, and others.
+pub fn signals_and(more: &[i32]) -> io::Result<Receiver<i32>> {
     let ignored = ignored();
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(|s| ignored & (1 << (s - 1)) == 0))?;
+    let all = [SIGINT, SIGTERM, SIGHUP].iter().chain(more).copied();
+    let mut signals = Signals::new(all.filter(|s| ignored & (1 << (s - 1)) == 0))?;
     let (sender, receiver) = unbounded();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {

@@ -110,7 +110,12 @@ pub fn quoted(word: &str) -> String {
 pub fn sbatch(array: &Array<'_>) -> Submitted {
     let words = array.words();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match tool::ask(&words, &array.script(), PATIENCE) {
+    asked(&words, &array.script())
+}
+
+/// What becomes of a script that is submitted with these words.
+pub fn asked(words: &[&str], script: &str) -> Submitted {
+    match tool::ask(words, script, PATIENCE) {
         Ok(answer) => refusal::verdict(&answer),
         // It says so when it tries again and again to be let in: then it was not.
         Err(NoAnswer::Silent { err, .. }) if refusal::BLOCKED.iter().any(|said| err.contains(said)) => {

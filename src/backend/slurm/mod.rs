@@ -17,6 +17,7 @@
 mod commands;
 mod desk;
 mod doctor;
+mod driver;
 mod order;
 mod preview;
 mod refusal;
@@ -31,6 +32,7 @@ use crate::port::{Backend, Job, ReportSink};
 use crossbeam::channel::{Sender, unbounded};
 use desk::{Ask, Desk};
 pub use doctor::examine;
+pub use driver::Queue;
 pub use preview::preview;
 use rustc_hash::FxHashSet;
 use std::path::{Path, PathBuf};
@@ -107,7 +109,7 @@ pub fn has_left(run_dir: &Path) -> bool {
 ///
 /// # Errors
 /// Slurm does not answer, or does not do it.
-pub fn stop_left(run_dir: &Path) -> anyhow::Result<usize> {
+fn stop_left(run_dir: &Path) -> anyhow::Result<usize> {
     let spool = Spool::of(run_dir);
     if !spool.path().is_dir() || spool.batches()?.is_empty() {
         return Ok(0);

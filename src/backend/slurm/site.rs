@@ -202,6 +202,11 @@ impl Site {
         (known, absent)
     }
 
+    /// Seconds that a job may run wherever its options let it; `None`: as long as it likes, or not known.
+    pub fn longest_s(&self, options: &[(Arc<str>, Option<Arc<str>>)]) -> Option<u64> {
+        self.partitions(options).0.iter().filter_map(|partition| partition.time_s).min()
+    }
+
     /// Seconds that a job may take, at most, for a time limit of this and so many more in which it may begin another
     /// instance: not beyond what its partition allows.
     pub fn window_s(&self, shape: &Shape, wanted: u64) -> u64 {

@@ -99,7 +99,7 @@ impl Keeper {
             let home = Home::at(Path::new(&*run.project).join(".flowrun"));
             let who = format!("run {} of {} on host {}", run.row.run, quote(&run.user), run.host);
             let words = match Past::of_identity(&home, run.row.run, &run.row.identity) {
-                Some(past) if matches!(past.life(), Life::Live(_)) => format!("{who} is at work"),
+                Some(past) if matches!(past.life(), Life::Live(_) | Life::Due(_)) => format!("{who} is at work"),
                 None if at_work.contains(&run.row.run) => format!("{who} is at work"),
                 None if run.row.began > now().saturating_sub(UNKNOWN_MS) => format!("{who} may be at work"),
                 _ => continue,
