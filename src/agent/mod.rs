@@ -30,7 +30,15 @@ pub fn run(spool: &Path, batch: u32, worker: Worker, open: &OpenBackend) -> anyh
     let spool = Spool::of(&run_dir);
     let (sender, reports) = unbounded();
     let work = spool.work(&worker);
-    let ask = BackendAsk { jobs: None, limits: Vec::new(), run_dir, work: Some(work), reports: sender, lock: None };
+    let ask = BackendAsk {
+        jobs: None,
+        pace: None,
+        limits: Vec::new(),
+        run_dir,
+        work: Some(work),
+        reports: sender,
+        lock: None,
+    };
     let backend = open(ask)?;
     let host = format!("{}, job {}", crate::sys::host(), worker.name());
     let mut agent = Agent {
@@ -48,6 +56,8 @@ pub fn run(spool: &Path, batch: u32, worker: Worker, open: &OpenBackend) -> anyh
     }
     // Its tasks are gone before the last word is said.
     drop(agent.backend);
+    // Who has done nothing has nothing to say.
+    agent.outbox.message.over = queue.taken > 0;
     agent.outbox.send()
 }
 
@@ -137,7 +147,7 @@ impl Outbox {
                 }
             }
         }
-        let message = Message { batch, worker, reports: Vec::new(), left: Vec::new() };
+        let message = Message { batch, worker, reports: Vec::new(), left: Vec::new(), over: false };
         Ok(Self { spool, message, serial: 0, sent: None, done })
     }
 
@@ -153,7 +163,7 @@ impl Outbox {
     }
 
     fn send(&mut self) -> anyhow::Result<()> {
-        if self.message.reports.is_empty() && self.message.left.is_empty() {
+        if self.message.reports.is_empty() && self.message.left.is_empty() && !self.message.over {
             return Ok(());
         }
         self.spool.write_message(&self.message, self.serial)?;

@@ -36,21 +36,24 @@ pub struct Batch {
     pub run_dir: Vec<u8>,
 }
 
-/// Who works: one element of an array, or one job; after a requeue its `restart` is higher.
+/// Who works: one element of an array, or a job that is none; after a requeue its `restart` is higher.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Worker {
     /// The scheduler's number of the array.
     pub job: String,
-    /// The element.
+    /// The element; [`Worker::ALONE`]: it is no array.
     pub element: u32,
     /// How often it was begun anew.
     pub restart: u32,
 }
 
 impl Worker {
-    /// As file names have it, without the restart: `17_3`.
+    /// See [`Worker::element`].
+    pub const ALONE: u32 = u32::MAX;
+
+    /// As file names have it, without the restart: `17_3`, `17`.
     pub fn name(&self) -> String {
-        format!("{}_{}", self.job, self.element)
+        if self.element == Self::ALONE { self.job.clone() } else { format!("{}_{}", self.job, self.element) }
     }
 }
 
@@ -65,6 +68,8 @@ pub struct Message {
     pub reports: Vec<Report>,
     /// What it had taken when it was stopped from outside, and will not report; by whom, and why, the scheduler knows.
     pub left: Vec<(InstanceId, u32)>,
+    /// Whether it ends with this.
+    pub over: bool,
 }
 
 /// The folder.
@@ -119,6 +124,17 @@ impl Spool {
     /// Writes a batch; it is safe on the disk when this returns.
     pub fn write_batch(&self, batch: &Batch) -> Result<()> {
         durable::write(&self.file("batch", &batch.number.to_string()), &encode(batch), Sync::Now)
+    }
+    /// Removes a batch that nobody works for.
+    pub fn remove_batch(&self, number: u32) -> Result<()> {
+        for name in [format!("{number}.sent"), number.to_string()] {
+            let path = self.file("batch", &name);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(Fault::io("remove", &path, &error)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
     /// Reads a batch.
     pub fn read_batch(&self, number: u32) -> Result<Batch> {
@@ -283,6 +299,7 @@ mod tests {
                 worker: worker("5", 0, 0),
                 reports: Vec::new(),
                 left: vec![(InstanceId(serial), 1)],
+                over: false,
             };
             spool.write_message(&message, serial).unwrap();
         }

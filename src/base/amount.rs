@@ -54,9 +54,16 @@ pub fn parse_duration(text: &str) -> Result<u64, Problem> {
     const FORMS: &str = "write parts of `d`, `h`, `m`, `s`, `ms`, the largest first: `90s`, `10m`, `1h30m`, `2d`";
     let wrong = || Problem::new(format!("{} is not a duration", quote(text))).help(FORMS);
     let mut rest = text.trim();
-    if rest.contains(':') {
-        return Err(wrong()
-            .help("write the units, for `1:30` is minutes to some tools and hours to others: `1h30m` or `1m30s`"));
+    if rest.contains(':') || rest.contains('-') {
+        return Err(match of_sbatch(rest) {
+            // To other tools the first of two parts is hours.
+            Some(ms) if rest.matches([':', '-']).count() == 1 && rest.contains(':') => {
+                let (short, long) = (quote(&show_duration(ms)), quote(&show_duration(ms.saturating_mul(60))));
+                wrong().help(format!("write the units: {short}, as `sbatch` reads it, or {long}"))
+            }
+            Some(ms) => wrong().help(format!("write the units: {}", quote(&show_duration(ms)))),
+            None => wrong(),
+        });
     }
     let mut total: u64 = 0;
     let mut next_unit = 0;
@@ -76,6 +83,26 @@ pub fn parse_duration(text: &str) -> Result<u64, Problem> {
         (next_unit, rest) = (position + 1, after);
     }
     Ok(total)
+}
+
+/// What `sbatch --time` makes of a text with colons: minutes and seconds, hours, minutes and seconds, and what follows
+/// days: hours, minutes, seconds.
+fn of_sbatch(text: &str) -> Option<u64> {
+    let (days, clock) = match text.split_once('-') {
+        Some((days, clock)) => (Some(days.parse::<u64>().ok()?), clock),
+        None => (None, text),
+    };
+    let parts: Vec<u64> = clock.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let (hours, minutes, seconds) = match (days, parts.as_slice()) {
+        (_, [hours, minutes, seconds]) => (*hours, *minutes, *seconds),
+        (None, [minutes, seconds]) => (0, *minutes, *seconds),
+        (Some(_), [hours]) => (*hours, 0, 0),
+        (Some(_), [hours, minutes]) => (*hours, *minutes, 0),
+        _ => return None,
+    };
+    let hours = days.unwrap_or(0).checked_mul(24)?.checked_add(hours)?;
+    let minutes = hours.checked_mul(60)?.checked_add(minutes)?;
+    minutes.checked_mul(60)?.checked_add(seconds)?.checked_mul(1000)
 }
 
 /// The share of a text such as `5%`, from 0 to 1.
@@ -245,9 +272,13 @@ mod tests {
         }
         assert_eq!(
             parse_duration("1:30").unwrap_err(),
-            Problem::new("`1:30` is not a duration")
-                .help("write the units, for `1:30` is minutes to some tools and hours to others: `1h30m` or `1m30s`")
+            Problem::new("`1:30` is not a duration").help("write the units: `1m30s`, as `sbatch` reads it, or `1h30m`")
         );
+        let help = |text: &str| parse_duration(text).unwrap_err().help.unwrap();
+        assert_eq!(help("02:00:00"), "write the units: `2h`");
+        assert_eq!(help("1-12"), "write the units: `1d12h`");
+        assert_eq!(help("1-00:30"), "write the units: `1d30m`");
+        assert!(help("1:2:3:4").starts_with("write parts of"));
         assert_eq!(parse_duration("300000000000d").unwrap_err(), Problem::new("`300000000000d` is too large"));
     }
 

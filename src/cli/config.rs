@@ -182,6 +182,7 @@ fn caps(chosen: &Chosen) -> Vec<Line> {
         ("jobs", caps.jobs.map(number)),
         ("memory", caps.memory.map(|(bytes, span)| (Value::str(show_bytes(bytes)), span))),
         ("gpus", caps.gpus.map(number)),
+        ("submissions", caps.submissions.map(number)),
     ];
     let line = |(name, (value, span)): (&str, (Value, Span))| Line {
         name: format!("caps.{name}"),

@@ -19,6 +19,7 @@ pub fn backends(first: Option<&str>) -> Result<Vec<BackendKind>, Failed> {
         BackendKind {
             name: "local",
             jobs: None,
+            pace: None,
             elsewhere: false,
             measure: Box::new(|jobs, limits| Ok(local::capacity(jobs, limits))),
             survey: None,
@@ -29,12 +30,14 @@ pub fn backends(first: Option<&str>) -> Result<Vec<BackendKind>, Failed> {
         BackendKind {
             name: "slurm",
             jobs: None,
+            pace: None,
             elsewhere: true,
             measure: Box::new(|jobs, limits| Ok(slurm::capacity(jobs, limits))),
             survey: Some(slurm::survey),
             open: Box::new(|ask| {
-                let options = slurm::Options { run_dir: ask.run_dir, jobs: ask.jobs, limits: ask.limits };
-                Ok(Box::new(slurm::Slurm::open(options, ask.reports)?))
+                let BackendAsk { jobs, pace, limits, run_dir, reports, .. } = ask;
+                let options = slurm::Options { run_dir, jobs, pace, limits };
+                Ok(Box::new(slurm::Slurm::open(options, reports)?))
             }),
             has_left: slurm::has_left,
             preview: Some(slurm::preview),
@@ -51,7 +54,7 @@ pub fn backends(first: Option<&str>) -> Result<Vec<BackendKind>, Failed> {
 }
 
 fn open_local(ask: BackendAsk) -> anyhow::Result<Box<dyn Backend>> {
-    let BackendAsk { jobs, limits, run_dir, work, lock, reports } = ask;
+    let BackendAsk { jobs, limits, run_dir, work, lock, reports, .. } = ask;
     let options = local::Options { work, jobs, limits, lock, ..local::Options::new(run_dir) };
     Ok(Box::new(local::Local::open(options, reports)?))
 }
@@ -123,8 +126,9 @@ pub fn executor() -> u8 {
 /// It was not started by Slurm, or its spool cannot be used.
 pub fn agent(spool: &Path, batch: u32) -> anyhow::Result<()> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
-    let job = std::env::var("SLURM_ARRAY_JOB_ID").map_err(|_| anyhow::anyhow!("this is no job of Slurm"))?;
-    let element = number("SLURM_ARRAY_TASK_ID").ok_or_else(|| anyhow::anyhow!("this is no element of an array"))?;
+    let array = std::env::var("SLURM_ARRAY_JOB_ID").ok().zip(number("SLURM_ARRAY_TASK_ID"));
+    let alone = || std::env::var("SLURM_JOB_ID").ok().map(|job| (job, Worker::ALONE));
+    let (job, element) = array.or_else(alone).ok_or_else(|| anyhow::anyhow!("this is no job of Slurm"))?;
     let worker = Worker { job, element, restart: number("SLURM_RESTART_COUNT").unwrap_or(0) };
     let open: OpenBackend = Box::new(open_local);
     crate::agent::run(spool, batch, worker, &open)

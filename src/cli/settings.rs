@@ -207,7 +207,8 @@ pub fn settings(target: &Target, params: Params, place: &PlaceArgs, fresh: &Fres
         let at = kinds.len();
         let asked = if at == 0 { place.jobs.or_else(|| chosen.number("jobs")) } else { None };
         if kind.elsewhere {
-            kinds.push(BackendKind { jobs: asked, ..kind });
+            let pace = chosen.caps.submissions.map(|(most, _)| most);
+            kinds.push(BackendKind { jobs: asked, pace, ..kind });
             continue;
         }
         // What the machine allows is what its own tasks may have.

@@ -182,6 +182,7 @@ impl Crew {
             }
             let ask = BackendAsk {
                 jobs: kind.jobs,
+                pace: kind.pace,
                 limits: ask.limits.to_vec(),
                 run_dir: ask.run_dir.to_owned(),
                 work: None,

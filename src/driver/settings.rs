@@ -104,6 +104,8 @@ pub struct BackendKind {
     pub name: &'static str,
     /// `-j`: cores for tasks; `None`: as many as it has.
     pub jobs: Option<u32>,
+    /// Submissions a minute, where it submits; `None`: as it likes.
+    pub pace: Option<u32>,
     /// Whether tasks run on other machines, where flowrun's own environment is not.
     pub elsewhere: bool,
     /// Says what it can give, before anything is started.
@@ -130,6 +132,8 @@ impl BackendKind {
 pub struct BackendAsk {
     /// `-j`.
     pub jobs: Option<u32>,
+    /// Submissions a minute.
+    pub pace: Option<u32>,
     /// `[limits]` of the plan, by position.
     pub limits: Vec<u32>,
     /// The run's folder, `.flowrun/runs/N`: logs and scratch files go there.

@@ -157,6 +157,14 @@ static OTHERS: &[Key] = &[
         r#"memory = "64GiB""#,
     ),
     key(Table::Caps, "gpus", Kind::Int(0, U32), "no limit", "The most GPUs for tasks of one run.", "gpus = 0"),
+    key(
+        Table::Caps,
+        "submissions",
+        Kind::Int(1, U32),
+        "60",
+        "How often one run may call a cluster's `sbatch` in a minute. Five calls may follow one another at once.",
+        "submissions = 20",
+    ),
 ];
 
 pub(super) const FILES: &str = "Settings of the place where pipelines run. They stand in `flowrun.toml` beside the \
@@ -203,4 +211,6 @@ pub struct Caps {
     pub memory: Option<(u64, Span)>,
     /// Devices.
     pub gpus: Option<(u32, Span)>,
+    /// Submissions to a cluster, a minute.
+    pub submissions: Option<(u32, Span)>,
 }

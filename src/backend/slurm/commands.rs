@@ -2,6 +2,7 @@
 //! `survey`.
 
 use super::refusal::{self, Submitted};
+use crate::backend::spool::Worker;
 use crate::engine::Needs;
 use crate::port::Job;
 use crate::sys::tool::{self, NoAnswer};
@@ -13,6 +14,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The standard error of an element, below the folder that it starts in, in `sbatch`'s way.
 const WORDS: &str = "work/%A_%a.words";
+const WORDS_ALONE: &str = "work/%j.words";
 
 /// What all instances of an array have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,8 +51,8 @@ pub struct Array<'a> {
     pub name: &'a str,
     /// Said beside it.
     pub comment: &'a str,
-    /// Its elements.
-    pub elements: u32,
+    /// Its elements; `None`: a job that is no array.
+    pub elements: Option<u32>,
     /// How many may run at once; `None`: all.
     pub at_once: Option<u32>,
     /// What each asks for.
@@ -71,15 +73,20 @@ impl Array<'_> {
             "--parsable".to_owned(),
             format!("--job-name={}", self.name),
             format!("--comment={}", self.comment),
-            format!("--array=0-{}{}", self.elements - 1, self.at_once.map_or(String::new(), |n| format!("%{n}"))),
+        ];
+        words.extend(self.elements.map(|elements| {
+            let throttle = self.at_once.map_or(String::new(), |n| format!("%{n}"));
+            format!("--array=0-{}{throttle}", elements - 1)
+        }));
+        words.extend([
             "--output=/dev/null".to_owned(),
             // What Slurm itself writes there says why it ended a job.
-            format!("--error={WORDS}"),
+            format!("--error={}", if self.elements.is_some() { WORDS } else { WORDS_ALONE }),
             "--open-mode=append".to_owned(),
             "--requeue".to_owned(),
             format!("--chdir={}", self.folder),
             format!("--cpus-per-task={}", self.shape.needs.cpus),
-        ];
+        ]);
         if self.shape.needs.memory > 0 {
             words.push(format!("--mem={}K", self.shape.needs.memory.div_ceil(1024)));
         }
@@ -131,7 +138,8 @@ pub fn asked(words: &[&str], script: &str) -> Submitted {
 pub struct Queued {
     /// The array's number.
     pub job: String,
-    /// The element; [`Queued::REST`]: those that were never begun, of an array that was cancelled.
+    /// The element; [`Queued::REST`]: those that were never begun, of an array that was cancelled, or a job that is no
+    /// array.
     pub element: u32,
     /// `PENDING`, `RUNNING`, …
     pub state: String,
@@ -163,7 +171,12 @@ pub fn squeue(prefix: &str) -> Result<Vec<Queued>, String> {
 
 impl Queued {
     /// See [`Queued::element`].
-    pub const REST: u32 = u32::MAX;
+    pub const REST: u32 = Worker::ALONE;
+
+    /// As `scancel` takes it: `17_3`, `17`.
+    pub fn id(&self) -> String {
+        Worker { job: self.job.clone(), element: self.element, restart: 0 }.name()
+    }
 
     /// Whether it waits, runs, or may do so again.
     pub fn is_alive(&self) -> bool {
@@ -197,8 +210,7 @@ pub fn cancel_arrays(names: &[String]) -> Result<(), String> {
 pub fn cancel_elements(prefix: &str, elements: &[String], hard: bool) -> Result<(), String> {
     let queue = squeue(prefix)?;
     let is_wanted = |name: &String| elements.contains(name);
-    let alive =
-        queue.iter().filter(|queued| queued.is_alive()).map(|queued| format!("{}_{}", queued.job, queued.element));
+    let alive = queue.iter().filter(|queued| queued.is_alive()).map(|queued| queued.id());
     let elements: Vec<String> = alive.filter(is_wanted).collect();
     if elements.is_empty() { Ok(()) } else { scancel(&elements, hard) }
 }
@@ -224,8 +236,11 @@ pub fn sacct(prefix: &str, jobs: &[String]) -> Result<Option<Vec<Queued>>, Strin
         let mut fields = line.trim().splitn(4, '|');
         let mut field = || fields.next().unwrap_or_default().to_owned();
         let (id, state, node, name) = (field(), field(), field(), field());
-        let (job, element) = id.split_once('_')?;
-        let element = if element.starts_with('[') { Queued::REST } else { element.parse().ok()? };
+        let (job, element) = match id.split_once('_') {
+            Some((job, element)) if element.starts_with('[') => (job, Queued::REST),
+            Some((job, element)) => (job, element.parse().ok()?),
+            None => (&*id, Queued::REST),
+        };
         // `CANCELLED by 1000`.
         let state = state.split(' ').next().unwrap_or_default().to_owned();
         let node = if node == "None assigned" { String::new() } else { node };
@@ -258,7 +273,7 @@ mod tests {
         let array = Array {
             name: "n",
             comment: "c",
-            elements: 5,
+            elements: Some(5),
             at_once: Some(2),
             shape: &shape,
             window_s: 60,

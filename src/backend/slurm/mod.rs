@@ -49,6 +49,8 @@ pub struct Options {
     pub run_dir: PathBuf,
     /// `-j`.
     pub jobs: Option<u32>,
+    /// Submissions a minute; `None`: one a second.
+    pub pace: Option<u32>,
     /// `[limits]` of the plan, by position.
     pub limits: Vec<u32>,
 }
@@ -81,7 +83,7 @@ impl Slurm {
     /// # Errors
     /// No Slurm here, or a spool that cannot be used.
     pub fn open(options: Options, reports: ReportSink) -> anyhow::Result<Self> {
-        let desk = Desk::open(&options.run_dir, reports)?;
+        let desk = Desk::open(&options.run_dir, options.pace, reports)?;
         let (ask, asked) = unbounded();
         let desk = std::thread::Builder::new().name("slurm".to_owned()).spawn(move || desk.serve(&asked))?;
         Ok(Self {

@@ -8,7 +8,7 @@ use crate::backend::spool::Spool;
 pub struct Order {
     name: String,
     comment: String,
-    elements: u32,
+    elements: Option<u32>,
     shape: Shape,
     window_s: u64,
     folder: String,
@@ -22,7 +22,7 @@ impl Order {
         spool: &Spool,
         batch: u32,
         sent: usize,
-        elements: u32,
+        elements: Option<u32>,
         (shape, window_s): (&Shape, u64),
     ) -> Self {
         let folder = spool.path().display().to_string();
@@ -57,7 +57,8 @@ pub fn window_s(shape: &Shape, site: &Site) -> u64 {
     site.window_s(shape, shape.time_s.map_or(60, |time| time.clamp(60, 600)))
 }
 
-/// How many workers one array of a batch of so many instances has, at most.
-pub fn elements(instances: usize, site: &Site) -> u32 {
-    u32::try_from(instances).unwrap_or(u32::MAX).min(site.array).max(1)
+/// How many workers one array of a batch of so many instances has, at most; `None`: it is no array.
+pub fn elements(instances: usize, site: &Site) -> Option<u32> {
+    // With 1 the only element could be 0, and nothing is gained by it.
+    (site.array > 1).then(|| u32::try_from(instances).unwrap_or(u32::MAX).min(site.array).max(1))
 }

@@ -48,7 +48,7 @@ pub fn preview(run_dir: &Path, handed: Vec<Handed>) -> Submissions {
         let (needs, memory) = (&shape.needs, Some(shape.needs.memory).filter(|bytes| *bytes > 0));
         let resources = Resources { cpus: needs.cpus, memory, gpus: needs.gpus, time_s: shape.time_s };
         let options = shape.option_words().collect();
-        Submission { nodes, instances, elements: elements.into(), resources, options, command, script }
+        Submission { nodes, instances, elements: elements.unwrap_or(1).into(), resources, options, command, script }
     });
     let arrays = arrays.collect();
     Submissions { arrays, waiting: 0, notes }

@@ -91,8 +91,8 @@ impl Reader<'_> {
 
     fn caps(&mut self, table: &Fields<'_>) -> Caps {
         let mut number = |key| self.int(table, key).and_then(|n| Some((u32::try_from(n.value).ok()?, n.span)));
-        let (jobs, gpus) = (number("jobs"), number("gpus"));
+        let (jobs, gpus, submissions) = (number("jobs"), number("gpus"), number("submissions"));
         let memory = table.get("memory").and_then(|field| self.plain(field.value, "memory", parse_bytes));
-        Caps { jobs, memory, gpus }
+        Caps { jobs, memory, gpus, submissions }
     }
 }

@@ -2,6 +2,7 @@
 //! report, and looks after those that have fallen silent.
 
 mod errand;
+mod first;
 mod room;
 mod silence;
 mod stuck;
@@ -39,7 +40,7 @@ const SILENT: Duration = Duration::from_secs(30);
 /// may be under way. Clients of a network file system keep what they know of a folder for up to a minute.
 const GRACE: Duration = Duration::from_secs(3);
 const FAR_GRACE: Duration = Duration::from_secs(90);
-/// How often a submission may be made, and how many at once.
+/// How often a submission may be made unless the site says otherwise, and how many at once.
 const PACE: Duration = Duration::from_secs(1);
 const BURST: u32 = 5;
 /// After a scheduler that is busy or full.
@@ -146,6 +147,8 @@ pub struct Desk {
     gathering: FxHashMap<Shape, Gathering>,
     batches: BTreeMap<u32, Open>,
     next: u32,
+    /// The time between two submissions, but for a burst.
+    pace: Duration,
     /// When the last submissions were made.
     submissions: VecDeque<Instant>,
     room: Room,
@@ -164,6 +167,8 @@ pub struct Desk {
     messages: VecDeque<(usize, String)>,
     seen: rustc_hash::FxHashSet<String>,
     in_trouble: bool,
+    /// Whether any worker of this run has come to anything.
+    spoken: bool,
     /// Whether there is an accounting, as far as is known; since when it does not answer.
     accounting: bool,
     blind: Option<Instant>,
@@ -177,7 +182,7 @@ pub struct Desk {
 impl Desk {
     /// # Errors
     /// No Slurm here, or a spool that cannot be used.
-    pub fn open(run_dir: &Path, reports: ReportSink) -> anyhow::Result<Self> {
+    pub fn open(run_dir: &Path, pace: Option<u32>, reports: ReportSink) -> anyhow::Result<Self> {
         let site = survey::site()?;
         let spool = Spool::of(run_dir);
         spool.make()?;
@@ -192,6 +197,7 @@ impl Desk {
             gathering: FxHashMap::default(),
             batches: BTreeMap::new(),
             next,
+            pace: pace.map_or(PACE, |a_minute| Duration::from_secs(60) / a_minute.max(1)),
             submissions: VecDeque::new(),
             room: Room::default(),
             errands: Errands::new(),
@@ -205,6 +211,7 @@ impl Desk {
             messages: VecDeque::new(),
             seen: Default::default(),
             in_trouble: false,
+            spoken: false,
             accounting: true,
             blind: None,
             nodes,
@@ -373,6 +380,15 @@ impl Desk {
                 continue;
             }
             let message = self.spool.read_message(&name)?;
+            self.spoken = true;
+            if message.over
+                && let Some(open) = self.batches.get_mut(&message.batch)
+            {
+                open.over += 1;
+                if matches!(open.want, Want::Nothing) && open.lacking() > 0 {
+                    open.want = Want::Submit(Instant::now());
+                }
+            }
             let now = Instant::now();
             for report in message.reports {
                 if let Some(open) = self.batches.get_mut(&message.batch) {

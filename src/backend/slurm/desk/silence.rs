@@ -2,6 +2,7 @@
 
 use super::super::commands::{self, Queued};
 use super::errand::Done;
+use super::first::FIRST;
 use super::verdict::{Evidence, cancelled_before, stopped};
 use super::{AGAIN, Desk, GRACE, Open, SILENT, Sent, Want, stuck};
 use crate::backend::spool::Worker;
@@ -94,8 +95,9 @@ impl Desk {
         let now = Instant::now();
         let find_out = |open: &Open| matches!(open.want, Want::FindOut(at) if at <= now);
         let doubt = !self.missing.is_empty();
-        let wanted =
-            self.batches.values().any(|open| find_out(open) || silent(open, now)) || doubt || self.room.is_full();
+        let wanted = self.batches.values().any(|open| find_out(open) || self.is_silent(open, now))
+            || doubt
+            || self.room.is_full();
         let pause = if !self.stopping.is_empty() {
             GRACE
         } else if doubt {
@@ -132,6 +134,14 @@ impl Desk {
         Ok(suspects)
     }
 
+    /// Whether it is time to ask for a batch's workers.
+    fn is_silent(&self, open: &Open, now: Instant) -> bool {
+        // Also where there is no room for more, but there are some.
+        let sent = matches!(open.want, Want::Nothing | Want::Submit(_)) && open.dead < open.sent.len();
+        let patience = if self.spoken || self.asked.is_some() { SILENT } else { FIRST };
+        sent && now - open.heard >= patience
+    }
+
     /// What a look has brought.
     pub(super) fn looked(&mut self, look: Result<(Look, bool), String>) -> anyhow::Result<()> {
         self.looking = false;
@@ -163,6 +173,7 @@ impl Desk {
         let blind = self.blind.is_some_and(|since| now - since < BOOKS);
         // What was said before the queue was asked counts more than the queue.
         self.read_messages()?;
+        self.look_at_first(&look.queue)?;
         let numbers: Vec<u32> = self.batches.keys().copied().collect();
         for number in numbers {
             let (open, names) = (&self.batches[&number], self.names(number));
@@ -171,7 +182,9 @@ impl Desk {
                 // The answer does not speak of its newest workers.
                 Want::FindOut(_) | Want::Answer => {}
                 _ if open.sent_at > look.began => {}
-                _ if silent(open, now) || open.jobs.keys().any(|instance| self.missing.contains_key(instance)) => {
+                _ if self.is_silent(open, now)
+                    || open.jobs.keys().any(|instance| self.missing.contains_key(instance)) =>
+                {
                     self.account_for(number, &Known::of(&look, &names, blind), now)?;
                 }
                 _ => {}
@@ -293,13 +306,17 @@ impl Desk {
         }
     }
 
+    /// The end of a job's standard error.
+    pub(super) fn words_of(&self, worker: &Worker) -> String {
+        end_of(&self.spool.file("work", &format!("{}.words", worker.name()))).unwrap_or_default()
+    }
+
     fn evidence(&self, row: Option<&Queued>, worker: &Worker) -> Evidence {
-        let words = self.spool.file("work", &format!("{}.words", worker.name()));
         Evidence {
             state: row.map(|row| row.state.clone()),
             reason: row.map(|row| row.reason.clone()).unwrap_or_default(),
             node: row.map(|row| row.node.clone()).filter(|node| !node.is_empty()),
-            words: end_of(&words).unwrap_or_default(),
+            words: self.words_of(worker),
         }
     }
 }
@@ -312,14 +329,4 @@ fn end_of(path: &std::path::Path) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn silent(open: &Open, now: Instant) -> bool {
-    let waits = match open.want {
-        Want::Nothing => true,
-        // There is no room for more, but there are some.
-        Want::Submit(_) => open.workers() > 0,
-        Want::Answer | Want::FindOut(_) => false,
-    };
-    waits && now - open.heard >= SILENT
 }

@@ -1,11 +1,11 @@
 //! Sends batches: what was gathered is written, then submitted, as fast as the scheduler takes it.
 
 use super::super::commands::{self, Shape};
-use super::super::order::{Order, window_s};
+use super::super::order::{self, Order, window_s};
 use super::super::refusal::Submitted;
 use super::super::site::Asked;
 use super::errand::Done;
-use super::{BURST, Desk, GATHER, Gathering, Open, PACE, QUIET, Sent, Want, sent_path};
+use super::{BURST, Desk, GATHER, Gathering, Open, QUIET, Sent, Want, sent_path};
 use crate::backend::nodes::Nodes;
 use crate::backend::spool::Batch;
 use crate::base::{InstanceId, text};
@@ -60,7 +60,7 @@ impl Desk {
 
     fn may_submit(&mut self) -> bool {
         let now = Instant::now();
-        while self.submissions.front().is_some_and(|then| now - *then > PACE * BURST) {
+        while self.submissions.front().is_some_and(|then| now - *then > self.pace * BURST) {
             self.submissions.pop_front();
         }
         self.submissions.len() < BURST as usize
@@ -111,7 +111,8 @@ impl Desk {
     fn submit_batch(&mut self, number: u32, elements: u32) {
         let Some(open) = self.batches.get_mut(&number) else { return };
         let shape = without(&open.shape, &self.nodes);
-        let order = Order::new(&self.prefix, &self.spool, number, open.sent.len(), elements, (&shape, open.window_s));
+        let size = order::elements(elements as usize, &self.site);
+        let order = Order::new(&self.prefix, &self.spool, number, open.sent.len(), size, (&shape, open.window_s));
         open.want = Want::Answer;
         self.submitting = true;
         self.errands.act(move || {

@@ -48,7 +48,7 @@ pub fn examine(checkup: &Checkup<'_>, tell: Tell<'_>) {
     let array = Array {
         name: &name,
         comment: "flowrun doctor --try",
-        elements: 1,
+        elements: Some(1),
         at_once: None,
         shape: &shape,
         window_s: 0,

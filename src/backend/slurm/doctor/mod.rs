@@ -147,7 +147,8 @@ fn limits(config: &Config, tell: Tell<'_>) {
     let data = json!({ "max_array_size": array, "max_job_count": jobs, "min_job_age_s": age });
     tell(
         match array {
-            Some(0 | 1) => Finding::wrong("limits", "arrays are forbidden here", "ask the site to set `MaxArraySize`"),
+            Some(0 | 1) => Finding::note("limits", "arrays are forbidden here: jobs are submitted one by one")
+                .help("ask the site to set `MaxArraySize`"),
             _ => Finding::fine("limits", text),
         }
         .data(data),
@@ -306,7 +307,7 @@ fn submission(checkup: &Checkup<'_>, tell: Tell<'_>) -> bool {
     let array = Array {
         name: "flowrun-doctor",
         comment: "flowrun doctor",
-        elements: 1,
+        elements: Some(1),
         at_once: None,
         shape: &shape,
         window_s: 0,

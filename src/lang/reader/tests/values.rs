@@ -235,7 +235,7 @@ error[E0111]: `1:30` is not a duration
 3 | time = "1:30"
   |        ^^^^^^
   |
-  = help: write the units, for `1:30` is minutes to some tools and hours to others: `1h30m` or `1m30s`
+  = help: write the units: `1m30s`, as `sbatch` reads it, or `1h30m`
 
 error[E0103]: `cpus` is a string, not a whole number or an expression
  --> pipeline.toml:4:8
