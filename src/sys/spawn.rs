@@ -16,6 +16,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::raw::{c_char, c_int, c_void};
+use std::sync::OnceLock;
 
 /// What is to be started. Files not named here stay open in the child unless they are close-on-exec.
 pub struct Spawn<'a> {
@@ -95,6 +96,8 @@ struct Order {
     stdio: [RawFd; 3],
     leads: Leads,
     open_files: Option<libc::rlimit>,
+    /// The signals that are set to their defaults, a bit each.
+    reset: u64,
     parent: libc::pid_t,
     stage: Stage,
     errno: c_int,
@@ -121,6 +124,10 @@ pub fn spawn(what: &Spawn<'_>) -> Result<Pid, NotSpawned> {
         stdio: what.stdio.map(|fd| fd.as_raw_fd()),
         leads: what.leads,
         open_files: what.open_files,
+        reset: match what.leads {
+            Leads::Group => *NOT_DEFAULT.get_or_init(not_default),
+            Leads::Session => u64::MAX,
+        },
         parent: rustix::process::getpid().as_raw_nonzero().get(),
         stage: Stage::Process,
         errno: 0,
@@ -210,7 +217,9 @@ extern "C" fn child(order: *mut c_void) -> c_int {
         action.sa_sigaction = libc::SIG_DFL;
         let mut signal: c_int = 1;
         while signal <= 64 {
-            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+            if (*order).reset & (1 << (signal - 1)) != 0 {
+                libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+            }
             signal += 1;
         }
         let mut none = MaybeUninit::<libc::sigset_t>::uninit();
@@ -219,6 +228,25 @@ extern "C" fn child(order: *mut c_void) -> c_int {
         libc::execve((*order).program, (*order).args, (*order).env);
         fail(Stage::Program)
     }
+}
+
+/// The signals that this process does not leave to their defaults. Who starts groups changes none of them later.
+static NOT_DEFAULT: OnceLock<u64> = OnceLock::new();
+
+fn not_default() -> u64 {
+    let mut found = 0;
+    for signal in 1..=64 {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: only asks; all zeroes is a valid `sigaction`.
+        let (asked, action) = unsafe {
+            let asked = libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+            (asked, action.assume_init())
+        };
+        if asked != 0 || action.sa_sigaction != libc::SIG_DFL {
+            found |= 1 << (signal - 1);
+        }
+    }
+    found
 }
 
 /// Takes a child that has ended off the system's list. `None`: somebody else did.

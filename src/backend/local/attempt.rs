@@ -34,9 +34,14 @@ const TAIL: u64 = 2048;
 /// The longest text that is taken for a value or for all values.
 const LONGEST_VALUES: u64 = 64 << 20;
 
+/// An attempt that is over so soon tells its start and its end at once, so that the driver is woken once for both.
+const SOON: Duration = Duration::from_millis(5);
+
 /// A place for one attempt at a time.
 pub struct Slot {
     world: Arc<World>,
+    /// That the attempt has started, if it was over before that was told.
+    untold: Option<Report>,
     segment: Option<Segment>,
     /// The orphans that lived after the last attempt; they cannot write to this slot's segment.
     orphans: Vec<Pid>,
@@ -54,7 +59,12 @@ struct Ran {
 impl Slot {
     /// A slot without a segment yet.
     pub fn new(world: Arc<World>) -> Self {
-        Self { world, segment: None, orphans: Vec::new() }
+        Self { world, untold: None, segment: None, orphans: Vec::new() }
+    }
+
+    /// That the last attempt has started, to be told before its end.
+    pub fn untold(&mut self) -> Option<Report> {
+        self.untold.take()
     }
 
     /// Executes an attempt.
@@ -103,7 +113,7 @@ impl Slot {
             world.containers.begin(kill);
         }
         let what = What { files: &files, secrets, boxed: boxed.as_ref(), variables: &variables };
-        let ran = run(&world, job, running, &what, segment, usage);
+        let ran = run(&world, job, running, &what, segment, (usage, &mut self.untold));
         if let Some(kill) = boxed.as_ref().and_then(|boxed| boxed.kill.as_ref()) {
             let stopped = ran.as_ref().is_ok_and(|ran| ran.why.is_some() || matches!(ran.end, End::Signal(_)));
             world.containers.end(kill, stopped);
@@ -182,7 +192,7 @@ fn run(
     running: &Arc<Running>,
     &What { files, secrets, boxed, variables }: &What<'_>,
     segment: &Segment,
-    usage: &mut Usage,
+    (usage, untold): (&mut Usage, &mut Option<Report>),
 ) -> Result<Ran, Failure> {
     let dir = files.scratch.as_deref().or(job.workdir.as_deref()).unwrap_or(&job.project);
     // The task's own variables are for the inside of its container.
@@ -235,7 +245,11 @@ fn run(
         world.timer.add(began + Duration::from_millis(limit), Then::Stop, running);
     }
     let log = Some(segment.begin());
-    world.send(&Report::Started { instance: job.instance, attempt: job.attempt, log });
+    let started = Report::Started { instance: job.instance, attempt: job.attempt, log };
+    match process::Handle::open(pid).is_some_and(|handle| process::wait_all(&[handle], Instant::now() + SOON)) {
+        true => *untold = Some(started),
+        false => world.send(&[started]),
+    }
     if !process::wait(pid) {
         // Only the end of the executor reaps what is a slot's.
         world.gate.wait_for_the_end();

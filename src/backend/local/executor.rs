@@ -190,7 +190,7 @@ impl World {
                         Failure { cause: crate::event::Cause::NotStarted, message: message.into(), help: None };
                     self.idle.fetch_add(1, Ordering::AcqRel);
                     self.over(job.instance);
-                    self.send(&ended(&job, Err(failure)));
+                    self.send(&[ended(&job, Err(failure))]);
                     return;
                 }
             } else {
@@ -212,7 +212,10 @@ impl World {
             });
             self.over(job.instance);
             self.idle.fetch_add(1, Ordering::AcqRel);
-            self.send(&report);
+            match slot.untold() {
+                Some(started) => self.send(&[started, report]),
+                None => self.send(&[report]),
+            }
         }
     }
 
@@ -220,10 +223,10 @@ impl World {
         self.running().remove(&instance);
     }
 
-    /// Sends a report. That the driver is gone is learnt by reading.
-    pub fn send(&self, report: &Report) {
+    /// Sends reports. That the driver is gone is learnt by reading.
+    pub fn send(&self, reports: &[Report]) {
         let mut bytes = Vec::with_capacity(512);
-        encode(&mut bytes, report);
+        reports.iter().for_each(|report| encode(&mut bytes, report));
         let _ = self.stream.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes);
     }
 
