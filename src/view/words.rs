@@ -3,6 +3,8 @@
 use crate::base::human;
 use crate::event::{Event, Failure, Time};
 use crate::port::Named;
+use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 
 /// The failure's sentence and what its status means. The way out stands in the digest at the end.
 pub fn failure(failure: &Failure) -> String {
@@ -38,6 +40,8 @@ pub fn next(events: &[Named<'_>], at: usize) -> Next {
 #[derive(Default)]
 pub struct Ranges {
     list: Vec<Range>,
+    /// Where a node's range of a kind stands in the list.
+    places: FxHashMap<(&'static str, String), usize>,
 }
 
 /// So many instances of one node.
@@ -53,17 +57,22 @@ pub struct Range {
 impl Ranges {
     /// Adds a range; `name` is that of its first instance.
     pub fn add(&mut self, verb: &'static str, name: &str, count: u32) {
-        let node = human::node_of(name);
-        if let Some(range) = self.list.iter_mut().find(|r| r.verb == verb && human::node_of(&r.name) == node) {
-            range.name = node;
-            range.count += u64::from(count);
-        } else {
-            let name = if count == 1 { name.to_owned() } else { node };
-            self.list.push(Range { verb, name, count: count.into() });
+        match self.places.entry((verb, human::node_of(name))) {
+            Entry::Occupied(place) => {
+                let range = &mut self.list[*place.get()];
+                range.name.clone_from(&place.key().1);
+                range.count += u64::from(count);
+            }
+            Entry::Vacant(place) => {
+                let name = if count == 1 { name.to_owned() } else { place.key().1.clone() };
+                place.insert(self.list.len());
+                self.list.push(Range { verb, name, count: count.into() });
+            }
         }
     }
     /// Takes them all, in the order in which each was first added.
     pub fn take(&mut self) -> Vec<Range> {
+        self.places.clear();
         std::mem::take(&mut self.list)
     }
     /// Whether there is none.
