@@ -66,7 +66,7 @@ def noop(many):
         f"nothing to do, {many:,} tasks written out",
         [
             Contestant("flowrun", run, done("pipeline.toml", pipeline, many, run)),
-            Contestant("make", ["make", "-s"], done("Makefile", makefile, many, ["make", "-s", "-j2"])),
+            Contestant("make", ["make", "-rs"], done("Makefile", makefile, many, ["make", "-rs", "-j2"])),
             Contestant("ninja", ["ninja", "--quiet"], done("build.ninja", ninja, many, ["ninja", "--quiet", "-j2"])),
             stats(many),
         ],
@@ -120,7 +120,7 @@ def changed():
         f"one source changed of {many:,} tasks",
         [
             Contestant("flowrun", run, done("pipeline.toml", pipeline, many, run), edit(many)),
-            Contestant("make", ["make", "-s"], done("Makefile", makefile, many, ["make", "-s", "-j2"]), edit(many)),
+            Contestant("make", ["make", "-rs"], done("Makefile", makefile, many, ["make", "-rs", "-j2"]), edit(many)),
             Contestant("ninja", ["ninja", "--quiet"], done("build.ninja", ninja, many, ["ninja", "--quiet"]), edit(many)),
         ],
         [Goal("make", 1.1), Goal("ninja", 1.1)],
@@ -176,7 +176,7 @@ outputs.file = {{ file = "out/{{{{ item }}}}" }}
                 lambda f: write(f, "pipeline.toml", pipeline),
                 remove(".flowrun"),
             ),
-            Contestant("make -n", ["make", "-n"], makefile),
+            Contestant("make -n", ["make", "-rn"], makefile),
             Contestant("ninja -n", ["ninja", "-n", "--quiet"], ninja),
         ],
         [Goal("make -n", 0.4), Goal("ninja -n", 0.4)],

@@ -31,7 +31,7 @@ outputs.file = { file = "one.txt" }
         "one task, from nothing to its end",
         [
             flowrun(pipeline, ("run",), gone=(".flowrun", "one.txt")),
-            Contestant("make", ["make", "-j2"], lambda f: write(f, "Makefile", makefile), remove("one.txt")),
+            Contestant("make", ["make", "-rj2"], lambda f: write(f, "Makefile", makefile), remove("one.txt")),
         ],
         [Goal("make", more=0.010, of="cpu")],
     )
@@ -57,7 +57,7 @@ cache = false
         flowrun(pipeline),
         Contestant("bare loop", [bare(), "spawn", many, 2, *vector]),
         Contestant("ninja", ["ninja", "-j2", "--quiet"], lambda f: write(f, "build.ninja", ninja), remove(".ninja_log")),
-        Contestant("make", ["make", "-j2"], lambda f: write(f, "Makefile", makefile)),
+        Contestant("make", ["make", "-rj2"], lambda f: write(f, "Makefile", makefile)),
         Contestant("xargs -P2", ["xargs", "-P2", "-I{}", *vector], give, stdin="numbers"),
     ]
     goals = [Goal("bare loop", 1.25)]
@@ -212,7 +212,7 @@ rule l{layer}:
         [
             ours,
             Contestant("ninja", ["ninja", "-j2", "--quiet"], given("build.ninja", ninja), empty(".ninja_log"), MEMORY),
-            Contestant("make", ["make", "-j2", "-s"], given("Makefile", makefile), empty(), MEMORY),
+            Contestant("make", ["make", "-rsj2"], given("Makefile", makefile), empty(), MEMORY),
             Contestant("Snakemake", snakemake, given("Snakefile", snake), empty(".snakemake"), MEMORY, least=Few(1)),
         ],
         [Goal("ninja", 1.1, more=wide * deep * 100e-6), Goal("Snakemake", 1 / 15)],
