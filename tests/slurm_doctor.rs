@@ -29,12 +29,14 @@ const OF_THE_MACHINE: [&str; 13] = [
     "cluster",
 ];
 
-/// The areas `settings`, `project` and `machine` are those of every backend.
+/// The area `slurm`: `settings`, `project` and `machine` are those of every backend.
 fn of_backend(said: &Said) -> String {
     let text = steady(said);
     let (head, rest) = text.split_once("\nsettings\n").unwrap();
     let at = rest.find("\nslurm\n").unwrap();
-    format!("{head}{}", &rest[at..])
+    let (slurm, end) = rest[at..].split_once("\nlocal\n").unwrap_or((&rest[at..], "\n"));
+    let end = end.find("\n\n").map_or("", |at| &end[at + 1..]);
+    format!("{head}{slurm}{end}")
 }
 
 /// What was said, redacted, each finding on a line of its own whatever the lengths of paths, and without what depends
@@ -63,6 +65,10 @@ fn steady(said: &Said) -> String {
     let mut words = Vec::new();
     for line in text.trim_start().lines() {
         let mut line = line.replace(host.trim(), "[HOST]");
+        if line.ends_with(" worth knowing") {
+            // What the machine lacks counts, too.
+            line.truncate(line.find(';').unwrap());
+        }
         for (before, after) in [("SQLite ", ","), ("/.doctor-", "/")] {
             if let Some(from) = line.find(before).map(|at| at + before.len()) {
                 let to = line[from..].find(after).map_or(line.len(), |to| from + to);
@@ -132,6 +138,10 @@ over = "{{ list.sizes }}"
 [map.size.task.twice]
 command = 'echo "n=$(( {{ item }} * 2 ))" >> "$FLOWRUN_OUTPUT"'
 outputs.n = "int"
+
+[task.join]
+backend = "local"
+command = 'echo {{ size.twice.n }}'
 "#;
 
 const PROFILES: &str = r#"
@@ -180,7 +190,7 @@ settings
   fine   time             10m (pipeline.toml:4)
 
 project
-  fine   pipeline         `pipeline.toml` is right: 5 nodes
+  fine   pipeline         `pipeline.toml` is right: 6 nodes
   ...    folder
   fine   writing          files can be made in `[PROJECT]`
   ...    free
@@ -196,7 +206,13 @@ slurm
   wrong  programs         there is no `sbatch`, `squeue`, `scancel` and `scontrol` here
          help: run on a login node of the cluster, or load its module (`module load slurm`)
 
-1 thing is wrong; 1 thing is worth knowing
+local
+  ...    cores
+  ...    memory
+  ...    gpus
+  ...    cgroup
+
+1 thing is wrong
 
 "#]],
     );
@@ -230,7 +246,7 @@ run 1 · cached 0 · unknown 0
 exit 2
 --- err
 error: there is no backend `slrm`
-  help: there are `local` and `slurm`
+  help: did you mean `slurm`?
 
 "#]]);
 }
@@ -357,10 +373,10 @@ slurm
          help: name one in the profile: `slurm.partition = "main"`
   fine   queue            of your jobs 1 wait and 2 run
   wrong  submission       Slurm does not take it: Invalid account or account/partition combination specified
-         sbatch --array=0-0 --error=work/%A_%a.words --open-mode=append --requeue --cpus-per-task=1 --account=genomics --qos=normal
+         sbatch --array=0-0 --cpus-per-task=1 --account=genomics --qos=normal
          help: write what the cluster asks for into the profile: `slurm.partition`, `slurm.account`, `time`
 
-3 things are wrong; 3 things are worth knowing
+3 things are wrong
 
 "#]],
     );
@@ -411,7 +427,7 @@ settings
   fine   time             10m (pipeline.toml:4)
 
 project
-  fine   pipeline         `pipeline.toml` is right: 5 nodes
+  fine   pipeline         `pipeline.toml` is right: 6 nodes
   ...    folder
   fine   writing          files can be made in `[PROJECT]`
   ...    free
@@ -434,13 +450,19 @@ slurm
          short  up  30:00    2 nodes  2 cores  2 GiB
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --error=work/%A_%a.words --open-mode=append --requeue --cpus-per-task=1 --mem=65536K --time=10 --partition=short
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10 --partition=short
   fine   test job         job [JOB] ran on [HOST]; its answer was here [TIME] after its submission
   fine   shared           what is written here is read on [HOST], and back
   fine   binary           runs on [HOST] (Linux x86_64)
   fine   clock            the node's agrees with ours
 
-nothing is wrong; 1 thing is worth knowing
+local
+  ...    cores
+  ...    memory
+  ...    gpus
+  ...    cgroup
+
+nothing is wrong
 
 "#]],
         );
@@ -478,10 +500,10 @@ slurm
          help: did you mean `short`?
   fine   queue            of your jobs 0 wait and 0 run
   wrong  submission       Slurm does not take it: invalid partition specified: shrt
-         sbatch --array=0-0 --error=work/%A_%a.words --open-mode=append --requeue --cpus-per-task=1 --mem=65536K --time=10 --partition=shrt
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10 --partition=shrt
          help: write what the cluster asks for into the profile: `slurm.partition`, `slurm.account`, `time`
 
-2 things are wrong; 1 thing is worth knowing
+2 things are wrong
 
 "#]],
         );
@@ -504,9 +526,9 @@ slurm
          help: write a smaller `resources.time`, or name another partition: `slurm.partition`
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --error=work/%A_%a.words --open-mode=append --requeue --cpus-per-task=1 --mem=65536K --time=1200
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=1200
 
-1 thing is wrong; 1 thing is worth knowing
+1 thing is wrong
 
 "#]],
         );
@@ -528,11 +550,11 @@ slurm
          short  up  30:00    2 nodes  2 cores  2 GiB
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --error=work/%A_%a.words --open-mode=append --requeue --cpus-per-task=1 --mem=65536K --time=10 --hold
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10 --hold
   note   test job         job [JOB] did not end within [TIME]: PENDING, JobHeldUser; it is cancelled
          help: `--patience SECONDS` waits longer
 
-nothing is wrong; 2 things are worth knowing
+nothing is wrong
 
 "#]],
         );
@@ -589,11 +611,11 @@ slurm
          short  up  30:00    2 nodes  2 cores  2 GiB
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --error=work/%A_%a.words --open-mode=append --requeue --cpus-per-task=1 --mem=65536K --time=10
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10
   wrong  test job         job [JOB] is over (FAILED, NonZeroExitCode) and left no answer in `[PROJECT]/.doctor-[...]/spool`
          help: put the project into a folder that the nodes see, too: `df` on a node shows which there are
 
-1 thing is wrong; 1 thing is worth knowing
+1 thing is wrong
 
 "#]],
         );
@@ -625,7 +647,7 @@ slurm
          short  up  30:00    2 nodes  2 cores  2 GiB
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --error=work/%A_%a.words --open-mode=append --requeue --cpus-per-task=1 --mem=65536K --time=10
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10
   fine   test job         job [JOB] ran on [HOST]; its answer was here [TIME] after its submission
   wrong  shared           [HOST] has another `[PROJECT]` than this machine
          help: put the project into a folder that the nodes share with this machine
@@ -634,7 +656,7 @@ slurm
   wrong  clock            the node's is [TIME] behind ours
          help: have both set their clocks (chrony, ntpd): times of files tell flowrun what has changed
 
-3 things are wrong; 1 thing is worth knowing
+3 things are wrong
 
 "#]],
         );
@@ -656,6 +678,8 @@ count.one: run 500
   never run before
 size: unknown
   waits for `list`
+join: unknown
+  waits for `size`
 
 2 arrays would be submitted now
   list
@@ -663,7 +687,7 @@ size: unknown
   count.one
     200 instances in 101 elements, 2 cores, 64 MiB, [TIME] --partition=short
   300 instances follow as `max_parallel`, `[limits]` or `-j` leave room
-  1 instance more depends on results: how many there are, and what they ask
+  2 instances more depend on results: how many there are, and what they ask
     for, is not known yet
 
 the first is submitted by
@@ -674,7 +698,7 @@ cd '[PROJECT]/.flowrun/runs/1/spool' || exit 1
 exec '[PROJECT]/.flowrun/runs/1/spool/bin/flowrun' __agent . 0
 EOF
 
-run 501 · cached 0 · unknown 1
+run 501 · cached 0 · unknown 2
 
 "#]],
         );

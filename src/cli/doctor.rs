@@ -3,7 +3,7 @@
 use super::args::{DoctorArgs, FreshArgs, Output};
 use super::screen::{Screen, print};
 use super::settings::{self, Target};
-use super::{Failed, config, exit, registry};
+use super::{Failed, config, exit};
 use crate::driver::{self, Params};
 use crate::port::doctor::{Checkup, Finding};
 use crate::report::doctor::{self as report, Findings};
@@ -18,7 +18,6 @@ pub fn doctor(args: &DoctorArgs, screen: Screen) -> Result<u8, Failed> {
     }
     let chosen = target.chosen(args.place.profile.as_deref())?;
     let backend = target.backend(&args.place)?.unwrap_or_else(|| "local".to_owned());
-    let examine = registry::examine(&backend)?;
     let settings = settings::settings(&target, Params::default(), &args.place, &FreshArgs::default())?;
     let mut told = Told { findings: Findings::default(), human: args.output == Output::Human, screen, failed: None };
     told.findings.version = env!("CARGO_PKG_VERSION");
@@ -35,15 +34,16 @@ pub fn doctor(args: &DoctorArgs, screen: Screen) -> Result<u8, Failed> {
     })?;
     told.area("machine", driver::doctor::tools);
     let job = driver::doctor::default_job(&settings);
-    told.area(&backend, |tell| {
+    let used = driver::doctor::used(&settings);
+    for (kind, _) in settings.backends.kinds.iter().zip(used).filter(|(_, used)| *used) {
         let checkup = Checkup {
             job: job.as_ref(),
-            jobs: settings.backends.kinds[0].jobs,
+            jobs: kind.jobs,
             scratch: scratch.as_ref().map(|folder| Path::new(folder.path())),
             try_for: args.attempt.then(|| Duration::from_secs(args.patience)),
         };
-        examine(&checkup, tell);
-    });
+        told.area(kind.name, |tell| (kind.examine)(&checkup, tell));
+    }
     let text = if told.human { told.findings.end(screen.out) } else { told.findings.json() };
     print(text)?;
     match told.failed {

@@ -7,7 +7,6 @@ use crate::base::text::{and, did_you_mean, quote};
 use crate::driver::{BackendAsk, BackendKind, OpenBackend, OpenStore};
 use crate::port::Backend;
 use crate::port::afar::Afar;
-use crate::port::doctor::Examine;
 use crate::store::postgres::Address;
 use crate::store::shared;
 use crate::store::sqlite::Sqlite;
@@ -26,6 +25,7 @@ pub fn backends(first: Option<&str>) -> Result<Vec<BackendKind>, Failed> {
             open: Box::new(open_local),
             has_left: |_| false,
             preview: None,
+            examine: local::examine,
         },
         BackendKind {
             name: "slurm",
@@ -41,6 +41,7 @@ pub fn backends(first: Option<&str>) -> Result<Vec<BackendKind>, Failed> {
             }),
             has_left: slurm::has_left,
             preview: Some(slurm::preview),
+            examine: slurm::examine,
         },
     ];
     let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
@@ -57,15 +58,6 @@ fn open_local(ask: BackendAsk) -> anyhow::Result<Box<dyn Backend>> {
     let BackendAsk { jobs, limits, run_dir, work, lock, reports, .. } = ask;
     let options = local::Options { work, jobs, limits, lock, ..local::Options::new(run_dir) };
     Ok(Box::new(local::Local::open(options, reports)?))
-}
-
-/// What looks for whatever the backend of a name needs.
-pub fn examine(name: &str) -> Result<Examine, Failed> {
-    let _ = backends(Some(name))?;
-    Ok(match name {
-        "slurm" => Box::new(slurm::examine),
-        _ => Box::new(local::examine),
-    })
 }
 
 /// The file that a URL names, where it names one.

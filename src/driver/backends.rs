@@ -38,6 +38,11 @@ impl Assigned {
         at.unwrap_or(0) as u8
     }
 
+    /// Whether a task is this one's.
+    pub fn is_used(&self, at: usize) -> bool {
+        self.used[at]
+    }
+
     /// What the backend of a task can give.
     pub fn capacity(&self, task: &Task) -> &Capacity {
         self.capacities.of(self.of(task))

@@ -253,6 +253,14 @@ pub fn default_job(settings: &Settings) -> Option<Job> {
     dry::default_job(settings).ok().flatten()
 }
 
+/// Of each backend whether a task of the pipeline is its own; the first is used in any case.
+pub fn used(settings: &Settings) -> Vec<bool> {
+    let plan = load::load(&settings.pipeline, &settings.params, false).ok().map(|loaded| loaded.plan);
+    let assigned = plan.and_then(|plan| settings.backends.assign(&plan, &[]).ok());
+    let is_used = |at: usize| at == 0 || assigned.as_ref().is_some_and(|(assigned, _)| assigned.is_used(at));
+    (0..settings.backends.kinds.len()).map(is_used).collect()
+}
+
 fn shown(path: &Path) -> String {
     quote(&path.display().to_string())
 }

@@ -6,6 +6,7 @@ use crate::driver::detached::Drive;
 use crate::engine::Capacity;
 use crate::lang::model::{ContainerEngine, Datum, Name};
 use crate::port::afar::Afar;
+use crate::port::doctor::Examine;
 use crate::port::site::Site;
 use crate::port::submission::Preview;
 use crate::port::{Access, Backend, ReportSink, Store};
@@ -118,6 +119,8 @@ pub struct BackendKind {
     pub has_left: fn(&Path) -> bool,
     /// Shows how it would hand on what is ready; `None`: one instance after another.
     pub preview: Option<Preview>,
+    /// Looks for whatever it needs.
+    pub examine: Examine,
 }
 
 impl BackendKind {

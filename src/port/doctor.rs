@@ -89,4 +89,4 @@ pub struct Checkup<'a> {
 }
 
 /// Looks at what a backend needs, and tells each finding as soon as it is known.
-pub type Examine = Box<dyn Fn(&Checkup<'_>, &mut dyn FnMut(Finding))>;
+pub type Examine = fn(&Checkup<'_>, &mut dyn FnMut(Finding));
