@@ -228,7 +228,7 @@ list: run
   list
     1 instance in 1 element, 1 core, 64 MiB, [TIME]
   the limits are Slurm's usual ones, not those of a cluster: there is no Slurm
-    here: `scontrol` cannot be started: No such file or directory (os error 2)
+    here: `sbatch` is not on `PATH`
 
 it is submitted by
 
