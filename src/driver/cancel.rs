@@ -60,11 +60,15 @@ pub fn cancel(pipeline: &Path, run: Option<u64>, afar: &dyn Afar) -> Result<Canc
         Life::Interrupted => Was::Interrupted,
     };
     let run_dir = place.run_dir(run);
+    // A driver that ends takes back what it announced, not another that waits for its place.
+    let a_job = detached::announced(&run_dir).is_some();
     if was == Was::Live {
         durable::write(&request(&RunDir::open(&place.home, run)?), b"", Sync::Later)?;
         let file = place.home.lock(Path::new(&place.file));
-        let mut asked = Instant::now();
-        while lock::holder(&file).is_some_and(|who| who.run == Some(run)) {
+        let (mut asked, driver) = (Instant::now(), lock::holder(&file).map(|who| (who.boot, who.pid, who.started)));
+        while lock::holder(&file)
+            .is_some_and(|who| who.run == Some(run) && driver == Some((who.boot, who.pid, who.started)))
+        {
             if asked.elapsed() >= ASK {
                 // Who cannot stop its jobs now tries on; nobody need wait for that.
                 afar.answers(&run_dir).map_err(|error| {
@@ -76,7 +80,7 @@ pub fn cancel(pipeline: &Path, run: Option<u64>, afar: &dyn Afar) -> Result<Canc
             std::thread::sleep(LOOK);
         }
     }
-    if detached::announced(&run_dir).is_some() {
+    if a_job || detached::announced(&run_dir).is_some() {
         afar.stop_driver(&run_dir).map_err(Error::Backend)?;
         detached::withdraw(&run_dir)?;
     }

@@ -29,11 +29,11 @@ pub fn human(status: &Status, pipeline: &str, now: Time, zone: &TimeZone, paint:
     let _ = writeln!(text, "{run} of {}: {state}", human::plain(&status.pipeline));
     if status.began == 0 {
         let _ = writeln!(text, "not begun yet");
-        return text;
+    } else {
+        let took = text::elapsed(until.saturating_sub(status.began));
+        let _ = writeln!(text, "began {}, {took}", human::moment(status.began, zone));
+        let _ = writeln!(text, "{}", outcome::tally(&status.counts, &status.failures));
     }
-    let took = text::elapsed(until.saturating_sub(status.began));
-    let _ = writeln!(text, "began {}, {took}", human::moment(status.began, zone));
-    let _ = writeln!(text, "{}", outcome::tally(&status.counts, &status.failures));
 
     let name_width = status.nodes.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(40);
     if !status.nodes.is_empty() {

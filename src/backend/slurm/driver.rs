@@ -146,7 +146,7 @@ fn script(project: &Path, run_dir: &Path, program: &Path) -> String {
     let word = |path: &Path| quoted(&path.display().to_string());
     format!(
         "#!/bin/sh\ncd {} || exit 1\nconf=${{SLURM_CONF-}}\n\
-         for name in $(env | sed -n 's/^\\(SLURMD*_[A-Za-z0-9_]*\\)=.*/\\1/p'); do unset \"$name\"; done\n\
+         for name in $(env | sed -n 's/^\\(SLURM_[A-Za-z0-9_]*\\)=.*/\\1/p'); do unset \"$name\"; done\n\
          test -z \"$conf\" || export SLURM_CONF=\"$conf\"\n\
          exec {} __drive {} </dev/null >>{} 2>&1\n",
         word(project),
