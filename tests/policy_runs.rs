@@ -543,3 +543,22 @@ command = 'sleep 600'
     live.wait().exits(130);
     assert_eq!(project.lines("ran"), ["1", "2", "3"]);
 }
+
+#[test]
+fn what_took_long_in_an_earlier_run_begins_first() {
+    let project = Project::new(
+        r#"
+[task.short]
+command = "echo short >> order"
+[task.long]
+command = "sleep 0.2; echo long >> order"
+"#,
+    );
+    project.run("run -j 1").exits(0);
+    project.run("run -j 1").exits(0);
+    assert_eq!(project.lines("order"), ["short", "long", "long", "short"]);
+    // What was learnt may be lost, or be nonsense.
+    project.write(".flowrun/times", "[");
+    project.run("run -j 1").exits(0);
+    assert_eq!(project.lines("order")[4..], ["short", "long"]);
+}

@@ -148,7 +148,8 @@ fn rehearse_loaded(
     let rehearse = keep != Dry::Jobs;
     let capacities = workshop.assigned.capacities.clone().with_window(if rehearse { WINDOW } else { u32::MAX });
     let named = named(&plan, select)?;
-    let mut engine = Engine::new(plan, capacities, Options { keep_going: true, wanted, named, rehearse });
+    let mut engine =
+        Engine::new(plan, capacities, Options { keep_going: true, wanted, named, rehearse, ..Options::default() });
     let failures = settle(&mut engine, &workshop, lists)?;
     Ok((workshop, engine, failures))
 }

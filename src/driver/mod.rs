@@ -29,6 +29,7 @@ mod list;
 mod load;
 pub mod memo;
 mod outcome;
+mod pace;
 mod patient;
 mod prepare;
 mod ranges;

@@ -15,6 +15,7 @@ use crate::driver::kept;
 use crate::driver::latest;
 use crate::driver::load::{Loaded, load, never_run};
 use crate::driver::outcome::conclude;
+use crate::driver::pace::{self, Pace};
 use crate::driver::prepare::Workshop;
 use crate::driver::rebuild::rebuild;
 use crate::driver::rundir::{Home, RunDir};
@@ -120,6 +121,7 @@ pub(super) fn run_loaded(
         keep_going: asked.keep_going || asked.only,
         wanted: wanted.clone(),
         named: named(&plan, &asked.select)?,
+        times: pace::times(&place.home, &plan),
         rehearse: false,
     };
     let (mut continued, mut began_here, mut handed) = (None, None, Handed::default());
@@ -230,6 +232,8 @@ pub(super) fn run_loaded(
         ..Made::default()
     };
     let workers = crate::sys::cores().min(8) as usize;
+    let pace = Pace::default();
+    sinks.push(Box::new(pace.clone()));
     let session = Session {
         plan: plan.clone(),
         engine,
@@ -248,6 +252,7 @@ pub(super) fn run_loaded(
         began: began_here,
     };
     let closed = session.drive(by.into(), workers)?;
+    pace.keep(&place.home, &plan);
 
     let ended = conclude(&plan, &wanted, (run, &dir), &closed, began);
     // Who follows the run elsewhere reads it; without it, the journal.

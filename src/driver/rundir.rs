@@ -56,6 +56,10 @@ impl Home {
     pub fn mark(&self) -> PathBuf {
         self.folder.join("mark")
     }
+    /// What instances took in earlier runs.
+    pub fn times(&self) -> PathBuf {
+        self.folder.join("times")
+    }
     /// The lock of a pipeline file.
     pub fn lock(&self, pipeline: &Path) -> PathBuf {
         let mut name = pipeline.file_stem().unwrap_or_default().to_owned();

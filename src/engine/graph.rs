@@ -2,7 +2,8 @@
 
 use crate::base::NodeId;
 use crate::base::id::{BodyId, Id};
-use crate::plan::{Dep, Map, NodeKind, OnError, Plan, Task};
+use crate::engine::urgency::ways;
+use crate::plan::{Dep, Map, Node, NodeKind, OnError, Plan, Task};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub(super) struct Info {
     /// A map: whether somebody asks how many of its items ended well.
     pub(super) counted: bool,
     pub(super) slot: u32,
-    /// Nodes that are equal in priority and height have one class; a smaller class goes first.
+    /// Nodes that are equal in priority and in their way to the end have one class; a smaller class goes first.
     pub(super) class: u32,
     /// Dependencies within the body.
     pub(super) near: Vec<Near>,
@@ -46,14 +47,15 @@ pub(super) struct Wake {
 }
 
 impl Graph {
-    pub(super) fn new(plan: Arc<Plan>) -> Self {
-        let mut classes: Vec<_> =
-            plan.nodes.iter().map(|(_, node)| (Reverse(node.priority), Reverse(node.height))).collect();
+    pub(super) fn new(plan: Arc<Plan>, times: &[u64]) -> Self {
+        let ways = ways(&plan, times);
+        let order = |(id, node): (NodeId, &Node)| (Reverse(node.priority), Reverse(ways[id.index()]));
+        let mut classes: Vec<_> = plan.nodes.iter().map(order).collect();
         classes.sort_unstable();
         classes.dedup();
         let mut nodes: Vec<Info> = Vec::with_capacity(plan.nodes.len());
-        for (_, node) in plan.nodes.iter() {
-            let class = classes.partition_point(|c| *c < (Reverse(node.priority), Reverse(node.height)));
+        for (id, node) in plan.nodes.iter() {
+            let class = classes.partition_point(|c| *c < order((id, node)));
             let near = |d: &Dep| Near { slot: plan.nodes[d.node].slot, tolerates_skip: d.tolerates_skip };
             nodes.push(Info {
                 task: matches!(node.kind, NodeKind::Task(_)),

@@ -255,7 +255,7 @@ impl Engine {
         let mut engine = Self {
             keeps: Keeps::new(&plan),
             queues: plan.nodes.ids().map(|_| Queue::default()).collect(),
-            graph: Arc::new(Graph::new(plan)),
+            graph: Arc::new(Graph::new(plan, &options.times)),
             options,
             ledger,
             phase: Phase::Fresh { resumed },

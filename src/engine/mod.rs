@@ -18,6 +18,7 @@ mod restore;
 pub mod space;
 mod status;
 mod supply;
+mod urgency;
 mod values;
 
 pub use api::*;

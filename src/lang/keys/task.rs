@@ -148,7 +148,8 @@ script = "print(6 * 7)""#,
         "priority",
         Int(i64::MIN, i64::MAX),
         "0",
-        "Of two tasks that could start, the one with the greater priority does.",
+        "Of two tasks that could start, the one with the greater priority does; of equal ones the one with the longest way \
+         to the end of the run, by the times of earlier runs.",
         "priority = 10",
     ),
     key(
