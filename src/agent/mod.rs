@@ -1,33 +1,59 @@
-//! Floor 6: flowrun on another machine. It takes instances of a batch one after another, runs each by the backend that
-//! it was given, and reports through the spool. It reads a batch file, never the pipeline, and knows no scheduler but by
-//! the names that it was started with.
+//! Floor 6: flowrun on another machine. It takes instances of a shape one after another, or several at once, runs each by
+//! the backend that it was given, and reports through the spool. When nothing is left it waits a little for more, so
+//! that what follows on what it has done needs no other job. It reads batches, never the pipeline, and knows no scheduler
+//! but by the names that it was started with.
 
-use crate::backend::spool::{Batch, Message, Spool, Worker, claim_name};
+mod outbox;
+mod work;
+
+use crate::backend::spool::{Doing, Spool, Terms, Worker};
 use crate::base::InstanceId;
 use crate::driver::{BackendAsk, OpenBackend};
 use crate::event::{Cause, Outcome};
 use crate::port::{Backend, Job, Report};
+use crate::sys::mount;
 use crossbeam::channel::{Receiver, after, never, select, unbounded};
-use rustc_hash::FxHashSet;
+use outbox::{Outbox, PACE};
+use rustc_hash::FxHashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use work::Work;
 
-/// A worker writes at most one message in so long a time, but for its last.
-const PACE: Duration = Duration::from_millis(900);
+/// How long a worker that has nothing waits for more, and how often it looks. On a network file system words take longer.
+const LINGER: Duration = Duration::from_secs(5);
+const FAR_LINGER: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_millis(50);
+const FAR_LOOK: Duration = Duration::from_millis(300);
+/// How often a worker that runs several instances looks whether one of them is to be stopped.
+const STOPS: Duration = Duration::from_secs(2);
+/// How long a worker takes new instances when nobody has said how long it may run.
+const WINDOW: Duration = Duration::from_secs(60);
 
-/// Runs as one worker of a batch until nothing is left that it may take.
+/// Where a worker finds itself.
+pub struct Place {
+    /// Who it is.
+    pub worker: Worker,
+    /// How many workers its array has.
+    pub workers: u32,
+    /// When the scheduler ends it, where it says so, from now.
+    pub ends_in: Option<Duration>,
+}
+
+/// Runs as one worker until nothing is left that it may take.
 ///
 /// # Errors
 /// A spool that cannot be used, or a backend that breaks; what was taken and not reported is then lost, which the driver
 /// finds out from the scheduler.
-pub fn run(spool: &Path, batch: u32, worker: Worker, open: &OpenBackend) -> anyhow::Result<()> {
+pub fn run(spool: &Path, batch: u32, place: Place, open: &OpenBackend) -> anyhow::Result<()> {
     let begin = Instant::now();
-    let batch = Spool::at(spool).read_batch(batch)?;
-    let run_dir = PathBuf::from(OsString::from_vec(batch.run_dir.clone()));
+    let first = Spool::at(spool).open_batch(batch)?;
+    let run_dir = PathBuf::from(OsString::from_vec(first.head.run_dir.clone()));
     let spool = Spool::of(&run_dir);
+    let far = mount::network(&run_dir).is_some();
+    let worker = place.worker;
     let (sender, reports) = unbounded();
     let work = spool.work(&worker);
     let ask = BackendAsk {
@@ -40,78 +66,198 @@ pub fn run(spool: &Path, batch: u32, worker: Worker, open: &OpenBackend) -> anyh
         lock: None,
     };
     let backend = open(ask)?;
-    let host = format!("{}, job {}", crate::sys::host(), worker.name());
+    let outbox = Outbox::new(spool.clone(), first.head.shape.clone(), worker.clone());
+    let done = outbox.done_before()?;
+    let terms = first.head.terms;
     let mut agent = Agent {
-        outbox: Outbox::new(spool.clone(), batch.number, worker.clone())?,
+        host: format!("{}, job {}", crate::sys::host(), worker.name()).into(),
+        work: Work::new(spool, worker, place.workers, &first, done),
+        outbox,
         signals: crate::sys::signals::signals()?,
         backend,
         reports,
-        host: host.into(),
+        terms,
+        budget: Budget::new(begin, terms, place.ends_in),
+        running: FxHashMap::default(),
+        idle: None,
+        linger: if far { FAR_LINGER } else { LINGER },
+        look: if far { FAR_LOOK } else { LOOK },
+        gpus: std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default().split(',').map(str::to_owned).collect(),
         stopped: false,
     };
-    let mut queue = Queue::new(&spool, &batch, &worker, agent.outbox.done.clone())?;
-    while !agent.stopped && (queue.taken == 0 || begin.elapsed().as_secs() < batch.window_s) {
-        let Some(job) = queue.next()? else { break };
-        agent.execute(job)?;
-    }
+    agent.serve()?;
     // Its tasks are gone before the last word is said.
     drop(agent.backend);
-    // Who has done nothing has nothing to say.
-    agent.outbox.message.over = queue.taken > 0;
-    agent.outbox.send()
+    // Who said that nothing more comes needs no answer.
+    if agent.work.is_over() && agent.outbox.due().is_none() { Ok(()) } else { agent.outbox.end() }
+}
+
+/// How much a worker may still begin.
+struct Budget {
+    begin: Instant,
+    terms: Terms,
+    end: Option<Duration>,
+    taken: u32,
+    /// What each may take at most, or as long as the longest so far took.
+    limit: Option<Duration>,
+    longest: Duration,
+}
+
+impl Budget {
+    fn new(begin: Instant, terms: Terms, ends_in: Option<Duration>) -> Self {
+        let end = terms.run_s.map(Duration::from_secs).or(ends_in);
+        Self { begin, terms, end, taken: 0, limit: None, longest: Duration::ZERO }
+    }
+    /// Whether it may begin another: it has room, and time, as far as is known. The first it begins in any case.
+    fn allows(&self) -> bool {
+        if self.taken == 0 {
+            return true;
+        }
+        let elapsed = self.begin.elapsed();
+        let fits = match self.end {
+            Some(end) => elapsed + self.limit.unwrap_or(self.longest * 2) <= end,
+            None => elapsed <= WINDOW,
+        };
+        fits && self.terms.most.is_none_or(|most| self.taken < most)
+    }
 }
 
 struct Agent {
+    work: Work,
     outbox: Outbox,
     signals: Receiver<i32>,
     backend: Box<dyn Backend>,
     reports: Receiver<Report>,
     host: Arc<str>,
+    terms: Terms,
+    budget: Budget,
+    running: FxHashMap<InstanceId, Running>,
+    /// Since when nothing is at work.
+    idle: Option<Instant>,
+    linger: Duration,
+    look: Duration,
+    /// What the scheduler has given.
+    gpus: Vec<String>,
     stopped: bool,
 }
 
-impl Agent {
-    /// One instance, to its end.
-    fn execute(&mut self, job: Job) -> anyhow::Result<()> {
-        let instance = job.instance;
-        self.backend.submit(vec![job])?;
-        loop {
-            let due = self.outbox.due().map_or_else(never, after);
-            select! {
-                recv(self.reports) -> report => {
-                    let mut report = report?;
-                    self.stopped |= self.is_stopped_with(&report);
-                    let over = match &mut report {
-                        Report::Broken(what, _) => anyhow::bail!("{what}"),
-                        // The scheduler knows who stopped it.
-                        Report::Ended { instance, attempt, outcome: Outcome { result: Err(_), .. }, .. }
-                            if self.stopped =>
-                        {
-                            self.outbox.message.left.push((*instance, *attempt));
-                            return Ok(());
-                        }
-                        Report::Ended { outcome, .. } => {
-                            outcome.host = Some(self.host.clone());
-                            true
-                        }
-                        Report::Started { .. } | Report::Note(_) | Report::Waiting(_) => false,
-                    };
-                    self.outbox.push(report)?;
-                    if over {
-                        return Ok(());
-                    }
-                }
-                recv(self.signals) -> _ => {
-                    self.backend.cancel(&[instance], self.stopped)?;
-                    self.stopped = true;
-                }
-                recv(due) -> _ => self.outbox.send()?,
-            }
-        }
-    }
+struct Running {
+    attempt: u32,
+    lane: u32,
+    since: Instant,
 }
 
 impl Agent {
+    fn serve(&mut self) -> anyhow::Result<()> {
+        loop {
+            self.fill()?;
+            let waits = !self.stopped && (self.running.len() as u32) < self.terms.width && self.budget.allows();
+            if self.running.is_empty() {
+                let new = self.idle.is_none();
+                let since = *self.idle.get_or_insert_with(Instant::now);
+                // Where each job runs one instance, nothing can follow.
+                let lingers = waits && self.terms.most != Some(1);
+                if !lingers || self.work.is_over() || since.elapsed() >= self.linger {
+                    return Ok(());
+                }
+                if new {
+                    self.outbox.wait_for(self.linger);
+                }
+            } else {
+                let free = if waits { self.terms.width - self.running.len() as u32 } else { 0 };
+                self.outbox.message.doing = Doing::Work(free);
+            }
+            if self.outbox.due() == Some(Duration::ZERO) {
+                self.outbox.send()?;
+            }
+            self.wait(waits)?;
+        }
+    }
+
+    /// Takes what it may.
+    fn fill(&mut self) -> anyhow::Result<()> {
+        while !self.stopped && (self.running.len() as u32) < self.terms.width && self.budget.allows() {
+            let Some(job) = self.work.take()? else { break };
+            self.begin(job)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, mut job: Job) -> anyhow::Result<()> {
+        self.idle = None;
+        self.outbox.works();
+        self.budget.taken += 1;
+        self.budget.limit = job.time_ms.map(Duration::from_millis);
+        let lane = (0..).find(|lane| self.running.values().all(|running| running.lane != *lane)).unwrap_or_default();
+        let gpus = job.needs.gpus as usize;
+        if self.terms.width > 1 && gpus > 0 {
+            let own: Vec<&str> = self.gpus.iter().skip(lane as usize * gpus).take(gpus).map(String::as_str).collect();
+            job.env.push((b"CUDA_VISIBLE_DEVICES".to_vec(), own.join(",").into_bytes()));
+        }
+        self.running.insert(job.instance, Running { attempt: job.attempt, lane, since: Instant::now() });
+        self.backend.submit(vec![job])
+    }
+
+    /// Waits until something happens, or it is time to look for more, or to speak.
+    fn wait(&mut self, for_more: bool) -> anyhow::Result<()> {
+        let due = self.outbox.due().map_or_else(never, after);
+        let look = if for_more {
+            after(self.look)
+        } else if self.terms.width > 1 && !self.stopped {
+            after(STOPS)
+        } else {
+            never()
+        };
+        select! {
+            recv(self.reports) -> report => self.take_report(report?)?,
+            recv(self.signals) -> _ => self.stop()?,
+            recv(due) -> _ => {}
+            recv(look) -> _ => {
+                self.work.look()?;
+                let stops = self.work.take_stops().into_iter();
+                let ours = |(instance, attempt): &(InstanceId, u32)| {
+                    self.running.get(instance).is_some_and(|running| running.attempt == *attempt)
+                };
+                let stops: Vec<InstanceId> = stops.filter(ours).map(|(instance, _)| instance).collect();
+                if !stops.is_empty() {
+                    self.backend.cancel(&stops, false)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops all that runs; the second time without patience.
+    fn stop(&mut self) -> anyhow::Result<()> {
+        let all: Vec<InstanceId> = self.running.keys().copied().collect();
+        self.backend.cancel(&all, self.stopped)?;
+        self.stopped = true;
+        Ok(())
+    }
+
+    fn take_report(&mut self, mut report: Report) -> anyhow::Result<()> {
+        if !self.stopped && self.is_stopped_with(&report) {
+            self.stop()?;
+        }
+        match &mut report {
+            Report::Broken(what, _) => anyhow::bail!("{what}"),
+            Report::Ended { instance, attempt, outcome, .. } => {
+                if let Some(running) = self.running.remove(instance) {
+                    self.budget.longest = self.budget.longest.max(running.since.elapsed());
+                }
+                // The scheduler knows who stopped it.
+                if self.stopped && outcome.result.is_err() {
+                    self.outbox.leave(*instance, *attempt);
+                    return Ok(());
+                }
+                outcome.host = Some(self.host.clone());
+            }
+            Report::Started { .. } | Report::Note(_) | Report::Waiting(_) => {}
+        }
+        self.outbox.push(report);
+        Ok(())
+    }
+
     /// Whether what ended in a failure did so because the scheduler ends the job: it signals tasks and worker alike, and
     /// the task's end may be known first.
     fn is_stopped_with(&self, report: &Report) -> bool {
@@ -120,108 +266,5 @@ impl Agent {
             Cause::Signal(15) | Cause::Exit(143) => self.signals.recv_timeout(PACE).is_ok(),
             _ => self.signals.try_recv().is_ok(),
         }
-    }
-}
-
-/// What has not been said yet.
-struct Outbox {
-    spool: Spool,
-    message: Message,
-    serial: u32,
-    sent: Option<Instant>,
-    /// What this worker has ended, also before it was begun anew.
-    done: FxHashSet<(InstanceId, u32)>,
-}
-
-impl Outbox {
-    fn new(spool: Spool, batch: u32, worker: Worker) -> anyhow::Result<Self> {
-        let mut done = FxHashSet::default();
-        if worker.restart > 0 {
-            done.extend(spool.read_done(&worker)?);
-            let ours = format!("{batch}.{}.", worker.name());
-            for name in spool.messages()?.iter().filter(|name| name.starts_with(&ours)) {
-                for report in spool.read_message(name)?.reports {
-                    if let Report::Ended { instance, attempt, .. } = report {
-                        done.insert((instance, attempt));
-                    }
-                }
-            }
-        }
-        let message = Message { batch, worker, reports: Vec::new(), left: Vec::new(), over: false };
-        Ok(Self { spool, message, serial: 0, sent: None, done })
-    }
-
-    /// When the next message must go, from now.
-    fn due(&self) -> Option<Duration> {
-        let wait = || self.sent.map_or(Duration::ZERO, |sent| PACE.saturating_sub(sent.elapsed()));
-        (!self.message.reports.is_empty()).then(wait)
-    }
-
-    fn push(&mut self, report: Report) -> anyhow::Result<()> {
-        self.message.reports.push(report);
-        if self.due() == Some(Duration::ZERO) { self.send() } else { Ok(()) }
-    }
-
-    fn send(&mut self) -> anyhow::Result<()> {
-        if self.message.reports.is_empty() && self.message.left.is_empty() && !self.message.over {
-            return Ok(());
-        }
-        self.spool.write_message(&self.message, self.serial)?;
-        self.serial += 1;
-        let known = self.done.len();
-        self.done.extend(self.message.reports.iter().filter_map(|report| match report {
-            Report::Ended { instance, attempt, .. } => Some((*instance, *attempt)),
-            _ => None,
-        }));
-        if self.done.len() > known {
-            // After the message: what nobody was told counts as not done.
-            self.spool.write_done(&self.message.worker, &self.done.iter().copied().collect::<Vec<_>>())?;
-        }
-        self.message.reports.clear();
-        self.sent = Some(Instant::now());
-        Ok(())
-    }
-}
-
-/// The instances of a batch that nobody has taken yet. A worker begins with the one of its own number and then takes
-/// from the end, where the workers stand that the scheduler begins last.
-struct Queue<'a> {
-    spool: &'a Spool,
-    worker: &'a Worker,
-    jobs: &'a [Job],
-    left: Vec<usize>,
-    taken: usize,
-}
-
-impl<'a> Queue<'a> {
-    fn new(
-        spool: &'a Spool,
-        batch: &'a Batch,
-        worker: &'a Worker,
-        done: FxHashSet<(InstanceId, u32)>,
-    ) -> anyhow::Result<Self> {
-        let claimed: FxHashSet<String> = spool.claims()?.into_iter().collect();
-        let own = worker.element as usize;
-        let free = |job: &Job| {
-            // Begun anew, what it had taken before is its own and is asked for again.
-            let maybe = worker.restart > 0 || !claimed.contains(&claim_name(job.instance, job.attempt));
-            maybe && !done.contains(&(job.instance, job.attempt))
-        };
-        let mut left: Vec<usize> = (0..batch.jobs.len()).filter(|i| *i != own && free(&batch.jobs[*i])).collect();
-        if own < batch.jobs.len() && free(&batch.jobs[own]) {
-            left.push(own);
-        }
-        Ok(Self { spool, worker, jobs: &batch.jobs, left, taken: 0 })
-    }
-
-    fn next(&mut self) -> anyhow::Result<Option<Job>> {
-        while let Some(at) = self.left.pop() {
-            let job = &self.jobs[at];
-            if self.spool.claim(job.instance, job.attempt, self.worker)? {
-                self.taken += 1;
-                return Ok(Some(job.clone()));
-            }
-        }
-        Ok(None)
     }
 }

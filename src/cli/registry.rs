@@ -1,6 +1,7 @@
 //! The one list of backends and stores: a new one is a new folder and one line here.
 
 use super::Failed;
+use crate::agent::Place;
 use crate::backend::spool::Worker;
 use crate::backend::{local, slurm};
 use crate::base::text::{and, did_you_mean, quote};
@@ -11,6 +12,7 @@ use crate::store::postgres::Address;
 use crate::store::shared;
 use crate::store::sqlite::Sqlite;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// Every backend; the one of this name first, `local` when none is given.
 pub fn backends(first: Option<&str>) -> Result<Vec<BackendKind>, Failed> {
@@ -123,5 +125,10 @@ pub fn agent(spool: &Path, batch: u32) -> anyhow::Result<()> {
     let (job, element) = array.or_else(alone).ok_or_else(|| anyhow::anyhow!("this is no job of Slurm"))?;
     let worker = Worker { job, element, restart: number("SLURM_RESTART_COUNT").unwrap_or(0) };
     let open: OpenBackend = Box::new(open_local);
-    crate::agent::run(spool, batch, worker, &open)
+    // Newer versions say when the job must end.
+    let end = std::env::var("SLURM_JOB_END_TIME").ok().and_then(|text| text.parse().ok());
+    let end = end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(end));
+    let ends_in = end.and_then(|end| end.duration_since(SystemTime::now()).ok());
+    let place = Place { worker, workers: number("SLURM_ARRAY_TASK_COUNT").unwrap_or(1), ends_in };
+    crate::agent::run(spool, batch, place, &open)
 }

@@ -2,7 +2,7 @@
 //! `survey`.
 
 use super::refusal::{self, Submitted};
-use crate::backend::spool::Worker;
+use crate::backend::spool::{Terms, Worker};
 use crate::engine::Needs;
 use crate::port::Job;
 use crate::sys::tool::{self, NoAnswer};
@@ -31,7 +31,14 @@ impl Shape {
     /// Of an instance.
     pub fn of(job: &Job) -> Self {
         let time_s = job.time_ms.map(|ms| ms.div_ceil(1000));
-        Self { needs: job.needs.clone(), time_s, options: job.options.clone() }
+        // What is limited is counted by the driver.
+        let needs = Needs { limits: Vec::new(), ..job.needs.clone() };
+        Self { needs, time_s, options: job.options.clone() }
+    }
+
+    /// A name that no other shape has.
+    pub fn name(&self) -> String {
+        crate::base::Digest::of(format!("{self:?}").as_bytes()).to_string()[..16].to_owned()
     }
 }
 
@@ -57,8 +64,8 @@ pub struct Array<'a> {
     pub at_once: Option<u32>,
     /// What each asks for.
     pub shape: &'a Shape,
-    /// Seconds after the beginning in which an element may take another instance.
-    pub window_s: u64,
+    /// How much each may do.
+    pub terms: Terms,
     /// The folder that the job starts in, and where standard error goes.
     pub folder: &'a str,
     /// What it runs, shell text.
@@ -68,6 +75,7 @@ pub struct Array<'a> {
 impl Array<'_> {
     /// The words of `sbatch`.
     pub fn words(&self) -> Vec<String> {
+        let width = self.terms.width;
         let mut words = vec![
             "sbatch".to_owned(),
             "--parsable".to_owned(),
@@ -85,17 +93,17 @@ impl Array<'_> {
             "--open-mode=append".to_owned(),
             "--requeue".to_owned(),
             format!("--chdir={}", self.folder),
-            format!("--cpus-per-task={}", self.shape.needs.cpus),
+            format!("--cpus-per-task={}", self.shape.needs.cpus.saturating_mul(width)),
         ]);
         if self.shape.needs.memory > 0 {
-            words.push(format!("--mem={}K", self.shape.needs.memory.div_ceil(1024)));
+            let memory = self.shape.needs.memory.saturating_mul(width.into());
+            words.push(format!("--mem={}K", memory.div_ceil(1024)));
         }
         if self.shape.needs.gpus > 0 {
-            words.push(format!("--gres=gpu:{}", self.shape.needs.gpus));
+            words.push(format!("--gres=gpu:{}", self.shape.needs.gpus.saturating_mul(width)));
         }
-        if let Some(seconds) = self.shape.time_s {
-            let minutes = (seconds + self.window_s).div_ceil(60).max(1);
-            words.push(format!("--time={minutes}"));
+        if let Some(seconds) = self.terms.run_s {
+            words.push(format!("--time={}", seconds.div_ceil(60).max(1)));
         }
         words.extend(self.shape.option_words());
         words
@@ -196,11 +204,12 @@ impl Queued {
     }
 }
 
-/// Cancels arrays by their names, which no other job has: numbers are given anew when a controller was killed. What is
-/// over or unknown is no error.
-pub fn cancel_arrays(names: &[String]) -> Result<(), String> {
+/// Cancels what waits of arrays, and nothing that runs, by their names, which no other job has: numbers are given anew
+/// when a controller was killed. What is over or unknown is no error.
+pub fn cancel_waiting(names: &[String]) -> Result<(), String> {
     names.iter().try_for_each(|name| {
-        let answer = tool::ask(&["scancel", "--name", name], "", PATIENCE).map_err(|error| error.to_string())?;
+        let answer = tool::ask(&["scancel", "--state=PENDING", "--name", name], "", PATIENCE)
+            .map_err(|error| error.to_string())?;
         if answer.code == Some(0) { Ok(()) } else { Err(answer.err.trim().to_owned()) }
     })
 }
@@ -276,7 +285,7 @@ mod tests {
             elements: Some(5),
             at_once: Some(2),
             shape: &shape,
-            window_s: 60,
+            terms: Terms { most: None, width: 1, run_s: time_s.map(|time| time + 90) },
             folder: "/a b",
             command: "true",
         };

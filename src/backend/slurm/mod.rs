@@ -7,9 +7,11 @@
 //!     └──── Report ──────┴── reads <── reports/… <───── rename ────────────────── says what has happened
 //! ```
 //!
-//! A batch has as many workers as instances, up to the scheduler's limits. A worker that is done early takes what later
-//! workers would have taken; when nothing is left of a batch, its workers that still wait in the queue are cancelled. So
-//! long tasks run as wide as the cluster allows, and short ones are packed without anybody measuring them first.
+//! A worker serves a shape, what instances ask of the scheduler: it takes one after another of all batches of its shape,
+//! and when nothing is left it waits some seconds for the next. So what is short is packed, what follows on something
+//! runs in the same element, and workers are submitted only for what those that are there cannot take (`desk::crew`).
+//! When nothing of a shape is left for a while, its workers that still wait in the queue are cancelled. The driver tells
+//! workers by `boards/S` which batches there are and when nothing more comes; who hears nothing ends by itself.
 //!
 //! The scheduler is asked when workers fall silent, and then once for all of them. What it does not answer is not
 //! known, and never a verdict.
@@ -29,8 +31,9 @@ use crate::base::InstanceId;
 use crate::engine::Capacity;
 use crate::port::site::Site;
 use crate::port::{Backend, Job, ReportSink};
+use commands::Shape;
 use crossbeam::channel::{Sender, unbounded};
-use desk::{Ask, Desk};
+use desk::{Ask, Desk, Left};
 pub use doctor::examine;
 pub use driver::Queue;
 pub use preview::preview;
@@ -150,11 +153,14 @@ impl Backend for Slurm {
         let mut open: FxHashSet<InstanceId> = open.iter().copied().collect();
         let (mut adopted, mut batches) = (Vec::new(), Vec::new());
         for number in self.spool.batches()?.into_iter().rev() {
-            let mut batch = self.spool.read_batch(number)?;
-            batch.jobs.retain(|job| open.remove(&job.instance));
-            adopted.extend(batch.jobs.iter().map(|job| (job.instance, job.attempt)));
-            if !batch.jobs.is_empty() {
-                batches.push((batch, desk::read_sent(&self.spool, number)));
+            let batch = self.spool.open_batch(number)?;
+            let mut jobs = batch.head.attempts.clone();
+            jobs.retain(|(instance, _)| open.remove(instance));
+            adopted.extend(&jobs);
+            let sent = desk::read_sent(&self.spool, number);
+            if !jobs.is_empty() || !sent.is_empty() {
+                let first = batch.job(0)?;
+                batches.push(Left { number, shape: Shape::of(&first), name: first.name, jobs, sent });
             }
         }
         self.tell(Ask::Adopt(batches))?;

@@ -2,7 +2,7 @@
 
 use super::commands::{self, Array, Shape};
 use super::site::Site;
-use crate::backend::spool::Spool;
+use crate::backend::spool::{Spool, Terms};
 
 /// An array of a batch, with all that its command line is made of.
 pub struct Order {
@@ -10,7 +10,7 @@ pub struct Order {
     comment: String,
     elements: Option<u32>,
     shape: Shape,
-    window_s: u64,
+    terms: Terms,
     folder: String,
     command: String,
 }
@@ -23,7 +23,7 @@ impl Order {
         batch: u32,
         sent: usize,
         elements: Option<u32>,
-        (shape, window_s): (&Shape, u64),
+        (shape, terms): (&Shape, Terms),
     ) -> Self {
         let folder = spool.path().display().to_string();
         Self {
@@ -31,7 +31,7 @@ impl Order {
             comment: format!("flowrun {folder}, batch {batch}"),
             elements,
             shape: shape.clone(),
-            window_s,
+            terms,
             command: format!("{} __agent . {batch}", commands::quoted(&spool.program().display().to_string())),
             folder,
         }
@@ -45,20 +45,21 @@ impl Order {
             elements: self.elements,
             at_once: None,
             shape: &self.shape,
-            window_s: self.window_s,
+            terms: self.terms,
             folder: &self.folder,
             command: &self.command,
         }
     }
 }
 
-/// Seconds after its beginning in which a worker may take another instance.
-pub fn window_s(shape: &Shape, site: &Site) -> u64 {
-    site.window_s(shape, shape.time_s.map_or(60, |time| time.clamp(60, 600)))
+/// How much a worker may do: time for one instance in any case, and some for others, not beyond what its partition allows.
+pub fn terms(shape: &Shape, site: &Site) -> Terms {
+    let run_s = shape.time_s.map(|time| time + site.window_s(shape, time.clamp(60, 600)));
+    Terms { most: None, width: 1, run_s }
 }
 
-/// How many workers one array of a batch of so many instances has, at most; `None`: it is no array.
-pub fn elements(instances: usize, site: &Site) -> Option<u32> {
+/// How many workers one array has where so many are needed, at most; `None`: it is no array.
+pub fn elements(needed: u32, site: &Site) -> Option<u32> {
     // With 1 the only element could be 0, and nothing is gained by it.
-    (site.array > 1).then(|| u32::try_from(instances).unwrap_or(u32::MAX).min(site.array).max(1))
+    (site.array > 1).then(|| needed.min(site.array).max(1))
 }

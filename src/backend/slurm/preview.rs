@@ -3,7 +3,7 @@
 
 use super::commands::Shape;
 use super::desk;
-use super::order::{Order, elements, window_s};
+use super::order::{Order, elements, terms};
 use super::site::Site;
 use super::survey;
 use crate::backend::spool::Spool;
@@ -42,8 +42,9 @@ pub fn preview(run_dir: &Path, handed: Vec<Handed>) -> Submissions {
     let (spool, prefix) = (Spool::of(run_dir), desk::prefix(run_dir));
     let arrays = order.iter().zip(0..).map(|(shape, batch)| {
         let Group { nodes, instances } = groups.remove(shape).unwrap_or_default();
-        let elements = elements(usize::try_from(instances).unwrap_or(usize::MAX), &site);
-        let order = Order::new(&prefix, &spool, batch, 0, elements, (shape, window_s(shape, &site)));
+        let terms = terms(shape, &site);
+        let elements = elements(desk::needed_first(shape, terms, instances), &site);
+        let order = Order::new(&prefix, &spool, batch, 0, elements, (shape, terms));
         let (command, script) = (order.array().words(), order.array().script());
         let (needs, memory) = (&shape.needs, Some(shape.needs.memory).filter(|bytes| *bytes > 0));
         let resources = Resources { cpus: needs.cpus, memory, gpus: needs.gpus, time_s: shape.time_s };

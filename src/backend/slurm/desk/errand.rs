@@ -8,8 +8,8 @@ use std::time::Instant;
 
 /// What has come of a call.
 pub(super) enum Done {
-    /// Of the submission of workers for a batch.
-    Submitted { batch: u32, elements: u32, said: Submitted },
+    /// Of the submission of an array of this name for a batch, of workers of a shape.
+    Submitted { crew: String, batch: u32, name: String, elements: u32, said: Submitted },
     /// Of a look at the queue, and whether there is an accounting.
     Looked(Result<(Look, bool), String>),
     /// Of the dismissal of workers that have nothing to do.

@@ -2,8 +2,8 @@
 //! of them, and the run stops with the reason.
 
 use super::super::commands::{self, Queued};
-use super::{Desk, Want};
-use crate::backend::spool::Worker;
+use super::Desk;
+use crate::backend::spool::{Notice, Worker};
 use crate::sys::{Fault, FaultKind};
 use std::time::Duration;
 
@@ -16,13 +16,15 @@ impl Desk {
     /// # Errors
     /// One has failed before it could do anything.
     pub(super) fn look_at_first(&mut self, queue: &[Queued]) -> anyhow::Result<()> {
-        if self.spoken || !self.spool.claims()?.is_empty() {
-            self.spoken = true;
+        for number in self.batches.keys() {
+            self.spoken = self.spoken || !self.spool.claimed(*number)?.is_empty();
+        }
+        if self.spoken {
             return Ok(());
         }
         let ours = |row: &&Queued| {
-            let sent = self.batches.values().flat_map(|open| open.sent.iter().skip(open.dead));
-            row.state == "FAILED" && !row.node.is_empty() && sent.into_iter().any(|sent| sent.job == row.job)
+            let mut sent = self.crews.values().flat_map(|crew| &crew.sent);
+            row.state == "FAILED" && !row.node.is_empty() && sent.any(|sent| sent.job == row.job)
         };
         let Some(row) = queue.iter().find(ours) else { return Ok(()) };
         let worker = Worker { job: row.job.clone(), element: row.element, restart: 0 };
@@ -34,15 +36,17 @@ impl Desk {
 
     /// Cancels everything that was submitted, and forgets that it was: nothing of it was begun.
     fn withdraw(&mut self) -> anyhow::Result<()> {
-        let mut names = Vec::new();
-        for (number, open) in &self.batches {
-            let unanswered = usize::from(matches!(open.want, Want::FindOut(_) | Want::Answer));
-            names.extend((open.dead..open.sent.len() + unanswered).map(|nth| format!("{}{nth}", self.names(*number))));
+        let mut names: Vec<String> = Vec::new();
+        for (shape, crew) in &self.crews {
+            names.extend(self.names_of(crew));
+            let of_it = self.batches.iter().filter(|(_, open)| open.crew == *shape);
+            let closed: Vec<Notice> = of_it.map(|(number, _)| Notice::Closed(*number)).chain([Notice::Over]).collect();
+            self.spool.tell(shape, &closed)?;
         }
-        // What stays in the queue finds no batch, and ends.
-        let _ = commands::cancel_arrays(&names);
+        let _ = commands::cancel_waiting(&names);
         self.batches.keys().try_for_each(|number| self.spool.remove_batch(*number))?;
         self.batches.clear();
+        self.crews.clear();
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The thread that speaks with Slurm: gathers what becomes ready into batches, submits their workers, reads what they
 //! report, and looks after those that have fallen silent.
 
+mod crew;
 mod errand;
 mod first;
 mod room;
@@ -10,14 +11,15 @@ mod submit;
 mod verdict;
 
 use super::commands::{self, Shape};
-use super::site::{Gate, Site};
-use super::survey;
+use super::site::Site;
+use super::{order, survey};
 use crate::backend::nodes::Nodes;
-use crate::backend::spool::{Batch, Spool, Worker};
+use crate::backend::spool::{Claims, Doing, Notice, Spool, Terms, Worker};
 use crate::base::InstanceId;
 use crate::event::{Failure, Outcome, Usage};
 use crate::port::{Job, Report, ReportSink, Waiting};
 use crate::sys::{Fault, mount};
+use crew::{Crew, ToDo, Want, node_of};
 use crossbeam::channel::{Receiver, after, never, select};
 use errand::{Done, Errands};
 use room::Room;
@@ -43,6 +45,10 @@ const FAR_GRACE: Duration = Duration::from_secs(90);
 /// How often a submission may be made unless the site says otherwise, and how many at once.
 const PACE: Duration = Duration::from_secs(1);
 const BURST: u32 = 5;
+/// Workers that wait in the queue are cancelled when so long nothing of their shape has become ready.
+const QUIET_CREW: Duration = Duration::from_secs(5);
+/// So often it is counted how many workers are needed, while nothing changes.
+const COUNT: Duration = Duration::from_secs(1);
 /// After a scheduler that is busy or full.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -57,23 +63,57 @@ pub enum Ask {
     Cancel(Vec<InstanceId>, bool),
     /// So many reports, of all that there were, are in the journal.
     Written(usize),
-    /// Batches of an earlier driver whose attempts are still open.
-    Adopt(Vec<(Batch, Vec<Sent>)>),
+    /// Batches of an earlier driver.
+    Adopt(Vec<Left>),
 }
 
-/// An array that was submitted for a batch.
+/// A batch of an earlier driver.
+pub struct Left {
+    /// Its number in the run.
+    pub number: u32,
+    /// What its workers were given.
+    pub shape: Shape,
+    /// The name of one of its instances.
+    pub name: Arc<str>,
+    /// Its attempts that are still open; none: only its workers matter.
+    pub jobs: Vec<(InstanceId, u32)>,
+    /// Its arrays.
+    pub sent: Vec<Sent>,
+}
+
+/// An array that was submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
+    /// The batch that it was submitted for.
+    pub batch: u32,
     /// Slurm's number.
     pub job: String,
-    /// Its elements.
+    /// Its elements; 0: it is no array.
     pub elements: u32,
+}
+
+impl Sent {
+    /// Its workers.
+    pub fn workers(&self) -> impl Iterator<Item = Worker> {
+        let elements = if self.elements == 0 { Worker::ALONE..=Worker::ALONE } else { 0..=self.elements - 1 };
+        elements.map(|element| Worker { job: self.job.clone(), element, restart: 0 })
+    }
+    /// How many they are.
+    pub fn count(&self) -> u32 {
+        self.elements.max(1)
+    }
 }
 
 /// What the names of a run's arrays begin with, by its folder, absolute.
 pub fn prefix(run_dir: &Path) -> String {
     let place = crate::base::Digest::of(run_dir.as_os_str().as_bytes()).to_string();
     format!("flowrun-{}-", &place[..12])
+}
+
+/// How many workers so many instances of a shape get at first.
+pub fn needed_first(shape: &Shape, terms: Terms, instances: u64) -> u32 {
+    let todo = ToDo { node: "", unbegun: usize::try_from(instances).unwrap_or(usize::MAX), begun: None };
+    Crew::new(shape.clone(), terms, Vec::new()).needed([todo].into_iter(), Instant::now())
 }
 
 /// Where an array's numbers are kept: written when Slurm has said them.
@@ -86,7 +126,7 @@ pub fn read_sent(spool: &Spool, batch: u32) -> Vec<Sent> {
     let text = std::fs::read_to_string(sent_path(spool, batch)).unwrap_or_default();
     let sent = |line: &str| {
         let (job, elements) = line.split_once(' ')?;
-        Some(Sent { job: job.to_owned(), elements: elements.parse().ok()? })
+        Some(Sent { batch, job: job.to_owned(), elements: elements.parse().ok()? })
     };
     text.lines().filter_map(sent).collect()
 }
@@ -98,43 +138,24 @@ struct Gathering {
     last: Instant,
 }
 
-/// What is to be done about a batch's workers.
-#[derive(Debug)]
-enum Want {
-    /// They are in the queue.
-    Nothing,
-    /// Submit an array, not before this.
-    Submit(Instant),
-    /// Wait for the answer to a submission.
-    Answer,
-    /// Find out whether a submission that nobody answered was one.
-    FindOut(Instant),
-}
-
 /// A batch with attempts that have not ended.
 struct Open {
-    shape: Shape,
-    jobs: FxHashMap<InstanceId, u32>,
-    sent: Vec<Sent>,
-    want: Want,
-    /// The most elements that this cluster takes at once, as far as was learnt.
-    width: u32,
-    window_s: u64,
-    heard: Instant,
-    /// When its newest workers were submitted.
-    sent_at: Instant,
-    /// How many of its arrays are known to have ended.
-    dead: usize,
-    /// How many attempts were open when its newest workers were submitted, and how often workers ended without having
-    /// taken any of them.
-    left: usize,
-    tries: u32,
-    /// Workers that have ended.
-    over: u32,
-    /// The limits that they count against.
-    gates: Vec<Gate>,
-    /// How often even one worker was refused for a limit.
-    refused: u32,
+    /// The name of its shape.
+    crew: String,
+    /// The node that it is of, mostly.
+    node: Arc<str>,
+    jobs: FxHashMap<InstanceId, Attempt>,
+    /// How many of them nobody is known to have begun, and when the first was.
+    unbegun: usize,
+    begun: Option<Instant>,
+}
+
+/// An attempt that has not ended.
+#[derive(Clone, Copy)]
+struct Attempt {
+    number: u32,
+    /// Whether somebody is known to have it.
+    begun: bool,
 }
 
 /// The desk.
@@ -146,9 +167,15 @@ pub struct Desk {
     prefix: String,
     gathering: FxHashMap<Shape, Gathering>,
     batches: BTreeMap<u32, Open>,
+    /// Where each open attempt is.
+    places: FxHashMap<InstanceId, u32>,
+    crews: BTreeMap<String, Crew>,
     next: u32,
     /// The time between two submissions, but for a burst.
     pace: Duration,
+    /// Whether anything has changed since it was counted how many workers are needed, and when that was.
+    changed: bool,
+    counted: Instant,
     /// When the last submissions were made.
     submissions: VecDeque<Instant>,
     room: Room,
@@ -177,6 +204,8 @@ pub struct Desk {
     owed: Vec<(Vec<String>, bool)>,
     /// What was said last of jobs that do not begin by themselves.
     stuck: Option<Waiting>,
+    /// Whether the messages were listed once.
+    listed: bool,
 }
 
 impl Desk {
@@ -196,8 +225,12 @@ impl Desk {
             prefix: prefix(run_dir),
             gathering: FxHashMap::default(),
             batches: BTreeMap::new(),
+            places: FxHashMap::default(),
+            crews: BTreeMap::new(),
             next,
             pace: pace.map_or(PACE, |a_minute| Duration::from_secs(60) / a_minute.max(1)),
+            changed: false,
+            counted: Instant::now(),
             submissions: VecDeque::new(),
             room: Room::default(),
             errands: Errands::new(),
@@ -217,6 +250,7 @@ impl Desk {
             nodes,
             owed: Vec::new(),
             stuck: None,
+            listed: false,
         })
     }
 
@@ -224,7 +258,7 @@ impl Desk {
     pub fn serve(mut self, asked: &Receiver<Ask>) {
         let mut gone = false;
         while !gone {
-            let idle = self.batches.is_empty() && self.gathering.is_empty();
+            let idle = self.crews.is_empty() && self.gathering.is_empty();
             let pause = if self.gathering.is_empty() { LOOK } else { QUIET };
             let look = if idle { never() } else { after(pause) };
             let mut answers = Vec::new();
@@ -257,7 +291,9 @@ impl Desk {
     fn done(&mut self, done: Done) -> anyhow::Result<()> {
         self.errands.taken(&done);
         match done {
-            Done::Submitted { batch, elements, said } => self.submitted(batch, elements, said),
+            Done::Submitted { crew, batch, name, elements, said } => {
+                self.submitted((&crew, name), batch, elements, said)
+            }
             Done::Looked(look) => self.looked(look),
             Done::Dismissed(said) => {
                 if let Err(error) = said {
@@ -283,8 +319,7 @@ impl Desk {
             self.look_after_silent()?;
             self.tell_what_is_waited_for();
         }
-        self.dismiss();
-        Ok(())
+        self.dismiss(gone)
     }
 
     fn answer(&mut self, ask: Ask) {
@@ -306,36 +341,79 @@ impl Desk {
             Ask::Written(reports) => {
                 let done = self.messages.iter().take_while(|(count, _)| *count <= reports).count();
                 let names: Vec<String> = self.messages.drain(..done).map(|(_, name)| name).collect();
-                // What cannot be removed is read once more by a later driver, and is nothing new to it.
-                let _ = self.spool.remove_messages(&names);
-                self.seen.retain(|name| !names.contains(name));
+                self.remove_messages(&names);
             }
-            Ask::Adopt(batches) => {
-                for (batch, sent) in batches {
-                    let Some(first) = batch.jobs.first() else { continue };
-                    let shape = Shape::of(first);
-                    let gates = self.site.gates(&shape);
-                    let open = Open {
-                        shape,
-                        jobs: batch.jobs.iter().map(|job| (job.instance, job.attempt)).collect(),
-                        want: if sent.is_empty() { Want::FindOut(Instant::now()) } else { Want::Nothing },
-                        sent,
-                        width: u32::MAX,
-                        window_s: batch.window_s,
-                        // At once: much may have happened.
-                        heard: Instant::now().checked_sub(SILENT).unwrap_or_else(Instant::now),
-                        sent_at: Instant::now(),
-                        dead: 0,
-                        left: 0,
-                        tries: 0,
-                        over: 0,
-                        gates,
-                        refused: 0,
-                    };
-                    self.batches.insert(batch.number, open);
-                }
-            }
+            Ask::Adopt(batches) => batches.into_iter().for_each(|left| self.adopt(left)),
         }
+    }
+
+    fn adopt(&mut self, left: Left) {
+        let name = left.shape.name();
+        let now = Instant::now();
+        let crew = self.crew(&name, left.shape);
+        left.sent.into_iter().for_each(|sent| crew.adopt(sent));
+        // At once: much may have happened.
+        crew.heard = now.checked_sub(SILENT).unwrap_or(now);
+        crew.want = Want::FindOut(now);
+        crew.adopted = true;
+        if !left.jobs.is_empty() {
+            self.keep_account(left.number, name, node_of(&left.name).into(), left.jobs);
+        }
+    }
+
+    /// The workers of a shape.
+    fn crew(&mut self, name: &str, shape: Shape) -> &mut Crew {
+        let Self { crews, site, .. } = self;
+        crews.entry(name.to_owned()).or_insert_with(|| {
+            let (terms, gates) = (order::terms(&shape, site), site.gates(&shape));
+            Crew::new(shape, terms, gates)
+        })
+    }
+
+    /// Keeps account of a batch.
+    fn keep_account(&mut self, number: u32, crew: String, node: Arc<str>, jobs: Vec<(InstanceId, u32)>) {
+        let now = Instant::now();
+        if let Some(crew) = self.crews.get_mut(&crew) {
+            crew.open += jobs.len();
+            crew.quiet = None;
+        }
+        self.places.extend(jobs.iter().map(|(instance, _)| (*instance, number)));
+        let attempt = |(instance, number)| (instance, Attempt { number, begun: false });
+        let (unbegun, jobs) = (jobs.len(), jobs.into_iter().map(attempt).collect());
+        self.batches.insert(number, Open { crew, node, jobs, unbegun, begun: None });
+        (self.changed, self.counted) = (true, now);
+    }
+
+    /// Somebody has begun an attempt; false when it is not open.
+    fn begun(&mut self, instance: InstanceId, number: u32) -> bool {
+        let Some(open) = self.places.get(&instance).and_then(|batch| self.batches.get_mut(batch)) else { return false };
+        let Some(attempt) = open.jobs.get_mut(&instance).filter(|attempt| attempt.number == number) else {
+            return false;
+        };
+        if !std::mem::replace(&mut attempt.begun, true) {
+            open.unbegun -= 1;
+            open.begun.get_or_insert_with(Instant::now);
+        }
+        true
+    }
+
+    /// Takes an attempt from the account; false when it is not open.
+    fn close(&mut self, instance: InstanceId, number: u32) -> bool {
+        let Some(batch) = self.places.get(&instance) else { return false };
+        let Some(open) = self.batches.get_mut(batch) else { return false };
+        let Some(attempt) = open.jobs.get(&instance).copied().filter(|attempt| attempt.number == number) else {
+            return false;
+        };
+        open.jobs.remove(&instance);
+        open.unbegun -= usize::from(!attempt.begun);
+        open.begun.get_or_insert_with(Instant::now);
+        if let Some(crew) = self.crews.get_mut(&open.crew) {
+            crew.open -= 1;
+        }
+        self.places.remove(&instance);
+        self.missing.remove(&instance);
+        self.changed = true;
+        true
     }
 
     fn say(&mut self, report: Report) {
@@ -368,84 +446,125 @@ impl Desk {
         };
         self.learn(instance, &outcome);
         self.say(Report::Ended { instance, attempt, outcome, stats: Vec::new(), trusted: false });
-        self.missing.remove(&instance);
     }
 
     fn read_messages(&mut self) -> anyhow::Result<()> {
-        if self.batches.is_empty() {
+        if self.crews.is_empty() {
             return Ok(());
         }
+        // Of what an earlier driver was told nobody knows how long ago it was.
+        let fresh = std::mem::replace(&mut self.listed, true);
         for name in self.spool.messages()? {
             if !self.seen.insert(name.clone()) {
                 continue;
             }
             let message = self.spool.read_message(&name)?;
             self.spoken = true;
-            if message.over
-                && let Some(open) = self.batches.get_mut(&message.batch)
-            {
-                open.over += 1;
-                if matches!(open.want, Want::Nothing) && open.lacking() > 0 {
-                    open.want = Want::Submit(Instant::now());
-                }
-            }
-            let now = Instant::now();
+            let silent = message.reports.is_empty() && message.left.is_empty();
+            let mut begun = 0;
             for report in message.reports {
-                if let Some(open) = self.batches.get_mut(&message.batch) {
-                    open.heard = now;
-                    if let Report::Ended { instance, attempt, outcome, .. } = &report {
-                        if open.jobs.get(instance) != Some(attempt) {
-                            // Another worker's word came first.
+                match &report {
+                    Report::Note(text) => {
+                        self.note(text.clone());
+                        continue;
+                    }
+                    // Another worker's word came first.
+                    Report::Started { instance, attempt, .. } if !self.begun(*instance, *attempt) => continue,
+                    Report::Started { .. } => begun += 1,
+                    Report::Ended { instance, attempt, outcome, .. } => {
+                        let place = self.places.get(instance).and_then(|batch| self.batches.get(batch));
+                        let known = place.map(|open| (open.crew.clone(), open.node.clone()));
+                        let was_begun = place.and_then(|open| open.jobs.get(instance)).is_some_and(|job| job.begun);
+                        if !self.close(*instance, *attempt) {
                             continue;
                         }
-                        open.jobs.remove(instance);
-                        self.missing.remove(instance);
+                        self.stopping.remove(instance);
+                        begun += u32::from(!was_begun);
                         self.learn(*instance, outcome);
+                        if let Some((crew, node)) = known
+                            && let Some(crew) = self.crews.get_mut(&crew)
+                        {
+                            crew.measure(&node, Duration::from_micros(outcome.usage.wall_us));
+                        }
                     }
-                    self.say(report);
+                    Report::Waiting(_) | Report::Broken(..) => {}
                 }
+                self.say(report);
             }
-            self.messages.push_back((self.handed, name));
-            message.left.iter().for_each(|(instance, attempt)| self.left_behind(message.batch, *instance, *attempt));
+            let doing = match message.doing {
+                Doing::Wait(_) if !fresh => Doing::Work(0),
+                doing => doing,
+            };
+            if let Some(crew) = self.crews.get_mut(&message.shape) {
+                crew.hear(&message.worker, doing, begun);
+            }
+            self.changed = true;
+            if silent {
+                self.remove_messages(&[name]);
+            } else {
+                self.messages.push_back((self.handed, name));
+            }
+            message.left.iter().for_each(|(instance, attempt)| self.left_behind(*instance, *attempt));
         }
         Ok(())
     }
 
+    fn remove_messages(&mut self, names: &[String]) {
+        // What cannot be removed is read once more by a later driver, and is nothing new to it.
+        let _ = self.spool.remove_messages(names);
+        for name in names {
+            self.seen.remove(name);
+        }
+    }
+
     /// What a worker had taken and will not report: stopped on our request, or the queue is asked why.
-    fn left_behind(&mut self, batch: u32, instance: InstanceId, attempt: u32) {
-        let Some(open) = self.batches.get_mut(&batch) else { return };
-        if open.jobs.get(&instance) != Some(&attempt) {
+    fn left_behind(&mut self, instance: InstanceId, attempt: u32) {
+        if !self.begun(instance, attempt) {
             return;
         }
         if self.stopping.remove(&instance) {
-            open.jobs.remove(&instance);
+            self.close(instance, attempt);
             self.end(instance, attempt, stopped(), None);
         } else {
             self.missing.entry(instance).or_insert_with(Instant::now);
         }
     }
 
-    /// Cancels workers that nothing is left for, and forgets their batches.
-    fn dismiss(&mut self) {
-        // Of what is being submitted the number is not known yet.
-        let over = |open: &Open| open.jobs.is_empty() && !matches!(open.want, Want::Answer);
-        let over: Vec<u32> = self.batches.iter().filter(|(_, open)| over(open)).map(|(number, _)| *number).collect();
-        if over.is_empty() {
-            return;
+    /// Tells workers what is over, and cancels those that wait in the queue for nothing.
+    fn dismiss(&mut self, gone: bool) -> anyhow::Result<()> {
+        let now = Instant::now();
+        let closed: Vec<u32> =
+            self.batches.iter().filter(|(_, open)| open.jobs.is_empty()).map(|(number, _)| *number).collect();
+        for number in closed {
+            if let Some(open) = self.batches.remove(&number) {
+                self.spool.tell(&open.crew, &[Notice::Closed(number)])?;
+            }
         }
-        // Also the array of a submission that nobody answered.
-        let arrays = |open: &Open| open.dead..open.sent.len() + usize::from(matches!(open.want, Want::FindOut(_)));
-        let name = |number: &u32, nth: usize| format!("{}{nth}", self.names(*number));
-        let names: Vec<String> =
-            over.iter().flat_map(|number| arrays(&self.batches[number]).map(move |nth| name(number, nth))).collect();
+        let mut over = Vec::new();
+        for (name, crew) in self.crews.iter_mut().filter(|(_, crew)| crew.open == 0) {
+            let quiet = *crew.quiet.get_or_insert(now);
+            if gone || now - quiet >= QUIET_CREW {
+                over.push(name.clone());
+            }
+        }
+        let mut names: Vec<String> = Vec::new();
+        for name in over {
+            let Some(crew) = self.crews.remove(&name) else { continue };
+            self.room.leaves(&crew);
+            self.spool.tell(&name, &[Notice::Over])?;
+            names.extend(self.names_of(&crew));
+        }
         if !names.is_empty() {
-            self.errands.act(move || Done::Dismissed(commands::cancel_arrays(&names)));
+            self.cancel_waiting(names);
         }
-        over.iter().for_each(|number| self.leaves(*number));
+        Ok(())
     }
 
     fn cancel(&mut self, instances: &[InstanceId], hard: bool) {
         let mut elements: Vec<String> = Vec::new();
+        // Who is not at work yet must not begin: the driver takes it itself.
+        let driver = Worker { job: "driver".to_owned(), element: 0, restart: 0 };
+        let mut claims: FxHashMap<u32, Claims> = FxHashMap::default();
         for instance in instances {
             let unsent = self.gathering.values_mut().find_map(|gathering| {
                 let at = gathering.jobs.iter().position(|job| job.instance == *instance)?;
@@ -454,24 +573,31 @@ impl Desk {
             if let Some(job) = unsent {
                 self.end(job.instance, job.attempt, stopped(), None);
             }
-            let found = self.batches.values().find_map(|open| open.jobs.get(instance).copied());
-            let Some(attempt) = found else { continue };
-            // Who is not at work yet must not begin: the driver takes it itself.
-            let driver = Worker { job: "driver".to_owned(), element: 0, restart: 0 };
-            match self.spool.claim(*instance, attempt, &driver) {
+            let Some(batch) = self.places.get(instance).copied() else { continue };
+            let Some(open) = self.batches.get(&batch) else { continue };
+            let Some(attempt) = open.jobs.get(instance).map(|attempt| attempt.number) else { continue };
+            let claims = claims.entry(batch).or_insert_with(|| self.spool.claims(batch, &driver));
+            match claims.take(*instance, attempt) {
                 Ok(true) => {
-                    for open in self.batches.values_mut() {
-                        open.jobs.remove(instance);
-                    }
+                    self.close(*instance, attempt);
                     self.end(*instance, attempt, stopped(), None);
                 }
                 _ => {
                     self.stopping.insert(*instance);
+                    let wide = self.crews.get(&open.crew).is_some_and(|crew| crew.terms.width > 1);
+                    if wide && !hard {
+                        // Others are at work beside it.
+                        let stop = [Notice::Stop(*instance, attempt)];
+                        if let Err(error) = self.spool.tell(&open.crew, &stop) {
+                            self.note(format!("`{}` could not be stopped: {error}", instance.0));
+                        }
+                        continue;
+                    }
                     if hard {
                         // It cannot say that it has ended.
                         self.missing.entry(*instance).or_insert_with(Instant::now);
                     }
-                    if let Ok(Some(worker)) = self.spool.claimed_by(*instance, attempt) {
+                    if let Ok(Some(worker)) = self.spool.claimed_by(batch, *instance, attempt) {
                         elements.push(worker.name());
                     }
                 }
@@ -490,5 +616,22 @@ impl Desk {
             let said = commands::cancel_elements(&prefix, &elements, hard);
             Done::Cancelled { elements, hard, said }
         });
+    }
+
+    /// The names of the arrays of a shape that may still be in the queue.
+    fn names_of(&self, crew: &Crew) -> Vec<String> {
+        // A scheduler that was killed and comes back may have forgotten that they began, and wait to begin them.
+        let left = crew.sent.iter().enumerate().filter(|(_, sent)| !crew.all_ended(sent));
+        let name = |(at, sent): (usize, &Sent)| {
+            let nth = crew.sent[..at].iter().filter(|earlier| earlier.batch == sent.batch).count();
+            format!("{}{nth}", self.names(sent.batch))
+        };
+        // Also the array of a submission that nobody answered.
+        left.map(name).chain(crew.unanswered.clone()).collect()
+    }
+
+    /// Cancels what waits of the arrays of these names.
+    fn cancel_waiting(&mut self, names: Vec<String>) {
+        self.errands.act(move || Done::Dismissed(commands::cancel_waiting(&names)));
     }
 }

@@ -4,7 +4,8 @@
 use super::super::commands::Queued;
 use super::super::refusal::Limit;
 use super::super::site::Gate;
-use super::{AGAIN, Desk, Open, SILENT};
+use super::crew::Crew;
+use super::{AGAIN, Desk, SILENT};
 use crate::port::{Report, Waiting};
 use rustc_hash::FxHashMap;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ const CALM: Duration = Duration::from_secs(1);
 /// Whatever keeps workers from being submitted, and the queue from beginning them.
 #[derive(Default)]
 pub(super) struct Room {
-    /// Workers of batches that are over, and when they were told so.
+    /// Workers of shapes of which nothing is left, and when they were told so.
     leaving: Vec<(Instant, Vec<Gate>, u32)>,
     /// A limit that leaves room for nothing.
     full: Option<Waiting>,
@@ -35,32 +36,40 @@ impl Room {
     pub fn is_full(&self) -> bool {
         self.full.is_some()
     }
-}
 
-impl Open {
-    /// Workers in the queue, as far as is known.
-    pub(super) fn workers(&self) -> u32 {
-        self.elements().saturating_sub(self.over)
+    /// The workers of a shape go.
+    pub fn leaves(&mut self, crew: &Crew) {
+        self.leaving.push((Instant::now(), crew.gates.clone(), crew.workers()));
     }
-    /// Those of arrays that are not known to have ended.
-    fn elements(&self) -> u32 {
-        self.sent.iter().skip(self.dead).map(|sent| sent.elements).sum()
-    }
-    /// Workers that are still to be submitted: there is one for each instance, up to the limits.
-    pub(super) fn lacking(&self) -> u32 {
-        u32::try_from(self.jobs.len()).unwrap_or(u32::MAX).saturating_sub(self.workers())
+
+    /// What the queue says of those that wait, as it was asked then.
+    pub fn count(&mut self, then: Instant, queue: &[Queued]) {
+        let mut reasons: FxHashMap<&str, u32> = FxHashMap::default();
+        for queued in queue.iter().filter(|queued| queued.state == "PENDING") {
+            *reasons.entry(&queued.reason).or_default() += 1;
+        }
+        let pending: u32 = reasons.values().sum();
+        let most = reasons.into_iter().max_by_key(|(reason, count)| (*count, std::cmp::Reverse(*reason)));
+        self.queue = most.map(|(reason, _)| {
+            let jobs = crate::base::text::count(pending.into(), "job");
+            let text = match reason {
+                "None" | "" => format!("{jobs} in the queue"),
+                reason => format!("{jobs} in the queue ({reason})"),
+            };
+            (then, Waiting { kind: format!("queue {reason}").into(), text: text.into() })
+        });
     }
 }
 
 impl Desk {
-    /// How many workers may be submitted for a batch.
-    pub(super) fn room_for(&mut self, number: u32) -> u32 {
+    /// How many of the workers that a shape lacks may be submitted.
+    pub(super) fn room_for(&mut self, shape: &str) -> u32 {
         let now = Instant::now();
         self.room.leaving.retain(|(since, ..)| now - *since < LEAVING);
-        let Some(open) = self.batches.get(&number) else { return 0 };
-        let mut room = open.lacking().min(open.width).min(self.site.array.max(1));
-        for gate in &open.gates {
-            let ours = self.batches.values().filter(|open| open.gates.contains(gate)).map(Open::workers).sum::<u32>();
+        let Some(crew) = self.crews.get(shape) else { return 0 };
+        let mut room = crew.lacks.min(self.site.array.max(1)).min(crew.width);
+        for gate in &crew.gates {
+            let ours = self.crews.values().filter(|crew| crew.gates.contains(gate)).map(Crew::workers).sum::<u32>();
             let leaving = self.room.leaving.iter().filter(|(_, gates, _)| gates.contains(gate));
             let used = ours + leaving.map(|(.., count)| count).sum::<u32>();
             let left = gate.most.saturating_sub(used);
@@ -72,47 +81,39 @@ impl Desk {
         room
     }
 
-    /// A batch is over, and its workers go.
-    pub(super) fn leaves(&mut self, number: u32) {
-        if let Some(open) = self.batches.remove(&number) {
-            let workers = open.workers();
-            self.room.leaving.push((Instant::now(), open.gates, workers));
-        }
-    }
-
-    /// Before the batches are gone through.
+    /// Before the shapes are gone through.
     pub(super) fn begin_round(&mut self) {
         // What stands in the way of one that was refused is not seen from here.
-        let refused = self.batches.values().any(|open| open.refused > 0 && open.lacking() > 0);
+        let refused = self.crews.values().any(|crew| crew.refused > 0 && crew.lacks > 0);
         if !refused {
             self.room.full = None;
         }
     }
 
     /// Slurm has refused a submission for a limit; when to try again.
-    pub(super) fn limited(&mut self, number: u32, elements: u32, limit: &Limit) -> Option<Instant> {
-        let open = self.batches.get_mut(&number)?;
-        open.width = (elements / 2).max(1);
+    pub(super) fn limited(&mut self, shape: &str, elements: u32, limit: &Limit) -> Option<Instant> {
+        let crew = self.crews.get_mut(shape)?;
+        crew.width = (elements / 2).max(1);
         if elements > 1 {
             return Some(Instant::now());
         }
-        open.refused += 1;
-        let gates = open.gates.iter().filter(|gate| gate.kind == limit.kind);
+        crew.refused += 1;
+        let gates = crew.gates.iter().filter(|gate| gate.kind == limit.kind);
         let known = gates.min_by_key(|gate| gate.most).map(|gate| reached(gate.kind, gate.most, gate.most));
         let text = format!("{} {}", limit.kind, limit.name);
         let unknown = || Waiting { kind: limit.kind.into(), text: text.trim_end().into() };
-        let pause = backoff(open.refused);
+        let pause = backoff(crew.refused);
         self.room.full = Some(known.unwrap_or_else(unknown));
         Some(Instant::now() + pause)
     }
 
     /// Slurm has taken a submission.
-    pub(super) fn taken(&mut self, number: u32, elements: u32) {
+    pub(super) fn taken(&mut self, shape: &str, elements: u32) {
         self.room.busy = None;
-        if let Some(open) = self.batches.get_mut(&number) {
-            open.refused = 0;
-            if open.width <= elements {
-                open.width = elements.saturating_mul(2);
+        if let Some(crew) = self.crews.get_mut(shape) {
+            crew.refused = 0;
+            if crew.width <= elements {
+                crew.width = elements.saturating_mul(2);
             }
         }
     }
@@ -131,36 +132,10 @@ impl Desk {
         self.room.busy.as_ref().is_some_and(|(until, ..)| *until > Instant::now())
     }
 
-    /// What the queue says of all workers, as it was asked then.
-    pub(super) fn count_workers(&mut self, then: Instant, queue: &[Queued]) {
-        let mut alive: FxHashMap<&str, u32> = FxHashMap::default();
-        let mut reasons: FxHashMap<&str, u32> = FxHashMap::default();
-        for queued in queue.iter().filter(|queued| queued.is_alive()) {
-            *alive.entry(&queued.job).or_default() += 1;
-            if queued.state == "PENDING" {
-                *reasons.entry(&queued.reason).or_default() += 1;
-            }
-        }
-        for open in self.batches.values_mut().filter(|open| open.sent_at <= then) {
-            let alive: u32 = open.sent.iter().skip(open.dead).filter_map(|sent| alive.get(sent.job.as_str())).sum();
-            open.over = open.elements().saturating_sub(alive);
-        }
-        let pending: u32 = reasons.values().sum();
-        let most = reasons.into_iter().max_by_key(|(reason, count)| (*count, std::cmp::Reverse(*reason)));
-        self.room.queue = most.map(|(reason, _)| {
-            let jobs = crate::base::text::count(pending.into(), "job");
-            let text = match reason {
-                "None" | "" => format!("{jobs} in the queue"),
-                reason => format!("{jobs} in the queue ({reason})"),
-            };
-            (then, Waiting { kind: format!("queue {reason}").into(), text: text.into() })
-        });
-    }
-
     /// Tells what is waited for, when it is something else than before.
     pub(super) fn tell_what_is_waited_for(&mut self) {
         let now = Instant::now();
-        let lacking = self.batches.values().any(|open| open.lacking() > 0);
+        let lacking = self.crews.values().any(|crew| crew.lacks > 0);
         let busy = self.room.busy.as_ref().filter(|_| lacking).map(|(.., waiting)| waiting);
         let full = self.room.full.as_ref().filter(|_| lacking);
         let fresh = |since: &Instant| now - *since < SILENT * 2;

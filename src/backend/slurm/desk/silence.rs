@@ -1,13 +1,15 @@
 //! Looks after what has fallen silent: one question for all of it, and what the answer means.
 
 use super::super::commands::{self, Queued};
+use super::crew::{Crew, Want};
 use super::errand::Done;
 use super::first::FIRST;
 use super::verdict::{Evidence, cancelled_before, stopped};
-use super::{AGAIN, Desk, GRACE, Open, SILENT, Sent, Want, stuck};
+use super::{AGAIN, Desk, GRACE, SILENT, Sent, stuck};
 use crate::backend::spool::Worker;
 use crate::base::InstanceId;
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
 
@@ -48,7 +50,7 @@ impl Look {
     }
 }
 
-/// What is known of the elements of a batch's arrays.
+/// What is known of the elements of a shape's arrays.
 struct Known<'a> {
     queue: FxHashMap<(&'a str, u32), &'a Queued>,
     books: FxHashMap<(&'a str, u32), &'a Queued>,
@@ -58,15 +60,20 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// Numbers are given anew when a controller was killed, names are not.
-    fn of(look: &'a Look, names: &str, blind: bool) -> Self {
+    fn of(look: &'a Look, names: &FxHashMap<String, String>, blind: bool) -> Self {
         let of = |rows: &'a [Queued]| {
-            let ours = rows.iter().filter(|row| row.name.starts_with(names));
-            ours.map(|row| ((row.job.as_str(), row.element), row)).collect()
+            let is_ours = |row: &&Queued| names.get(&row.job).is_some_and(|name| row.name.starts_with(name));
+            rows.iter().filter(is_ours).map(|row| ((row.job.as_str(), row.element), row)).collect()
         };
         Self { queue: of(&look.queue), books: of(look.books.as_deref().unwrap_or_default()), blind }
     }
-    fn is_alive(&self) -> bool {
-        self.queue.values().any(|queued| queued.is_alive())
+    fn is_alive(&self, worker: &Worker) -> bool {
+        self.queue.get(&(worker.job.as_str(), worker.element)).is_some_and(|queued| queued.is_alive())
+    }
+    /// What is known of a worker that is not alive.
+    fn of_dead(&self, worker: &Worker) -> Option<&'a Queued> {
+        let id = (worker.job.as_str(), worker.element);
+        self.queue.get(&id).or_else(|| self.books.get(&id)).copied()
     }
     /// The rows of an array that has ended.
     fn of_array(&self, job: &str) -> Vec<&'a Queued> {
@@ -93,9 +100,10 @@ impl Desk {
     /// Asks the queue for everything that has said nothing for long, in one question.
     pub(super) fn look_after_silent(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
-        let find_out = |open: &Open| matches!(open.want, Want::FindOut(at) if at <= now);
-        let doubt = !self.missing.is_empty();
-        let wanted = self.batches.values().any(|open| find_out(open) || self.is_silent(open, now))
+        let find_out = |crew: &Crew| matches!(crew.want, Want::FindOut(at) if at <= now);
+        let doubt = !self.missing.is_empty() || self.crews.values().any(Crew::misses_some);
+        let patience = if self.spoken || self.asked.is_some() { SILENT } else { FIRST };
+        let wanted = self.crews.values().any(|crew| find_out(crew) || crew.is_silent(now, patience))
             || doubt
             || self.room.is_full();
         let pause = if !self.stopping.is_empty() {
@@ -105,7 +113,7 @@ impl Desk {
         } else {
             SILENT
         };
-        let urgent = self.batches.values().any(find_out);
+        let urgent = self.crews.values().any(find_out);
         if self.looking || !wanted || (!urgent && self.asked.is_some_and(|asked| now - asked < pause)) {
             return Ok(());
         }
@@ -119,27 +127,14 @@ impl Desk {
 
     /// Workers that an earlier look did not account for: of theirs the accounting is asked if the queue lists them no more.
     fn suspects(&self) -> anyhow::Result<Vec<Worker>> {
-        let mut suspects = Vec::new();
-        for open in self.batches.values() {
-            for (instance, attempt) in open.jobs.iter().filter(|(instance, _)| self.missing.contains_key(instance)) {
-                match (self.spool.claimed_by(*instance, *attempt)?, open.sent.last()) {
-                    (Some(worker), _) => suspects.push(worker),
-                    (None, Some(sent)) => {
-                        suspects.push(Worker { job: sent.job.clone(), element: Queued::REST, restart: 0 });
-                    }
-                    (None, None) => {}
-                }
-            }
+        let vanished = self.crews.values().filter(|crew| crew.misses_some()).flat_map(|crew| crew.vanished.keys());
+        let mut suspects: Vec<Worker> = vanished.cloned().collect();
+        for instance in self.missing.keys() {
+            let Some(batch) = self.places.get(instance) else { continue };
+            let Some(attempt) = self.batches.get(batch).and_then(|open| open.jobs.get(instance)) else { continue };
+            suspects.extend(self.spool.claimed_by(*batch, *instance, attempt.number)?);
         }
         Ok(suspects)
-    }
-
-    /// Whether it is time to ask for a batch's workers.
-    fn is_silent(&self, open: &Open, now: Instant) -> bool {
-        // Also where there is no room for more, but there are some.
-        let sent = matches!(open.want, Want::Nothing | Want::Submit(_)) && open.dead < open.sent.len();
-        let patience = if self.spoken || self.asked.is_some() { SILENT } else { FIRST };
-        sent && now - open.heard >= patience
     }
 
     /// What a look has brought.
@@ -155,8 +150,8 @@ impl Desk {
                 if !std::mem::replace(&mut self.in_trouble, true) {
                     self.note(format!("Slurm does not answer; what runs goes on, and is known as before: {error}"));
                 }
-                for open in self.batches.values_mut().filter(|open| matches!(open.want, Want::FindOut(_))) {
-                    open.want = Want::FindOut(now + AGAIN);
+                for crew in self.crews.values_mut().filter(|crew| matches!(crew.want, Want::FindOut(_))) {
+                    crew.want = Want::FindOut(now + AGAIN);
                 }
                 return Ok(());
             }
@@ -168,141 +163,170 @@ impl Desk {
             self.scancel_elements(elements, hard);
         }
         self.stuck = stuck::of(&look.queue);
-        self.count_workers(look.began, &look.queue);
+        self.room.count(look.began, &look.queue);
         self.blind = if look.books.is_some() { None } else { self.blind.or(Some(now)) };
         let blind = self.blind.is_some_and(|since| now - since < BOOKS);
         // What was said before the queue was asked counts more than the queue.
         self.read_messages()?;
         self.look_at_first(&look.queue)?;
-        let numbers: Vec<u32> = self.batches.keys().copied().collect();
-        for number in numbers {
-            let (open, names) = (&self.batches[&number], self.names(number));
-            match open.want {
-                Want::FindOut(at) if at <= look.began => self.found_out(number, &look.queue)?,
+        let shapes: Vec<String> = self.crews.keys().cloned().collect();
+        for shape in shapes {
+            match self.crews[&shape].want {
+                Want::FindOut(at) if at <= look.began => self.found_out(&shape, &look.queue)?,
                 // The answer does not speak of its newest workers.
-                Want::FindOut(_) | Want::Answer => {}
-                _ if open.sent_at > look.began => {}
-                _ if self.is_silent(open, now)
-                    || open.jobs.keys().any(|instance| self.missing.contains_key(instance)) =>
-                {
-                    self.account_for(number, &Known::of(&look, &names, blind), now)?;
-                }
-                _ => {}
+                Want::FindOut(_) | Want::Answer => continue,
+                _ if self.crews[&shape].sent_at > look.began => continue,
+                Want::Submit(_) => {}
             }
+            let sent = self.crews[&shape].sent.iter();
+            let names = sent.map(|sent| (sent.job.clone(), self.names(sent.batch))).collect();
+            self.account_for(&shape, &Known::of(&look, &names, blind), now)?;
         }
         Ok(())
     }
 
-    /// Whether the array of an unanswered submission is in the queue.
-    fn found_out(&mut self, number: u32, queue: &[Queued]) -> anyhow::Result<()> {
-        let names = self.names(number);
-        let Some(open) = self.batches.get_mut(&number) else { return Ok(()) };
-        let name = format!("{names}{}", open.sent.len());
-        let elements: Vec<&Queued> = queue.iter().filter(|queued| queued.name == name).collect();
-        match elements.first() {
-            Some(first) => {
-                let count = elements.len() as u32;
-                open.sent.push(Sent { job: first.job.clone(), elements: count });
-                open.heard = Instant::now();
-                self.keep_sent(number)
-            }
-            None => {
-                open.want = Want::Submit(Instant::now());
-                Ok(())
+    /// Whether arrays that are not known were submitted for batches of a shape.
+    fn found_out(&mut self, shape: &str, queue: &[Queued]) -> anyhow::Result<()> {
+        let Some(crew) = self.crews.get_mut(shape) else { return Ok(()) };
+        crew.want = Want::Submit(Instant::now());
+        crew.unanswered = None;
+        let mut found: BTreeMap<(u32, &str), u32> = BTreeMap::new();
+        for queued in queue.iter().filter(|queued| !crew.sent.iter().any(|sent| sent.job == queued.job)) {
+            let number = queued.name.strip_prefix(&self.prefix).and_then(|rest| rest.split('.').next()?.parse().ok());
+            let ours = |number: &u32| self.batches.get(number).is_some_and(|open| open.crew == shape);
+            if let Some(batch) = number.filter(ours) {
+                let elements = found.entry((batch, queued.job.as_str())).or_insert(0);
+                // One that is no array comes out as that: 0.
+                *elements = (*elements).max(queued.element.wrapping_add(1));
             }
         }
+        for ((batch, job), elements) in found {
+            crew.sent(Sent { batch, job: job.to_owned(), elements });
+        }
+        self.changed = true;
+        let mut batches: Vec<u32> = crew.sent.iter().map(|sent| sent.batch).collect();
+        batches.dedup();
+        batches.into_iter().try_for_each(|batch| self.keep_sent(shape, batch))
     }
 
-    /// What becomes of the open attempts of a silent batch.
-    fn account_for(&mut self, number: u32, known: &Known<'_>, now: Instant) -> anyhow::Result<()> {
-        let Some(open) = self.batches.get_mut(&number) else { return Ok(()) };
-        let (mut unclaimed, mut gone) = (Vec::new(), Vec::new());
-        for (instance, attempt) in &open.jobs {
-            let Some(worker) = self.spool.claimed_by(*instance, *attempt)? else {
-                unclaimed.push(*instance);
-                continue;
-            };
-            let id = (worker.job.as_str(), worker.element);
-            match known.queue.get(&id) {
-                // Slurm begins it anew, and it takes this up again.
-                Some(element) if element.state == "PENDING" => drop(self.missing.remove(instance)),
-                Some(element) if element.is_alive() => {}
-                Some(element) => gone.push((*instance, *attempt, Some(*element), worker)),
-                None => gone.push((*instance, *attempt, known.books.get(&id).copied(), worker)),
+    /// What becomes of the open attempts of a shape whose workers are not in the queue any more.
+    fn account_for(&mut self, shape: &str, known: &Known<'_>, now: Instant) -> anyhow::Result<()> {
+        let Some(crew) = self.crews.get_mut(shape) else { return Ok(()) };
+        crew.is_well(now);
+        let adopted = std::mem::take(&mut crew.adopted);
+        if adopted {
+            for queued in known.queue.values().filter(|queued| queued.is_alive()) {
+                let worker = Worker { job: queued.job.clone(), element: queued.element, restart: 0 };
+                crew.find(worker, queued.state == "PENDING");
             }
         }
-        let grace = self.grace;
-        let certain = |missing: &mut FxHashMap<InstanceId, Instant>, instance: InstanceId| {
-            now - *missing.entry(instance).or_insert(now) >= grace
-        };
+        let mut vanished = Vec::new();
+        for sent in &crew.sent {
+            vanished.extend(sent.workers().filter(|worker| !known.is_alive(worker) && !crew.has_ended(worker)));
+        }
+        let all = adopted || !vanished.is_empty();
+        let of_it = self.batches.iter().filter(|(_, open)| open.crew == shape);
+        let doubtful = of_it.filter(|(_, open)| all || open.jobs.keys().any(|job| self.missing.contains_key(job)));
+        let batches: Vec<u32> = doubtful.map(|(number, _)| *number).collect();
         let mut ends = Vec::new();
-        for (instance, attempt, element, worker) in gone {
-            let asked = self.stopping.contains(&instance);
-            let certain = certain(&mut self.missing, instance) && (element.is_some() || !known.blind);
-            if asked || certain {
-                open.jobs.remove(&instance);
-                ends.push((instance, attempt, element, worker));
+        for number in batches {
+            let claimed = self.spool.claimed(number)?;
+            let Some(open) = self.batches.get(&number) else { continue };
+            let mut begun = Vec::new();
+            for (instance, attempt) in &open.jobs {
+                let Some(worker) = claimed.get(&(*instance, attempt.number)) else { continue };
+                begun.push((*instance, attempt.number));
+                if known.is_alive(worker) {
+                    let element = known.queue.get(&(worker.job.as_str(), worker.element));
+                    if element.is_some_and(|element| element.state == "PENDING") {
+                        // Slurm begins it anew, and it takes this up again.
+                        self.missing.remove(instance);
+                    }
+                    continue;
+                }
+                let element = known.of_dead(worker);
+                let since = *self.missing.entry(*instance).or_insert(now);
+                let certain = now - since >= self.grace && (element.is_some() || !known.blind);
+                if certain || self.stopping.contains(instance) {
+                    ends.push((*instance, attempt.number, element, worker.clone()));
+                }
+            }
+            for (instance, attempt) in begun {
+                self.begun(instance, attempt);
             }
         }
-        if known.is_alive() {
-            open.heard = now;
-        } else if !unclaimed.is_empty() && open.dead < open.sent.len() {
-            let all = unclaimed.iter().filter(|instance| certain(&mut self.missing, **instance)).count();
-            if all == unclaimed.len() && !known.blind {
-                self.missing.retain(|instance, _| !unclaimed.contains(instance));
-                open.heard = now;
-                self.nobody_came(number, unclaimed, known);
-            }
-        }
+        self.lose(shape, vanished, known, now);
         for (instance, attempt, element, worker) in ends {
             let evidence = self.evidence(element, &worker);
             let failure = match self.stopping.remove(&instance) {
                 true => stopped(),
                 false => evidence.of_taken(&worker),
             };
+            self.close(instance, attempt);
             self.end(instance, attempt, failure, Some(&evidence.place(&worker)));
         }
         Ok(())
     }
 
-    /// No worker of a batch is left, and these nobody has taken: others are submitted, unless somebody has cancelled them,
-    /// or they end one after another without having come to anything.
-    fn nobody_came(&mut self, number: u32, unclaimed: Vec<InstanceId>, known: &Known<'_>) {
-        let Some(open) = self.batches.get_mut(&number) else { return };
-        open.want = Want::Submit(Instant::now());
-        open.dead = open.sent.len();
-        open.over = 0;
-        let Some(sent) = open.sent.last().cloned() else { return };
+    /// Workers that are not in the queue and have not said that they end: missing for long, they do not count any more.
+    fn lose(&mut self, shape: &str, vanished: Vec<Worker>, known: &Known<'_>, now: Instant) {
+        let Some(crew) = self.crews.get_mut(shape) else { return };
+        let before = std::mem::take(&mut crew.vanished);
+        let mut never_came = Vec::new();
+        for worker in vanished {
+            let since = before.get(&worker).copied().unwrap_or(now);
+            if now - since < self.grace || (known.of_dead(&worker).is_none() && known.blind) {
+                crew.vanished.insert(worker, since);
+                continue;
+            }
+            if !crew.has_met(&worker) {
+                never_came.push(worker.clone());
+            }
+            crew.lose(&worker);
+            self.changed = true;
+        }
+        if crew.workers() == 0 && !never_came.is_empty() {
+            self.nobody_came(shape, &never_came, known);
+        }
+    }
+
+    /// No worker of a shape is left, and some ended before they took anything: others are submitted, unless somebody has
+    /// cancelled them, or they end one after another without having come to anything.
+    fn nobody_came(&mut self, shape: &str, never_came: &[Worker], known: &Known<'_>) {
+        let of_it = self.batches.values().filter(|open| open.crew == shape).flat_map(|open| &open.jobs);
+        let unclaimed = of_it.filter(|(_, attempt)| !attempt.begun);
+        let mut unclaimed: Vec<(InstanceId, u32)> = unclaimed.map(|(job, attempt)| (*job, attempt.number)).collect();
+        unclaimed.sort_unstable();
+        let Some(crew) = self.crews.get_mut(shape) else { return };
+        let Some(sent) = crew.sent.last().cloned() else { return };
         let rows = known.of_array(&sent.job);
-        let never_ran = |row: &&&Queued| row.state == "CANCELLED" && row.node.is_empty();
-        let cancelled = match rows.iter().any(|row| never_ran(&row) && row.element == Queued::REST) {
-            true => unclaimed.len(),
-            false => rows.iter().filter(never_ran).count(),
+        let never_ran = |row: &Queued| row.state == "CANCELLED" && row.node.is_empty();
+        let cancelled = match rows.iter().any(|row| never_ran(row) && row.element == Queued::REST) {
+            true => never_came.len(),
+            false => rows.iter().filter(|row| never_ran(row)).count(),
         };
-        let barren = unclaimed.len() == open.left;
         let of_the_cluster =
             rows.iter().any(|row| matches!(row.state.as_str(), "PREEMPTED" | "NODE_FAIL" | "BOOT_FAIL"));
-        open.tries = match (barren, of_the_cluster) {
-            (true, false) => open.tries + 1,
-            (true, true) => open.tries,
+        crew.tries = match (crew.barren, of_the_cluster) {
+            (true, false) => crew.tries + 1,
+            (true, true) => crew.tries,
             (false, _) => 0,
         };
-        let tries = open.tries;
+        let tries = crew.tries;
         let (ends, failure) = if cancelled > 0 {
             (cancelled.min(unclaimed.len()), cancelled_before(&sent.job))
         } else if tries >= TRIES {
+            crew.tries = 0;
             let worker = rows.first().map_or(0, |row| row.element);
             let worker = Worker { job: sent.job.clone(), element: worker, restart: 0 };
             let failure = self.evidence(rows.first().copied(), &worker).of_never_begun(&sent.job, tries);
             (unclaimed.len(), failure)
         } else {
-            (0, stopped())
+            return;
         };
-        for instance in unclaimed.into_iter().take(ends) {
-            let attempt = self.batches.get_mut(&number).and_then(|open| open.jobs.remove(&instance));
-            if let Some(attempt) = attempt {
-                self.end(instance, attempt, failure.clone(), None);
-            }
+        for (instance, attempt) in unclaimed.into_iter().take(ends) {
+            self.close(instance, attempt);
+            self.end(instance, attempt, failure.clone(), None);
         }
     }
 

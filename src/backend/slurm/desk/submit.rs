@@ -1,18 +1,20 @@
 //! Sends batches: what was gathered is written, then submitted, as fast as the scheduler takes it.
 
 use super::super::commands::{self, Shape};
-use super::super::order::{self, Order, window_s};
+use super::super::order::{self, Order};
 use super::super::refusal::Submitted;
 use super::super::site::Asked;
+use super::crew::{ToDo, Want, node_of};
 use super::errand::Done;
-use super::{BURST, Desk, GATHER, Gathering, Open, QUIET, Sent, Want, sent_path};
+use super::{BURST, COUNT, Desk, GATHER, Gathering, QUIET, Sent, sent_path};
 use crate::backend::nodes::Nodes;
-use crate::backend::spool::Batch;
+use crate::backend::spool::{Batch, Notice};
 use crate::base::{InstanceId, text};
 use crate::event::{Cause, Failure};
 use crate::port::site::Objection;
 use crate::sys::durable::{self, Sync};
 use crate::sys::{Fault, FaultKind};
+use rustc_hash::FxHashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Instant;
@@ -31,29 +33,15 @@ impl Desk {
             }
             let number = self.next;
             self.next += 1;
-            let window_s = window_s(&shape, &self.site);
             let run_dir = self.spool.path().parent().unwrap_or(Path::new("/")).as_os_str().as_bytes().to_vec();
-            let batch = Batch { number, jobs, window_s, run_dir };
+            let name = shape.name();
+            let terms = self.crew(&name, shape).terms;
+            let batch = Batch { number, shape: &name, jobs: &jobs, terms, run_dir: &run_dir };
             // The intent, before the effect.
             self.spool.write_batch(&batch)?;
-            let gates = self.site.gates(&shape);
-            let open = Open {
-                shape,
-                jobs: batch.jobs.iter().map(|job| (job.instance, job.attempt)).collect(),
-                sent: Vec::new(),
-                want: Want::Submit(now),
-                width: u32::MAX,
-                window_s,
-                heard: now,
-                sent_at: now,
-                dead: 0,
-                left: 0,
-                tries: 0,
-                over: 0,
-                gates,
-                refused: 0,
-            };
-            self.batches.insert(number, open);
+            self.spool.tell(&name, &[Notice::Batch(number)])?;
+            let node = jobs.first().map_or(String::new(), |job| node_of(&job.name));
+            self.keep_account(number, name, node.into(), jobs.iter().map(|job| (job.instance, job.attempt)).collect());
         }
         Ok(())
     }
@@ -66,93 +54,134 @@ impl Desk {
         self.submissions.len() < BURST as usize
     }
 
+    /// Submits workers where more are needed.
     pub(super) fn submit(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
-        let due: Vec<u32> = self
-            .batches
-            .iter()
-            .filter(|(_, open)| matches!(open.want, Want::Submit(at) if at <= now))
-            .map(|(number, _)| *number)
-            .collect();
-        if self.submitting || self.is_busy() || !self.may_submit() {
+        if self.submitting || !(self.changed || now - self.counted >= COUNT) {
+            return Ok(());
+        }
+        (self.changed, self.counted) = (false, now);
+        let lacking = self.lacking(now);
+        if lacking.is_empty() || self.is_busy() {
             return Ok(());
         }
         self.begin_round();
-        for number in due {
-            if self.batches[&number].sent.is_empty() && self.objects(number)? {
+        for (shape, batch) in lacking {
+            if self.crews.get(&shape).is_some_and(|crew| crew.sent.is_empty()) && self.objects(&shape)? {
                 continue;
             }
-            let room = self.room_for(number);
-            if room > 0 {
+            let room = self.room_for(&shape);
+            if room > 0 && self.may_submit() {
                 self.submissions.push_back(now);
-                self.submit_batch(number, room);
+                self.submit_workers(shape, batch, room);
                 break;
             }
         }
         Ok(())
     }
 
-    /// Whether a batch can never run: then it ends here.
+    /// Counts the workers that are needed; the shapes for which some may be submitted now, each with the batch that most
+    /// is to be begun of.
+    fn lacking(&mut self, now: Instant) -> Vec<(String, u32)> {
+        let mut todo: FxHashMap<&str, Vec<(u32, ToDo<'_>)>> = FxHashMap::default();
+        for (number, open) in self.batches.iter().filter(|(_, open)| open.unbegun > 0) {
+            let this = ToDo { node: &open.node, unbegun: open.unbegun, begun: open.begun };
+            todo.entry(&open.crew).or_default().push((*number, this));
+        }
+        let mut lacking = Vec::new();
+        for (name, crew) in &mut self.crews {
+            let todo = todo.remove(name.as_str()).unwrap_or_default();
+            let most = todo.iter().max_by_key(|(_, todo)| todo.unbegun).map(|(number, _)| *number);
+            crew.lacks = crew.needed(todo.into_iter().map(|(_, todo)| todo), now);
+            if let (Some(batch), Want::Submit(at)) = (most, &crew.want)
+                && crew.lacks > 0
+                && *at <= now
+            {
+                lacking.push((name.clone(), batch));
+            }
+        }
+        lacking
+    }
+
+    /// Whether a shape can never run: then it ends here.
     ///
     /// # Errors
     /// The user may not submit it at all.
-    fn objects(&mut self, number: u32) -> anyhow::Result<bool> {
-        let objections = self.site.judge(&Asked::of(&self.batches[&number].shape));
+    fn objects(&mut self, shape: &str) -> anyhow::Result<bool> {
+        let objections = self.site.judge(&Asked::of(&self.crews[shape].shape));
         let Some(Objection { absent, message, help, .. }) = objections.into_iter().next() else { return Ok(false) };
         if absent {
-            let jobs = self.batches[&number].jobs.len();
+            let jobs = self.crews[shape].open;
             let message = format!("{} would go to {message}", text::count(jobs as u64, "job"));
             return Err(Fault::new(FaultKind::Denied, message).help(help).into());
         }
-        self.refuse(number, &format!("it asks for {message}"), &help);
+        self.refuse(shape, &format!("it asks for {message}"), &help);
         Ok(true)
     }
 
-    fn submit_batch(&mut self, number: u32, elements: u32) {
-        let Some(open) = self.batches.get_mut(&number) else { return };
-        let shape = without(&open.shape, &self.nodes);
-        let size = order::elements(elements as usize, &self.site);
-        let order = Order::new(&self.prefix, &self.spool, number, open.sent.len(), size, (&shape, open.window_s));
-        open.want = Want::Answer;
+    fn submit_workers(&mut self, name: String, batch: u32, elements: u32) {
+        let Some(crew) = self.crews.get_mut(&name) else { return };
+        let sent = crew.sent.iter().filter(|sent| sent.batch == batch).count();
+        let shape = without(&crew.shape, &self.nodes);
+        let elements = order::elements(elements, &self.site);
+        let order = Order::new(&self.prefix, &self.spool, batch, sent, elements, (&shape, crew.terms));
+        let array = order.array().name.to_owned();
+        crew.unanswered = Some(array.clone());
+        let elements = elements.unwrap_or(0);
+        crew.want = Want::Answer;
         self.submitting = true;
         self.errands.act(move || {
             let said = commands::sbatch(&order.array());
-            Done::Submitted { batch: number, elements, said }
+            Done::Submitted { crew: name, batch, name: array, elements, said }
         });
     }
 
     /// What `sbatch` has said.
-    pub(super) fn submitted(&mut self, number: u32, elements: u32, said: Submitted) -> anyhow::Result<()> {
+    pub(super) fn submitted(
+        &mut self,
+        (name, array): (&str, String),
+        batch: u32,
+        elements: u32,
+        said: Submitted,
+    ) -> anyhow::Result<()> {
         self.submitting = false;
-        let Some(open) = self.batches.get_mut(&number) else { return Ok(()) };
+        self.changed = true;
+        let Some(crew) = self.crews.get_mut(name) else {
+            // All has been done meanwhile by others.
+            if let Submitted::As(_) | Submitted::Unknown(_) = said {
+                self.cancel_waiting(vec![array]);
+            }
+            return Ok(());
+        };
+        if !matches!(said, Submitted::Unknown(_)) {
+            crew.unanswered = None;
+        }
         match said {
             Submitted::As(job) => {
-                open.sent.push(Sent { job, elements });
-                open.left = open.jobs.len();
-                open.heard = Instant::now();
-                open.sent_at = open.heard;
-                self.taken(number, elements);
-                self.keep_sent(number)?;
+                crew.sent(Sent { batch, job, elements });
+                crew.want = Want::Submit(Instant::now());
+                self.taken(name, elements);
+                self.keep_sent(name, batch)?;
             }
             Submitted::Unknown(said) => {
                 let until = self.busy(&said);
-                self.want(number, Want::FindOut(until));
+                self.want(name, Want::FindOut(until));
             }
             Submitted::Later(said) => {
                 let until = self.busy(&said);
-                self.want(number, Want::Submit(until));
+                self.want(name, Want::Submit(until));
             }
             Submitted::Limit(limit) => {
-                let until = self.limited(number, elements, &limit).unwrap_or_else(Instant::now);
-                self.want(number, Want::Submit(until));
+                let until = self.limited(name, elements, &limit).unwrap_or_else(Instant::now);
+                self.want(name, Want::Submit(until));
             }
             Submitted::TooWide(_) if elements > 1 => {
-                open.width = elements / 2;
-                open.want = Want::Submit(Instant::now());
+                crew.width = elements / 2;
+                crew.want = Want::Submit(Instant::now());
             }
             Submitted::TooWide(said) | Submitted::Never(said) => {
                 let help = "`sinfo --Node --long` shows what the nodes have; see `resources` of the task";
-                self.refuse(number, &format!("Slurm does not take it: {said}"), help);
+                self.refuse(name, &format!("Slurm does not take it: {said}"), help);
             }
             Submitted::Barred(said) => {
                 let what = format!("Slurm does not let you submit: {said}");
@@ -164,29 +193,32 @@ impl Desk {
         Ok(())
     }
 
-    fn want(&mut self, number: u32, want: Want) {
-        if let Some(open) = self.batches.get_mut(&number) {
-            open.want = want;
+    fn want(&mut self, shape: &str, want: Want) {
+        if let Some(crew) = self.crews.get_mut(shape) {
+            crew.want = want;
         }
     }
 
-    /// Ends all attempts of a batch that can never run.
-    fn refuse(&mut self, number: u32, message: &str, help: &str) {
-        let Some(open) = self.batches.get_mut(&number) else { return };
-        open.want = Want::Nothing;
-        let mut jobs: Vec<(InstanceId, u32)> = std::mem::take(&mut open.jobs).into_iter().collect();
-        jobs.sort_unstable_by_key(|(instance, _)| instance.0);
+    /// Ends all attempts of a shape that nobody has begun: they can never run.
+    fn refuse(&mut self, shape: &str, message: &str, help: &str) {
+        self.want(shape, Want::Submit(Instant::now()));
+        let of_it = self.batches.values().filter(|open| open.crew == shape).flat_map(|open| &open.jobs);
+        let unbegun = of_it.filter(|(_, attempt)| !attempt.begun);
+        let mut jobs: Vec<(InstanceId, u32)> = unbegun.map(|(job, attempt)| (*job, attempt.number)).collect();
+        jobs.sort_unstable();
         for (instance, attempt) in jobs {
             let failure = Failure { cause: Cause::NotStarted, message: message.into(), help: Some(help.into()) };
+            self.close(instance, attempt);
             self.end(instance, attempt, failure, None);
         }
     }
 
-    pub(super) fn keep_sent(&mut self, number: u32) -> anyhow::Result<()> {
-        let Some(open) = self.batches.get_mut(&number) else { return Ok(()) };
-        open.want = if open.lacking() > 0 { Want::Submit(Instant::now()) } else { Want::Nothing };
-        let text: String = open.sent.iter().map(|sent| format!("{} {}\n", sent.job, sent.elements)).collect();
-        Ok(durable::write(&sent_path(&self.spool, number), text.as_bytes(), Sync::Now)?)
+    /// Writes down the arrays that were submitted for a batch.
+    pub(super) fn keep_sent(&mut self, name: &str, batch: u32) -> anyhow::Result<()> {
+        let Some(crew) = self.crews.get(name) else { return Ok(()) };
+        let sent = crew.sent.iter().filter(|sent| sent.batch == batch);
+        let text: String = sent.map(|sent| format!("{} {}\n", sent.job, sent.elements)).collect();
+        Ok(durable::write(&sent_path(&self.spool, batch), text.as_bytes(), Sync::Now)?)
     }
 }
 

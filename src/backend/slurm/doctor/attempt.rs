@@ -3,7 +3,7 @@
 
 use super::super::commands::{self, Array, Shape};
 use super::{Tell, ask, cancel};
-use crate::backend::spool::Spool;
+use crate::backend::spool::{Spool, Terms};
 use crate::base::text::{elapsed, quote};
 use crate::port::doctor::{Checkup, Finding};
 use crate::sys::durable::{self, Sync};
@@ -51,7 +51,7 @@ pub fn examine(checkup: &Checkup<'_>, tell: Tell<'_>) {
         elements: Some(1),
         at_once: None,
         shape: &shape,
-        window_s: 0,
+        terms: Terms { most: Some(1), width: 1, run_s: shape.time_s },
         folder: &folder,
         command: "sh probe",
     };

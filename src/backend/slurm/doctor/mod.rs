@@ -6,6 +6,7 @@ mod attempt;
 mod partitions;
 
 use super::commands::{self, Array, Shape};
+use crate::backend::spool::Terms;
 use crate::base::text::{and, count, elapsed, quote};
 use crate::port::doctor::{Checkup, Finding};
 use crate::sys::tool::{self, Answer, NoAnswer};
@@ -310,7 +311,7 @@ fn submission(checkup: &Checkup<'_>, tell: Tell<'_>) -> bool {
         elements: Some(1),
         at_once: None,
         shape: &shape,
-        window_s: 0,
+        terms: Terms { most: Some(1), width: 1, run_s: shape.time_s },
         folder: "/",
         command: "true",
     };
