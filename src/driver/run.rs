@@ -99,6 +99,8 @@ pub(super) fn run_loaded(
     }
     let stored = stored_plan(&loaded, &asked);
     let plan = Arc::new(loaded.plan);
+    // The process ends with the run: to take a large plan apart first would cost time and free nothing.
+    std::mem::forget(plan.clone());
     let wanted = wanted(&plan, &asked.select)?;
     let force = forced(&plan, &asked)?;
     let limits: Vec<u32> = plan.limits.iter().map(|(_, n)| *n).collect();

@@ -43,6 +43,9 @@ impl Sqlite {
             Some(kind) => far::open(path, access, &kind)?,
         };
         connection.set_prepared_statement_cache_capacity(32);
+        // Else a statement is compiled anew whenever other values are bound.
+        let stable = rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
+        connection.set_db_config(stable, true).map_err(|error| open::fault(path, error))?;
         let path = path.to_owned();
         Ok(Self { connection, path, project: String::new(), shared: false, judge: Judge::default(), alone })
     }
