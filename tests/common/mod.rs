@@ -144,6 +144,12 @@ impl Live {
         signal(self.pid(), name);
     }
 
+    /// Whether it has ended; it is still to be waited for.
+    pub fn has_ended(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        stat.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
+    }
+
     /// Waits for its end.
     pub fn wait(mut self) -> Said {
         Said::new(self.child.take().unwrap().wait_with_output().unwrap(), &self.dir)

@@ -17,13 +17,16 @@ pub struct Shape {
     pub nodes: u32,
     /// Cores that each node claims.
     pub cpus: u32,
-    /// Lines for slurm.conf.
+    /// Lines for slurm.conf; `DIR` stands for the cluster's folder.
     pub more: &'static str,
+    /// Whether the kernel limits the memory of jobs, where it can: see [`has_cgroups`]. The nodes then have other names,
+    /// since the groups of all clusters of a machine lie in one folder.
+    pub cgroups: bool,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { nodes: 4, cpus: 2, more: "" }
+        Self { nodes: 4, cpus: 2, more: "", cgroups: false }
     }
 }
 
@@ -31,6 +34,8 @@ impl Default for Shape {
 pub struct Cluster {
     dir: tempfile::TempDir,
     daemons: Vec<(String, Child)>,
+    /// What the names of its nodes begin with.
+    names: String,
 }
 
 impl Cluster {
@@ -38,13 +43,15 @@ impl Cluster {
     pub fn start(shape: &Shape) -> Self {
         let dir = tempfile::Builder::new().prefix("slurm-").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let mut cluster = Self { dir, daemons: Vec::new() };
+        let cgroups = shape.cgroups && has_cgroups();
+        let names = if cgroups { format!("c{}n", std::process::id()) } else { "n".to_owned() };
+        let mut cluster = Self { dir, daemons: Vec::new(), names };
         cluster.configure(shape);
         cluster.start_daemon("munged");
         until("munged listens", || cluster.path("munge.sock").exists());
         cluster.start_daemon("slurmctld");
         for node in 1..=shape.nodes {
-            cluster.start_daemon(&format!("n{node}"));
+            cluster.start_daemon(&cluster.node(node));
         }
         let idle = format!("{} idle", shape.nodes);
         until("all nodes are idle", || cluster.ask(&["sinfo", "-h", "-o", "%D %t"]).trim() == idle);
@@ -55,6 +62,7 @@ impl Cluster {
         // Held until all are known, so that no two are the same.
         let ports: Vec<TcpListener> = (0..=shape.nodes).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
         let port = |i: u32| ports[i as usize].local_addr().unwrap().port();
+        let cgroups = self.names != "n";
         let (dir, user) = (self.dir.path().display(), whoami());
         let mut conf = format!(
             "ClusterName=flowrun\n\
@@ -74,8 +82,8 @@ impl Cluster {
              PlugStackConfig={dir}/plugstack.conf\n\
              MpiDefault=none\n\
              SwitchType=switch/none\n\
-             ProctrackType=proctrack/linuxproc\n\
-             TaskPlugin=task/none\n\
+             ProctrackType=proctrack/{}\n\
+             TaskPlugin=task/{}\n\
              JobAcctGatherType=jobacct_gather/linux\n\
              JobAcctGatherFrequency=1\n\
              SelectType=select/cons_tres\n\
@@ -92,8 +100,15 @@ impl Cluster {
              BatchStartTimeout=10\n\
              SlurmdTimeout=30\n\
              MailProg=/bin/true\n",
-            port(0)
+            port(0),
+            if cgroups { "cgroup" } else { "linuxproc" },
+            if cgroups { "cgroup" } else { "none" },
         );
+        if cgroups {
+            let text = "CgroupPlugin=cgroup/v1\nCgroupAutomount=no\nConstrainRAMSpace=yes\nConstrainCores=no\n\
+                        ConstrainDevices=no\n";
+            std::fs::write(self.path("cgroup.conf"), text).unwrap();
+        }
         // Without it daemons listen on every address; with it they are out of reach where the host's name is not
         // a loopback address.
         if loopback_name() {
@@ -102,14 +117,15 @@ impl Cluster {
         for node in 1..=shape.nodes {
             writeln!(
                 conf,
-                "NodeName=n{node} NodeHostname=localhost NodeAddr=127.0.0.1 Port={} CPUs={} RealMemory=2048 State=UNKNOWN",
+                "NodeName={} NodeHostname=localhost NodeAddr=127.0.0.1 Port={} CPUs={} RealMemory=2048 State=UNKNOWN",
+                self.node(node),
                 port(node),
                 shape.cpus
             )
             .unwrap();
         }
         writeln!(conf, "PartitionName=main Nodes=ALL Default=YES MaxTime=60 DefaultTime=10 State=UP").unwrap();
-        conf.push_str(shape.more);
+        conf.push_str(&shape.more.replace("DIR", &dir.to_string()));
         for folder in ["state", "spool"] {
             std::fs::create_dir(self.path(folder)).unwrap();
         }
@@ -199,6 +215,11 @@ impl Cluster {
         self.ask(&["scontrol", "update", &format!("nodename={node}"), "state=down", "reason=crash"]);
     }
 
+    /// The name of a node, from 1.
+    pub fn node(&self, node: u32) -> String {
+        format!("{}{node}", self.names)
+    }
+
     /// A file of the cluster.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
@@ -234,6 +255,12 @@ impl Drop for Cluster {
             assert!(dead.is_ok(), "{dead:?}");
         }
     }
+}
+
+/// Whether jobs can be put into control groups of their own: groups of the first version, and the right to make some.
+pub fn has_cgroups() -> bool {
+    let folder = Path::new("/sys/fs/cgroup/memory");
+    whoami() == "root" && folder.join("memory.limit_in_bytes").exists() && tempfile::tempdir_in(folder).is_ok()
 }
 
 fn whoami() -> String {

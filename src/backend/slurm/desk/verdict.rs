@@ -94,7 +94,8 @@ impl Evidence {
             reason => format!(" ({reason})"),
         };
         let state = self.state.as_deref().unwrap_or("gone");
-        let mut message = format!("its job never began in {}: {job} is {state}{on}{why}", count(times.into(), "try"));
+        let mut message =
+            format!("its job never began in {}: job {job} is {state}{on}{why}", count(times.into(), "try"));
         if let Some(line) = self.last_line() {
             message.push_str(&format!(": {line}"));
         }
