@@ -18,6 +18,11 @@ fn driver(cluster: &Cluster, project: &Project, line: &str) -> Command {
     command
 }
 
+/// A command on the cluster.
+fn on(cluster: &Cluster, project: &Project, line: &str) -> Said {
+    project.said(&mut driver(cluster, project, line))
+}
+
 /// A map on the cluster, and a join where flowrun is.
 const MIXED: &str = r#"
 [map.m]
@@ -97,6 +102,75 @@ error[E0120]: `backend` is a word, not an expression
   = help: who executes a task is known before the run: write `backend = "local"`
 
 1 mistake in `pipeline.toml`
+
+"#]]);
+}
+
+#[test]
+fn one_machine_grants_what_it_has() {
+    let project = Project::new(
+        r#"
+[task.t]
+resources = { tasks = 8, nodes = 2, cpus = 2, disk = "1TiB" }
+slurm = { partition = "nowhere", exclude = ["n1", 2] }
+command = 'echo "granted={{ resources.nodes }} {{ resources.tasks }} {{ resources.cpus }}" >> "$FLOWRUN_OUTPUT"'
+outputs.granted = "string"
+[outputs]
+granted = "{{ t.granted }}"
+"#,
+    );
+    let json = project.run("run -j 5 --output json").exits(0).json();
+    assert_eq!(json["outputs"]["granted"], "1 2 2");
+    project.edit("pipeline.toml", r#"["n1", 2]"#, r#"["n{{ 1 }}", 2.5]"#).edit(
+        "pipeline.toml",
+        "nodes = 2",
+        "nodes = 0",
+    );
+    project.edit("pipeline.toml", "slurm = { ", "slurm = { tmp = 1, ntasks = 3, ");
+    project.run("check").shows(str![[r#"
+exit 2
+--- err
+error[E0116]: `nodes` must be at least 1
+ --> pipeline.toml:3:34
+  |
+3 | resources = { tasks = 8, nodes = 0, cpus = 2, disk = "1TiB" }
+  |                                  ^
+  |
+  = help: write a whole number from 1 to 4294967295
+
+error[E0102]: `tmp` is set by flowrun itself
+ --> pipeline.toml:4:11
+  |
+4 | slurm = { tmp = 1, ntasks = 3, partition = "nowhere", exclude = ["n{{ 1 }}", 2.5] }
+  |           ^^^ not here
+  |
+  = help: write `resources.disk`
+
+error[E0102]: `ntasks` is set by flowrun itself
+ --> pipeline.toml:4:20
+  |
+4 | slurm = { tmp = 1, ntasks = 3, partition = "nowhere", exclude = ["n{{ 1 }}", 2.5] }
+  |                    ^^^^^^ not here
+  |
+  = help: write `resources.tasks`
+
+error[E0103]: the words of `exclude` are texts or numbers as they stand
+ --> pipeline.toml:4:66
+  |
+4 | slurm = { tmp = 1, ntasks = 3, partition = "nowhere", exclude = ["n{{ 1 }}", 2.5] }
+  |                                                                  ^^^^^^^^^^
+  |
+  = help: with an expression write one string: `"{{ a }},{{ b }}"`
+
+error[E0302]: the task `t` has no resource `nodes`
+ --> pipeline.toml:5:39
+  |
+5 | command = 'echo "granted={{ resources.nodes }} {{ resources.tasks }} {{ resources.cpus }}" >> "$FLOWRUN_OUTPUT"'
+  |                                       ^^^^^
+  |
+  = help: declare it: `resources.nodes = …`
+
+5 mistakes in `pipeline.toml`
 
 "#]]);
 }
@@ -193,5 +267,117 @@ sum = "{{ (m.t.v | sum) + here.v }}"
         assert_eq!((&json["run"], &json["outputs"]["sum"]), (&1.into(), &6.into()));
         assert_eq!(project.sorted_lines("there"), ["1", "2"]);
         until(|| cluster.queue().is_empty(), "nothing is left in the queue");
+    }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn processes_on_several_nodes_are_one_task() {
+        let cluster = Cluster::start(&Shape::default());
+        let project = Project::new(
+            r#"
+[task.hosts]
+resources = { nodes = 2, tasks = 2, cpus = 2, memory = "100MiB" }
+command = """
+srun sh -c 'echo $SLURMD_NODENAME $SLURM_PROCID cores=$SLURM_CPUS_PER_TASK' | sort > {{ outputs.hosts }}
+echo "ranks=$(wc -l < {{ outputs.hosts }})" >> "$FLOWRUN_OUTPUT"
+echo "asked={{ resources.nodes }} {{ resources.tasks }} {{ resources.cpus }}" >> "$FLOWRUN_OUTPUT"
+"""
+outputs = { hosts = { file = "hosts" }, ranks = "int", asked = "string" }
+
+[task.each]
+resources.nodes = 3
+command = "srun sh -c 'echo node=$SLURMD_NODENAME; exit $((SLURM_PROCID == 2 ? 6 : 0))'"
+"#,
+        );
+        on(&cluster, &project, "run --backend slurm --keep-going each").shows(str![[r#"
+exit 1
+--- out
+failed each
+  exit status 6
+  | srun: error: n3: task 2: Exited with exit code 6
+  log: flowrun log each --run 1
+
+run 1: 1 failed in [TIME]
+failed each: exit status 6: srun: error: n3: task 2: Exited with exit code 6
+--- err
+[0/1] started   each  it declares no output
+[1/1] failed    each  exit status 6
+
+"#]]);
+        on(&cluster, &project, "run --backend slurm hosts").exits(0);
+        assert_eq!(project.read("hosts"), "n1 0 cores=2\nn2 1 cores=2\n");
+        let said = on(&cluster, &project, "log each");
+        let log = said.exits(0).out();
+        let mut nodes: Vec<&str> = log.lines().filter(|line| line.starts_with("node=")).collect();
+        nodes.sort_unstable();
+        assert_eq!(nodes, ["node=n1", "node=n2", "node=n3"], "{log}");
+        until(|| cluster.queue().is_empty(), "nothing is left in the queue");
+    }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn what_a_task_asks_for_is_what_it_gets() {
+        let cluster = Cluster::start(&Shape { gpus: 4, ..Shape::default() });
+        let project = Project::new(
+            r#"
+slurm.exclude = ["n1", "n2"]
+[task.large]
+resources = { gpus = 2, disk = "1GiB" }
+slurm = { nice = 7, contiguous = true, hold = false }
+command = """
+echo "gpus=$CUDA_VISIBLE_DEVICES" >> "$FLOWRUN_OUTPUT"
+echo "node=$SLURMD_NODENAME" >> "$FLOWRUN_OUTPUT"
+scontrol show job $SLURM_JOB_ID | grep -oE '(Nice|MinTmpDiskNode|Contiguous|TresPerNode)=[^ ]*' | sort > asked
+"""
+outputs = { gpus = "string", node = "string" }
+
+[task.limits]
+command = 'echo "stack=$(ulimit -Ss)" >> "$FLOWRUN_OUTPUT"'
+outputs.stack = "string"
+
+[task.same_limits]
+slurm.propagate = "STACK"
+command = 'echo "stack=given $(ulimit -Ss)" >> "$FLOWRUN_OUTPUT"'
+outputs.stack = "string"
+
+[task.whole]
+env.GIVEN = "by the file"
+command = 'echo "seen=${GIVEN-} ${LEAKS-nothing}" >> "$FLOWRUN_OUTPUT"'
+outputs.seen = "string"
+
+[task.bare]
+slurm.export = "NONE"
+env.GIVEN = "by the file"
+command = 'echo "seen=bare, ${GIVEN-} ${LEAKS-nothing}" >> "$FLOWRUN_OUTPUT"'
+outputs.seen = "string"
+
+[task.modules]
+setup = ["source modules.sh", "module load tool/3"]
+argv = ["tool"]
+outputs.said = { type = "string", from = "stdout" }
+
+[outputs]
+large = ["{{ large.gpus }}", "{{ large.node }}"]
+stack = ["{{ limits.stack != '4096' }}", "{{ same_limits.stack }}"]
+seen = ["{{ whole.seen }}", "{{ bare.seen }}"]
+said = "{{ modules.said }}"
+"#,
+        );
+        project.write("modules.sh", "module() { export PATH=\"$PWD/modules/$2:$PATH\"; }\n");
+        project.write("modules/tool/3/tool", "#!/bin/sh\necho tool 3\n");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(project.path("modules/tool/3/tool"), mode).unwrap();
+        let command = project.command(["run"]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -Ss 4096; exec \"$0\" run --backend slurm --output json"]);
+        shell.arg(command.get_program()).current_dir(project.dir()).env_clear();
+        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let said = project.said(cluster.reach(shell.env("LEAKS", "a leak")));
+        let json = said.exits(0).json();
+        assert_eq!((&json["outputs"]["large"][0], &json["outputs"]["said"]), (&"0,1".into(), &"tool 3".into()));
+        assert!(["n3", "n4"].contains(&json["outputs"]["large"][1].as_str().unwrap()), "{json}");
+        assert_eq!(json["outputs"]["stack"], serde_json::json!([true, "given 4096"]));
+        assert_eq!(json["outputs"]["seen"], serde_json::json!(["by the file a leak", "bare, by the file nothing"]));
+        assert_eq!(project.read("asked"), "Contiguous=1\nMinTmpDiskNode=1G\nNice=7\nTresPerNode=gres:gpu:2\n");
     }
 }

@@ -57,7 +57,7 @@ impl Backends {
     pub fn assign(&self, plan: &Plan, wanted: &[bool]) -> Result<(Assigned, Vec<Diagnostic>), Error> {
         let names = if self.only_first { Vec::new() } else { self.kinds.iter().map(|kind| kind.name).collect() };
         let limits: Vec<u32> = plan.limits.iter().map(|(_, n)| *n).collect();
-        let nothing = Capacity { cpus: 0, memory: 0, gpus: Vec::new(), limits: limits.clone(), window: 1 };
+        let nothing = Capacity { cpus: 0, nodes: 1, memory: 0, gpus: Vec::new(), limits: limits.clone(), window: 1 };
         let used = vec![false; self.kinds.len()];
         let mut assigned = Assigned { names, used, capacities: nothing.clone().into() };
         for (_, node) in plan.nodes.iter().filter(|(_, node)| is_wanted(plan, wanted, node)) {

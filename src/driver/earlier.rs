@@ -87,7 +87,7 @@ pub fn salvage(dir: &RunDir, store: &mut dyn Store, run: u64) -> anyhow::Result<
     // A plan that this version refuses has nothing that a later run could take.
     let Ok(loaded) = load_stored(&stored) else { return Ok(0) };
     let plan = Arc::new(loaded.plan);
-    let nothing = Capacity { cpus: 0, memory: 0, gpus: Vec::new(), limits: Vec::new(), window: 1 };
+    let nothing = Capacity { cpus: 0, nodes: 1, memory: 0, gpus: Vec::new(), limits: Vec::new(), window: 1 };
     let mut history = History::default();
     dir.read_journal(0, &mut |_, event, list| history.push(event, list))?;
     let options = Options { wanted: wanted(&plan, &stored.select)?, ..Options::default() };

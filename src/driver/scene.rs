@@ -62,6 +62,8 @@ pub struct Scene<'a> {
     pub watched: Vec<(PathBuf, Stat)>,
     /// What it asks for, scaled to the capacity.
     pub needs: Needs,
+    /// Cores of each of its processes.
+    cpus: u32,
     /// `resources.time`, milliseconds.
     pub time_ms: Option<u64>,
     /// Options of a scheduler.
@@ -108,6 +110,7 @@ impl<'a> Scene<'a> {
             wants: Vec::new(),
             watched: Vec::new(),
             needs: Needs { backend: place.assigned.of(task), cpus: 1, limits, ..Needs::default() },
+            cpus: 1,
             time_ms: None,
             options: Vec::new(),
             vars: Vec::new(),
@@ -329,8 +332,13 @@ impl<'a> Scene<'a> {
                 value if *value == Value::Bool(true) || word == "true" => None,
                 Value::Int(number) => Some(number.to_string().into()),
                 Value::Str(text) => Some(text.clone()),
+                Value::List(items) if items.iter().all(|item| matches!(item, Value::Str(_) | Value::Int(_))) => {
+                    let words = items.iter().map(|item| item.as_str().map_or_else(|| item.to_json(), str::to_owned));
+                    Some(words.collect::<Vec<_>>().join(",").into())
+                }
                 other => {
-                    let message = format!("`{name}` must be a text, a number or a boolean, not {}", other.to_json());
+                    let message =
+                        format!("`{name}` must be a text, a number, a boolean or a list, not {}", other.to_json());
                     return Err(refused(message, None));
                 }
             };
@@ -345,8 +353,9 @@ impl<'a> Scene<'a> {
                     return Err(refused("`resources.cpus` must be at least 1".into(), None));
                 }
                 // What a cluster's file asks for is scaled down, so that it runs on a laptop.
-                self.needs.cpus = asked.min(capacity.cpus.max(1));
-                Value::Int(self.needs.cpus.into())
+                self.cpus = asked.min(capacity.cpus.max(1));
+                self.count_cores();
+                Value::Int(self.cpus.into())
             }
             "memory" => {
                 let asked = amount::bytes_of(&value).map_err(bad)?;
@@ -383,8 +392,25 @@ impl<'a> Scene<'a> {
                 self.time_ms = Some(ms);
                 Value::Int((ms / 1000) as i64)
             }
-            "disk" => Value::Int(i64::try_from(amount::bytes_of(&value).map_err(bad)?).unwrap_or(i64::MAX)),
-            "nodes" | "tasks" => Value::Int(whole()?.into()),
+            "disk" => {
+                self.needs.disk = amount::bytes_of(&value).map_err(bad)?;
+                Value::Int(i64::try_from(self.needs.disk).unwrap_or(i64::MAX))
+            }
+            // The same for processes: as many as there are cores for them.
+            "nodes" | "tasks" => {
+                let asked = whole()?;
+                if asked == 0 {
+                    return Err(refused(format!("`resources.{name}` must be at least 1"), None));
+                }
+                let (most, granted) = match &**name {
+                    "nodes" => (capacity.nodes, &mut self.needs.nodes),
+                    _ => (capacity.cpus / self.cpus, &mut self.needs.tasks),
+                };
+                *granted = asked.min(most.max(1));
+                let granted = Value::Int((*granted).into());
+                self.count_cores();
+                granted
+            }
             limit => {
                 let asked = whole()?;
                 if let Some(at) = self.place.plan.limits.iter().position(|(name, _)| &**name == limit) {
@@ -400,6 +426,11 @@ impl<'a> Scene<'a> {
         self.frame.set(&["resources", name], granted.clone());
         self.resources.push((name.clone(), granted));
         Ok(())
+    }
+
+    /// What all processes need together; without `tasks` each machine has one.
+    fn count_cores(&mut self) {
+        self.needs.cpus = self.cpus.saturating_mul(self.needs.tasks.max(self.needs.nodes).max(1));
     }
 
     /// The digest of what a path of the project holds; `None` when nothing is there.

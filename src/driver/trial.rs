@@ -183,7 +183,8 @@ pub(super) fn reads(plan: &Plan, task: &Task, project: &Path) -> Result<Vec<Path
     }
     let memo = FileMemo::new(project, Box::new(Vec::new));
     let facts = Facts::find(&Declared::of(plan), task, project, &memo)?;
-    let capacity = Capacity { cpus: u32::MAX, memory: u64::MAX, gpus: Vec::new(), limits: Vec::new(), window: 1 };
+    let capacity =
+        Capacity { cpus: u32::MAX, nodes: u32::MAX, memory: u64::MAX, gpus: Vec::new(), limits: Vec::new(), window: 1 };
     let fetched = Fetched::within(&project.join(".flowrun"));
     let gone = Gone::default();
     let run = (1, project);

@@ -182,18 +182,27 @@ pub enum Leased {
     Known,
 }
 
-/// What an instance asks of the machine.
+/// What an instance asks of its backend; memory, GPUs and disk of each machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Needs {
     /// Who gives it: one of the run's backends, by position.
     #[serde(default)]
     pub backend: u8,
-    /// Cores.
+    /// Cores, of all processes together.
     pub cpus: u32,
     /// Bytes; 0: not said.
     pub memory: u64,
     /// Whole GPUs.
     pub gpus: u32,
+    /// Machines of one attempt; 0: one, or as many as its processes need.
+    #[serde(default)]
+    pub nodes: u32,
+    /// Processes that the command starts on them, each with its share of the cores; 0: it is one.
+    #[serde(default)]
+    pub tasks: u32,
+    /// Temporary disk space, bytes; 0: not said.
+    #[serde(default)]
+    pub disk: u64,
     /// How many of each of the plan's `limits`, by position; empty: none of any.
     pub limits: Vec<u32>,
 }
@@ -203,6 +212,8 @@ pub struct Needs {
 pub struct Capacity {
     /// Cores (`-j`).
     pub cpus: u32,
+    /// Machines that one attempt can have.
+    pub nodes: u32,
     /// Memory.
     pub memory: u64,
     /// The ids of the GPUs that may be handed out, as `CUDA_VISIBLE_DEVICES` takes them; an empty id is one that the

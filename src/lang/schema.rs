@@ -14,7 +14,8 @@ pub fn schema() -> Value {
         .filter(|table| *table != Table::File && !table.of_settings() && available(*table).next().is_some())
         .map(|table| (definition(table), table_schema(table)))
         .collect();
-    let option = json!({ "type": ["string", "integer", "boolean"] });
+    let item = json!({ "type": ["string", "integer"] });
+    let option = json!({ "type": ["string", "integer", "boolean", "array"], "items": item });
     let options: Map<String, Value> = OPTIONS.iter().map(|name| ((*name).to_owned(), option.clone())).collect();
     definitions
         .insert("sbatch".to_owned(), json!({ "type": "object", "properties": options, "additionalProperties": false }));

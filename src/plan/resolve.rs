@@ -178,7 +178,10 @@ impl<'m> World<'m> {
                     return Err(at.error(codes::UNKNOWN_ATTRIBUTE, 1, message).help(help));
                 }
             },
-            _ => (Local::Resource(i), if matches!(name, "cpus" | "gpus") { Ty::Int } else { Ty::Any }),
+            _ => (
+                Local::Resource(i),
+                if matches!(name, "cpus" | "gpus" | "nodes" | "tasks") { Ty::Int } else { Ty::Any },
+            ),
         };
         found(Target::Local(Some(local)), ty, 2)
     }

@@ -13,6 +13,7 @@ use crate::base::{NodeId, Value};
 use crate::diag::{Diagnostic, Span, Spanned, codes};
 use crate::lang::expr::{Template, Use};
 use crate::lang::model::{self as decl, BACKEND, Datum, Name, RunDecl, TaskDecl, Text};
+use crate::lang::slurm;
 use std::sync::Arc;
 
 /// What a task's strings read, key by key, for the checks that look at a whole body or file.
@@ -73,12 +74,25 @@ pub(super) fn build<'m>(
     let (mut resources, mut backend) = (Vec::new(), None);
     for (name, datum) in world.resources(body, task) {
         check_resource(world, &g.site(Place::Resources), name, datum, found);
-        let (template, seen) = g.scalar(Place::Resources, datum, found);
+        let (template, seen) = match datum {
+            // An option that is a flag stays a boolean.
+            Datum::Plain(Spanned { value: Value::Bool(on), span }) if name.value.starts_with(slurm::PREFIX) => {
+                let value = format!("{{{{ {on} }}}}").into();
+                let text = Text { value, span: *span, offsets: None, body: span.start };
+                g.template(Place::Resources, Use::Value, &text, found)
+            }
+            _ => g.scalar(Place::Resources, datum, found),
+        };
         if let (true, Value::Str(value)) = (&*name.value == BACKEND, datum.literal()) {
             backend = Some(Spanned { value, span: datum.span() });
         }
         resources.push((name.value.clone(), template));
         trace.resources.push(seen);
+    }
+    // How many processes there is room for depends on how many cores each has.
+    let at = |wanted: &str| resources.iter().position(|(name, _): &(Arc<str>, Template)| &**name == wanted);
+    if let (Some(tasks), Some(cpus)) = (at("tasks"), at("cpus")) {
+        trace.resources[tasks].locals.push(Local::Resource(cpus as u32));
     }
     let mut vars = Vec::new();
     for (name, datum) in &task.vars {
@@ -317,7 +331,7 @@ fn check_input(world: &World<'_>, site: &Site<'_>, name: &Name, datum: &Datum, f
 fn check_resource(world: &World<'_>, site: &Site<'_>, name: &Name, datum: &Datum, found: &mut Findings) {
     // names that are neither resources nor limits are the reader's business
     let limit = world.limits().find(|(n, _)| n.value == name.value);
-    let whole = limit.is_some() || matches!(&*name.value, "cpus" | "gpus");
+    let whole = limit.is_some() || matches!(&*name.value, "cpus" | "gpus" | "nodes" | "tasks");
     if !whole {
         return;
     }

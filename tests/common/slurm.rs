@@ -17,6 +17,8 @@ pub struct Shape {
     pub nodes: u32,
     /// Cores that each node claims.
     pub cpus: u32,
+    /// GPUs that each node claims.
+    pub gpus: u32,
     /// Lines for slurm.conf; `DIR` stands for the cluster's folder.
     pub more: &'static str,
     /// Whether the kernel limits the memory of jobs, where it can: see [`has_cgroups`]. The nodes then have other names,
@@ -26,7 +28,7 @@ pub struct Shape {
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { nodes: 4, cpus: 2, more: "", cgroups: false }
+        Self { nodes: 4, cpus: 2, gpus: 0, more: "", cgroups: false }
     }
 }
 
@@ -114,16 +116,28 @@ impl Cluster {
         if loopback_name() {
             conf.push_str("CommunicationParameters=NoCtldInAddrAny,NoInAddrAny\n");
         }
+        if shape.gpus > 0 {
+            conf.push_str("GresTypes=gpu\n");
+        }
+        // A GPU is any device to Slurm.
+        let devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random"];
+        let mut gres = String::new();
         for node in 1..=shape.nodes {
+            let gpus = if shape.gpus > 0 { format!(" Gres=gpu:{}", shape.gpus) } else { String::new() };
             writeln!(
                 conf,
-                "NodeName={} NodeHostname=localhost NodeAddr=127.0.0.1 Port={} CPUs={} RealMemory=2048 State=UNKNOWN",
+                "NodeName={} NodeHostname=localhost NodeAddr=127.0.0.1 Port={} CPUs={} RealMemory=2048 \
+                 TmpDisk=4096{gpus} State=UNKNOWN",
                 self.node(node),
                 port(node),
                 shape.cpus
             )
             .unwrap();
+            for device in devices.iter().take(shape.gpus as usize) {
+                writeln!(gres, "NodeName={} Name=gpu File={device}", self.node(node)).unwrap();
+            }
         }
+        std::fs::write(self.path("gres.conf"), gres).unwrap();
         writeln!(conf, "PartitionName=main Nodes=ALL Default=YES MaxTime=60 DefaultTime=10 State=UP").unwrap();
         conf.push_str(&shape.more.replace("DIR", &dir.to_string()));
         for folder in ["state", "spool"] {

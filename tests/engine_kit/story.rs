@@ -22,7 +22,7 @@ pub struct Story {
 }
 
 pub fn capacity(cpus: u32) -> Capacity {
-    Capacity { cpus, memory: 1000, gpus: vec!["0".into(), "1".into()], limits: vec![1], window: 1000 }
+    Capacity { cpus, nodes: 1, memory: 1000, gpus: vec!["0".into(), "1".into()], limits: vec![1], window: 1000 }
 }
 
 pub fn needs(cpus: u32) -> Needs {

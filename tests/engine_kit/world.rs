@@ -153,6 +153,7 @@ impl Recipe {
     pub fn capacity(&self) -> Capacity {
         Capacity {
             cpus: self.cpus.into(),
+            nodes: 1,
             memory: 100,
             gpus: (0..self.gpus).map(|gpu| gpu.to_string().into()).collect(),
             limits: vec![2],
@@ -513,6 +514,7 @@ impl Truth {
             memory: (n >> 8) % 101,
             gpus: ((n >> 16) % 4).saturating_sub(2) as u32 % (there.gpus.len() as u32 + 1),
             limits: if n >> 24 & 1 == 0 { Vec::new() } else { vec![(n >> 25) as u32 % 3] },
+            ..Needs::default()
         };
         TaskTruth::Run { key, course, needs }
     }

@@ -99,6 +99,7 @@ pub fn capacity(jobs: Option<u32>, limits: &[u32]) -> Capacity {
     let cpus = wanted(jobs).min(slots(crate::sys::open_files()));
     Capacity {
         cpus,
+        nodes: 1,
         memory: crate::sys::memory(),
         gpus: crate::sys::gpus(),
         limits: limits.to_vec(),

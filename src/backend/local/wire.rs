@@ -130,7 +130,16 @@ mod tests {
             ],
             time_ms: Some(1),
             grace_ms: 0,
-            needs: crate::engine::Needs { backend: 1, cpus: 2, memory: 1 << 40, gpus: 0, limits: vec![1] },
+            needs: crate::engine::Needs {
+                backend: 1,
+                cpus: 2,
+                memory: 1 << 40,
+                gpus: 0,
+                nodes: 2,
+                tasks: 8,
+                disk: 7,
+                limits: vec![1],
+            },
             options: vec![("exclusive".into(), None), ("qos".into(), Some("high".into()))],
             watched: vec![(odd(), stat)],
         };

@@ -43,13 +43,52 @@ impl Shape {
 }
 
 impl Shape {
-    /// Its options as words of a command line.
-    pub fn option_words(&self) -> impl Iterator<Item = String> {
-        self.options.iter().map(|(name, value)| match value {
-            Some(value) => format!("--{name}={value}"),
-            None => format!("--{name}"),
+    /// Its options as words of a command line, for so many at once.
+    pub fn option_words(&self, width: u32) -> impl Iterator<Item = String> {
+        self.options.iter().map(move |(name, value)| match (&**name, value) {
+            // What is said twice replaces the first.
+            ("gres", Some(value)) if self.needs.gpus > 0 && !value.split(',').any(is_gpu) => {
+                format!("--gres=gpu:{},{value}", self.needs.gpus.saturating_mul(width))
+            }
+            (name, Some(value)) => format!("--{name}={value}"),
+            (name, None) => format!("--{name}"),
         })
     }
+
+    /// What so many at once need as words of a command line.
+    fn need_words(&self, width: u32) -> Vec<String> {
+        let needs = &self.needs;
+        let given = |names: &[&str]| self.options.iter().any(|(name, _)| names.contains(&&**name));
+        let mut words = Vec::new();
+        words.extend((needs.nodes > 0).then(|| format!("--nodes={}", needs.nodes)));
+        words.extend((needs.tasks > 0).then(|| format!("--ntasks={}", needs.tasks)));
+        words.push(format!("--cpus-per-task={}", self.cpus_per_process().saturating_mul(width)));
+        // Either of these says how much memory there is, in its own way.
+        if needs.memory > 0 && !given(&["mem-per-cpu", "mem-per-gpu"]) {
+            words.push(format!("--mem={}K", needs.memory.saturating_mul(width.into()).div_ceil(1024)));
+        }
+        let disk = needs.disk.saturating_mul(width.into());
+        words.extend((disk > 0).then(|| format!("--tmp={}K", disk.div_ceil(1024))));
+        if needs.gpus > 0 && !given(&["gres"]) {
+            words.push(format!("--gres=gpu:{}", needs.gpus.saturating_mul(width)));
+        }
+        // Limits of the shell on a login node are no limits of a node.
+        words.extend((!given(&["propagate"])).then(|| "--propagate=NONE".to_owned()));
+        words
+    }
+
+    /// Whether an instance is several processes, of which Slurm knows.
+    pub fn is_parallel(&self) -> bool {
+        self.needs.nodes > 0 || self.needs.tasks > 0
+    }
+
+    fn cpus_per_process(&self) -> u32 {
+        self.needs.cpus / self.needs.tasks.max(self.needs.nodes).max(1)
+    }
+}
+
+fn is_gpu(resource: &str) -> bool {
+    resource.trim().split(':').next().is_some_and(|name| name == "gpu" || name == "gres/gpu")
 }
 
 /// An array to be submitted.
@@ -93,26 +132,24 @@ impl Array<'_> {
             "--open-mode=append".to_owned(),
             "--requeue".to_owned(),
             format!("--chdir={}", self.folder),
-            format!("--cpus-per-task={}", self.shape.needs.cpus.saturating_mul(width)),
         ]);
-        if self.shape.needs.memory > 0 {
-            let memory = self.shape.needs.memory.saturating_mul(width.into());
-            words.push(format!("--mem={}K", memory.div_ceil(1024)));
-        }
-        if self.shape.needs.gpus > 0 {
-            words.push(format!("--gres=gpu:{}", self.shape.needs.gpus.saturating_mul(width)));
-        }
+        words.extend(self.shape.need_words(width));
         if let Some(seconds) = self.terms.run_s {
             words.push(format!("--time={}", seconds.div_ceil(60).max(1)));
         }
-        words.extend(self.shape.option_words());
+        words.extend(self.shape.option_words(width));
         words
     }
 
     /// The script that goes to its standard input.
     pub fn script(&self) -> String {
         // A folder that a node does not see would make the job run in /tmp and succeed.
-        format!("#!/bin/sh\ncd {0} || exit 1\nexec {1}\n", quoted(self.folder), self.command)
+        let mut script = format!("#!/bin/sh\ncd {} || exit 1\n", quoted(self.folder));
+        if self.shape.is_parallel() {
+            // `srun` does not take it from the job.
+            script += &format!("export SRUN_CPUS_PER_TASK={}\n", self.shape.cpus_per_process());
+        }
+        script + &format!("exec {}\n", self.command)
     }
 }
 
@@ -296,7 +333,7 @@ mod tests {
     #[test]
     fn an_array_asks_for_what_its_instances_need() {
         let words = "sbatch --parsable --job-name=n --comment=c --array=0-4%2 --output=/dev/null \
-                     --error=work/%A_%a.words --open-mode=append --requeue --chdir=/a_b --cpus-per-task=2 --mem=1048576K --gres=gpu:1 --partition=short --exclusive";
+                     --error=work/%A_%a.words --open-mode=append --requeue --chdir=/a_b --cpus-per-task=2 --mem=1048576K --gres=gpu:1 --propagate=NONE --partition=short --exclusive";
         assert_eq!(array(None).join(" ").replace("/a b", "/a_b"), words);
         assert!(array(Some(90)).contains(&"--time=3".to_owned()));
     }

@@ -61,7 +61,8 @@ pub struct Options {
 /// What a cluster can give: it says itself what it cannot. `-j` is the number of cores that may be at work at once.
 pub fn capacity(jobs: Option<u32>, limits: &[u32]) -> Capacity {
     let gpus = vec!["".into(); 1 << 12];
-    Capacity { cpus: jobs.unwrap_or(1 << 24), memory: u64::MAX, gpus, limits: limits.to_vec(), window: 100_000 }
+    let (cpus, limits) = (jobs.unwrap_or(1 << 24), limits.to_vec());
+    Capacity { cpus, nodes: u32::MAX, memory: u64::MAX, gpus, limits, window: 100_000 }
 }
 
 /// The cluster: asked for what it has and allows, once.

@@ -54,6 +54,10 @@ impl Order {
 
 /// How much a worker may do: time for one instance in any case, and some for others, not beyond what its partition allows.
 pub fn terms(shape: &Shape, site: &Site) -> Terms {
+    if shape.is_parallel() {
+        // What processes leave behind on other machines ends with the job alone.
+        return Terms { most: Some(1), width: 1, run_s: shape.time_s };
+    }
     let run_s = shape.time_s.map(|time| time + site.window_s(shape, time.clamp(60, 600)));
     Terms { most: None, width: 1, run_s }
 }

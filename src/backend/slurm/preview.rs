@@ -48,7 +48,7 @@ pub fn preview(run_dir: &Path, handed: Vec<Handed>) -> Submissions {
         let (command, script) = (order.array().words(), order.array().script());
         let (needs, memory) = (&shape.needs, Some(shape.needs.memory).filter(|bytes| *bytes > 0));
         let resources = Resources { cpus: needs.cpus, memory, gpus: needs.gpus, time_s: shape.time_s };
-        let options = shape.option_words().collect();
+        let options = shape.option_words(terms.width).collect();
         Submission { nodes, instances, elements: elements.unwrap_or(1).into(), resources, options, command, script }
     });
     let arrays = arrays.collect();

@@ -1,7 +1,7 @@
 //! The top of the file, `[pipeline]`, `[params.NAME]` and `[resources]`.
 
 use super::Kind::*;
-use super::{Key, Table, U32, key, planned};
+use super::{Key, Table, U32, key};
 
 pub(super) const KEYS: &[Key] = &[
     key(
@@ -187,7 +187,31 @@ choices = ["fast", "exact"]"#,
         r#"time = "1h30m""#,
     ),
     key(Table::Resources, "gpus", Count(0), "0", "Whole GPUs; their ids are in `CUDA_VISIBLE_DEVICES`.", "gpus = 1"),
-    key(Table::Resources, "disk", Memory, "not counted", "Temporary disk space.", r#"disk = "20GB""#),
-    planned(Table::Resources, "nodes", "Machines of an MPI job."),
-    planned(Table::Resources, "tasks", "Processes of an MPI job."),
+    key(
+        Table::Resources,
+        "disk",
+        Memory,
+        "not counted",
+        "Temporary disk space. Slurm takes a node that has as much (`--tmp`); `local` does not count it.",
+        r#"disk = "20GB""#,
+    ),
+    key(
+        Table::Resources,
+        "nodes",
+        Count(1),
+        "one, or as many as `tasks` need",
+        "Machines of an attempt whose processes speak with each other, by MPI for one. The command runs once, on the \
+         first of them, and starts the processes itself: `srun ./solver`, or `mpirun`. `memory`, `gpus` and `disk` are \
+         those of each machine. `local` is one machine and grants 1.",
+        "nodes = 2",
+    ),
+    key(
+        Table::Resources,
+        "tasks",
+        Count(1),
+        "one on each of `nodes`",
+        "Processes that the command starts by `srun` or `mpirun`, each with `cpus` cores. A backend with fewer cores \
+         grants fewer, and `{{ resources.tasks }}` says how many: `mpirun -n {{ resources.tasks }} ./solver`.",
+        "tasks = 8",
+    ),
 ];

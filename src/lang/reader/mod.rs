@@ -201,12 +201,40 @@ impl Reader<'_> {
                 self.report(
                     Diagnostic::error(codes::UNKNOWN_KEY, name.span, message).label("unknown option").help(help),
                 );
+            } else if let Some(list) = value.get_ref().as_array() {
+                let full = Spanned { value: format!("{}{}", slurm::PREFIX, name.value).into(), span: name.span };
+                let list = self.slurm_list(&name, list, value);
+                out.extend(list.map(|words| (full, Datum::Plain(words))));
             } else if self.fits(&name, value, Kind::Scalar) {
                 let full = Spanned { value: format!("{}{}", slurm::PREFIX, name.value).into(), span: name.span };
                 out.push((full, self.datum(value)));
             }
         }
         out
+    }
+
+    /// An option that takes several words: `exclude = ["n1", "n2"]`.
+    fn slurm_list(
+        &mut self,
+        name: &Name,
+        list: &[toml::Spanned<DeValue<'_>>],
+        value: Val<'_>,
+    ) -> Option<Spanned<Value>> {
+        let mut words = Vec::new();
+        for item in list {
+            let word = match item.get_ref() {
+                DeValue::String(text) if !data::has_hole(text) => text.to_string(),
+                DeValue::Integer(number) => number.to_string(),
+                _ => {
+                    let message = format!("the words of {} are texts or numbers as they stand", quote(&name.value));
+                    let d = Diagnostic::error(codes::WRONG_TYPE, self.span(item.span()), message);
+                    self.report(d.help("with an expression write one string: `\"{{ a }},{{ b }}\"`"));
+                    return None;
+                }
+            };
+            words.push(word);
+        }
+        Some(Spanned { value: Value::str(words.join(",")), span: self.span(value.span()) })
     }
 
     fn unknown_resource(&mut self, name: &Name, limits: &Limits) {

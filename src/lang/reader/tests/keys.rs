@@ -139,16 +139,16 @@ fn keys_of_later_versions_are_known() {
 [task.a]
 command = "true"
 outputs.x = { file = "x", keep = "until_consumed" }
-resources.nodes = 2
+local.nice = 2
 "##;
     assert_eq!(
         mistakes(text),
         r##"
-error[E0114]: `nodes` is part of the language, but not of this version
- --> pipeline.toml:4:11
+error[E0114]: `local` is part of the language, but not of this version
+ --> pipeline.toml:4:1
   |
-4 | resources.nodes = 2
-  |           ^^^^^ machines of an MPI job
+4 | local.nice = 2
+  | ^^^^^ options for this machine
   |
   = help: leave it out for now
 "##
