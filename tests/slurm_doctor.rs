@@ -232,7 +232,7 @@ list: run
 
 it is submitted by
 
-sbatch --parsable --job-name=flowrun-[DIGEST]-0.0 '--comment=flowrun [PROJECT]/.flowrun/runs/1/spool, batch 0' --array=0-0 --output=/dev/null --error=work/%A_%a.words --open-mode=append --requeue --chdir=[PROJECT]/.flowrun/runs/1/spool --cpus-per-task=1 --mem=65536K --time=20 <<'EOF'
+sbatch --parsable --job-name=flowrun-[DIGEST]-0.0 '--comment=flowrun [PROJECT]/.flowrun/runs/1/spool, batch 0' --array=0-0 --output=/dev/null --error=work/%A_%a.words --open-mode=append --requeue --chdir=[PROJECT]/.flowrun/runs/1/spool --cpus-per-task=1 --mem=65536K --propagate=NONE --time=20 <<'EOF'
 #!/bin/sh
 cd '[PROJECT]/.flowrun/runs/1/spool' || exit 1
 exec '[PROJECT]/.flowrun/runs/1/spool/bin/flowrun' __agent . 0
@@ -373,7 +373,7 @@ slurm
          help: name one in the profile: `slurm.partition = "main"`
   fine   queue            of your jobs 1 wait and 2 run
   wrong  submission       Slurm does not take it: Invalid account or account/partition combination specified
-         sbatch --array=0-0 --cpus-per-task=1 --account=genomics --qos=normal
+         sbatch --array=0-0 --cpus-per-task=1 --propagate=NONE --account=genomics --qos=normal
          help: write what the cluster asks for into the profile: `slurm.partition`, `slurm.account`, `time`
 
 3 things are wrong
@@ -450,7 +450,7 @@ slurm
          short  up  30:00    2 nodes  2 cores  2 GiB
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10 --partition=short
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --propagate=NONE --time=10 --partition=short
   fine   test job         job [JOB] ran on [HOST]; its answer was here [TIME] after its submission
   fine   shared           what is written here is read on [HOST], and back
   fine   binary           runs on [HOST] (Linux x86_64)
@@ -500,7 +500,7 @@ slurm
          help: did you mean `short`?
   fine   queue            of your jobs 0 wait and 0 run
   wrong  submission       Slurm does not take it: invalid partition specified: shrt
-         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10 --partition=shrt
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --propagate=NONE --time=10 --partition=shrt
          help: write what the cluster asks for into the profile: `slurm.partition`, `slurm.account`, `time`
 
 2 things are wrong
@@ -526,7 +526,7 @@ slurm
          help: write a smaller `resources.time`, or name another partition: `slurm.partition`
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=1200
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --propagate=NONE --time=1200
 
 1 thing is wrong
 
@@ -550,7 +550,7 @@ slurm
          short  up  30:00    2 nodes  2 cores  2 GiB
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10 --hold
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --propagate=NONE --time=10 --hold
   note   test job         job [JOB] did not end within [TIME]: PENDING, JobHeldUser; it is cancelled
          help: `--patience SECONDS` waits longer
 
@@ -611,7 +611,7 @@ slurm
          short  up  30:00    2 nodes  2 cores  2 GiB
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --propagate=NONE --time=10
   wrong  test job         job [JOB] is over (FAILED, NonZeroExitCode) and left no answer in `[PROJECT]/.doctor-[...]/spool`
          help: put the project into a folder that the nodes see, too: `df` on a node shows which there are
 
@@ -647,7 +647,7 @@ slurm
          short  up  30:00    2 nodes  2 cores  2 GiB
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --propagate=NONE --time=10
   fine   test job         job [JOB] ran on [HOST]; its answer was here [TIME] after its submission
   wrong  shared           [HOST] has another `[PROJECT]` than this machine
          help: put the project into a folder that the nodes share with this machine
@@ -692,7 +692,7 @@ join: unknown
 
 the first is submitted by
 
-sbatch --parsable --job-name=flowrun-[DIGEST]-0.0 '--comment=flowrun [PROJECT]/.flowrun/runs/1/spool, batch 0' --array=0-0 --output=/dev/null --error=work/%A_%a.words --open-mode=append --requeue --chdir=[PROJECT]/.flowrun/runs/1/spool --cpus-per-task=1 --mem=65536K --time=20 <<'EOF'
+sbatch --parsable --job-name=flowrun-[DIGEST]-0.0 '--comment=flowrun [PROJECT]/.flowrun/runs/1/spool, batch 0' --array=0-0 --output=/dev/null --error=work/%A_%a.words --open-mode=append --requeue --chdir=[PROJECT]/.flowrun/runs/1/spool --cpus-per-task=1 --mem=65536K --propagate=NONE --time=20 <<'EOF'
 #!/bin/sh
 cd '[PROJECT]/.flowrun/runs/1/spool' || exit 1
 exec '[PROJECT]/.flowrun/runs/1/spool/bin/flowrun' __agent . 0

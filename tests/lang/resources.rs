@@ -250,7 +250,7 @@ error[E0102]: `licences` is neither a resource nor a name under `[limits]`
 2 | resources.licences = 1
   |           ^^^^^^^^ unknown resource
   |
-  = help: use `cpus`, `memory`, `time`, `gpus` or `disk`; or say how many there are: `limits.licences = 4`
+  = help: use `cpus`, `memory`, `time`, `gpus`, `disk`, `nodes` or `tasks`; or say how many there are: `limits.licences = 4`
 
 "#]]);
 }

@@ -82,7 +82,8 @@ impl Shape {
         self.needs.nodes > 0 || self.needs.tasks > 0
     }
 
-    fn cpus_per_process(&self) -> u32 {
+    /// Cores of each of its processes.
+    pub fn cpus_per_process(&self) -> u32 {
         self.needs.cpus / self.needs.tasks.max(self.needs.nodes).max(1)
     }
 }

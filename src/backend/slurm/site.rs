@@ -135,7 +135,7 @@ impl Asked {
     pub fn of(shape: &Shape) -> Self {
         let needs = &shape.needs;
         Self {
-            cpus: Some(needs.cpus),
+            cpus: Some(shape.cpus_per_process()),
             memory: Some(needs.memory),
             gpus: Some(needs.gpus),
             time_s: shape.time_s,

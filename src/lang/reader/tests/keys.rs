@@ -187,7 +187,7 @@ error[E0102]: `tokens` is neither a resource nor a name under `[limits]`
 6 | tokens = 1
   | ^^^^^^ unknown resource
   |
-  = help: use `cpus`, `memory`, `time`, `gpus`, `disk` or `licences`; or say how many there are: `limits.tokens = 4`
+  = help: use `cpus`, `memory`, `time`, `gpus`, `disk`, `nodes`, `tasks` or `licences`; or say how many there are: `limits.tokens = 4`
 
 error[E0102]: `cpu` is neither a resource nor a name under `[limits]`
  --> pipeline.toml:7:1
