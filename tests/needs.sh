@@ -31,8 +31,9 @@ have_science() { /usr/bin/python3 -c 'import matplotlib, sklearn' 2>/dev/null; }
 packages_science="python3 python3-sklearn python3-matplotlib"
 have_shells() { have bash && have ksh && have zsh; }
 packages_shells="bash ksh zsh"
-have_slurm() { have munged && have slurmctld && have slurmd && have sbatch; }
-packages_slurm="munge slurmctld slurmd slurm-client"
+# One of the clusters has an accounting.
+have_slurm() { have munged && have slurmctld && have slurmd && have sbatch && have slurmdbd && have mariadbd; }
+packages_slurm="munge slurmctld slurmd slurm-client slurmdbd mariadb-server"
 have_strace() { have strace && strace -f -o /dev/null true; }
 packages_strace="strace"
 

@@ -1,8 +1,11 @@
 //! A real Slurm on this machine: munged, slurmctld and several slurmd, started by the test on free ports in a temporary
-//! folder, without accounting, and taken down with it. Its daemons stay in the foreground as children, and die with the
+//! folder, with accounting where a test asks for it, and taken down with it. Its daemons stay in the foreground as children, and die with the
 //! test's thread.
 
 #![allow(dead_code, clippy::unwrap_used)]
+
+#[path = "accounting.rs"]
+mod accounting;
 
 use std::fmt::Write as _;
 use std::net::TcpListener;
@@ -24,11 +27,13 @@ pub struct Shape {
     /// Whether the kernel limits the memory of jobs, where it can: see [`has_cgroups`]. The nodes then have other names,
     /// since the groups of all clusters of a machine lie in one folder.
     pub cgroups: bool,
+    /// Whether there is an accounting, which knows the user's account `lab`.
+    pub accounting: bool,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { nodes: 4, cpus: 2, gpus: 0, more: "", cgroups: false }
+        Self { nodes: 4, cpus: 2, gpus: 0, more: "", cgroups: false, accounting: false }
     }
 }
 
@@ -51,6 +56,9 @@ impl Cluster {
         cluster.configure(shape);
         cluster.start_daemon("munged");
         until("munged listens", || cluster.path("munge.sock").exists());
+        if shape.accounting {
+            cluster.start_accounting();
+        }
         cluster.start_daemon("slurmctld");
         for node in 1..=shape.nodes {
             cluster.start_daemon(&cluster.node(node));
@@ -62,7 +70,8 @@ impl Cluster {
 
     fn configure(&self, shape: &Shape) {
         // Held until all are known, so that no two are the same.
-        let ports: Vec<TcpListener> = (0..=shape.nodes).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+        let ports: Vec<TcpListener> =
+            (0..=shape.nodes + 2).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
         let port = |i: u32| ports[i as usize].local_addr().unwrap().port();
         let cgroups = self.names != "n";
         let (dir, user) = (self.dir.path().display(), whoami());
@@ -139,6 +148,9 @@ impl Cluster {
         }
         std::fs::write(self.path("gres.conf"), gres).unwrap();
         writeln!(conf, "PartitionName=main Nodes=ALL Default=YES MaxTime=60 DefaultTime=10 State=UP").unwrap();
+        if shape.accounting {
+            self.configure_accounting(&mut conf, port(shape.nodes + 1), port(shape.nodes + 2));
+        }
         conf.push_str(&shape.more.replace("DIR", &dir.to_string()));
         for folder in ["state", "spool"] {
             std::fs::create_dir(self.path(folder)).unwrap();
@@ -171,6 +183,7 @@ impl Cluster {
                 slurmctld.args(["-D", "-f"]).arg(dir.join("slurm.conf"));
                 slurmctld
             }
+            "mariadbd" | "slurmdbd" => self.accounting_command(name),
             node => {
                 let mut slurmd = Command::new("slurmd");
                 slurmd.args(["-D", "-N", node, "-f"]).arg(dir.join("slurm.conf"));
@@ -178,8 +191,12 @@ impl Cluster {
             }
         };
         let log = std::fs::File::options().append(true).create(true).open(dir.join(format!("{name}.out"))).unwrap();
+        // Of the environment nothing but what was set above.
+        let own: Vec<_> =
+            command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
         let child = command
             .env_clear()
+            .envs(own.into_iter().filter_map(|(name, value)| Some((name, value?))))
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
             .current_dir(dir)
             .stdin(Stdio::null())

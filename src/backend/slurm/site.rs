@@ -236,7 +236,7 @@ impl Site {
                 about: "slurm.partition".into(),
                 absent: true,
                 message: format!("the partition {}, which is not there", quote(name)),
-                help: did_you_mean(name, names()).unwrap_or_else(|| format!("there are {}", listed(names()))),
+                help: did_you_mean(name, names()).unwrap_or_else(|| there(names())),
             });
         }
         if partitions.is_empty() {
@@ -245,7 +245,7 @@ impl Site {
                     about: "slurm.partition".into(),
                     absent: true,
                     message: "no partition, and the cluster has no default one".to_owned(),
-                    help: format!("name one: `slurm.partition = …`; there are {}", listed(names())),
+                    help: format!("name one: `slurm.partition = …`; {}", there(names())),
                 });
             }
             return all;
@@ -275,8 +275,8 @@ impl Site {
             return Some(Objection {
                 about: "slurm.account".into(),
                 absent: true,
-                message: format!("the account {}, which {} does not have", quote(account), quote(&user.name)),
-                help: help.unwrap_or_else(|| format!("{} has {}", quote(&user.name), listed(names))),
+                message: format!("the account {}, which you do not have", quote(account)),
+                help: help.unwrap_or_else(|| format!("you have {}", listed(names))),
             });
         }
         let qos = self.option(&asked.options, "qos")?;
@@ -437,6 +437,10 @@ fn judge_time(asked: &Asked, partitions: &[&Partition]) -> Option<Objection> {
 fn named(partitions: &[&Partition]) -> String {
     let names = and(partitions.iter().map(|partition| &*partition.name));
     format!("the {} {names}", if partitions.len() == 1 { "partition" } else { "partitions" })
+}
+
+fn there<'a>(names: impl Iterator<Item = &'a str> + Clone) -> String {
+    format!("there {} {}", if names.clone().count() == 1 { "is" } else { "are" }, listed(names))
 }
 
 /// Names for a help, the first of many.

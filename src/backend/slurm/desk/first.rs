@@ -8,7 +8,7 @@ use crate::sys::{Fault, FaultKind};
 use std::time::Duration;
 
 /// The first look at the queue, when nobody has said anything: what is wrong with one node is often wrong with all.
-pub(super) const FIRST: Duration = Duration::from_secs(4);
+pub(super) const FIRST: Duration = Duration::from_secs(6);
 
 impl Desk {
     /// Looks at how workers ended, as long as none has come to anything.

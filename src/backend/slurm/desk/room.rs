@@ -22,8 +22,9 @@ const CALM: Duration = Duration::from_secs(1);
 pub(super) struct Room {
     /// Workers of shapes of which nothing is left, and when they were told so.
     leaving: Vec<(Instant, Vec<Gate>, u32)>,
-    /// A limit that leaves room for nothing.
+    /// A limit that leaves room for nothing, and since when there has been one.
     full: Option<Waiting>,
+    full_since: Option<Instant>,
     /// A scheduler that takes nothing, until when it is left alone, and how often it was asked in vain.
     busy: Option<(Instant, u32, Waiting)>,
     /// Why most of what is in the queue waits, and when that was said.
@@ -32,9 +33,9 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Whether there is a limit in the way: then it matters which workers have ended.
+    /// Whether there has been a limit in the way for long: then it matters which workers have ended.
     pub fn is_full(&self) -> bool {
-        self.full.is_some()
+        self.full.is_some() && self.full_since.is_some_and(|since| since.elapsed() >= SILENT)
     }
 
     /// The workers of a shape go.
@@ -50,12 +51,9 @@ impl Room {
         }
         let pending: u32 = reasons.values().sum();
         let most = reasons.into_iter().max_by_key(|(reason, count)| (*count, std::cmp::Reverse(*reason)));
-        self.queue = most.map(|(reason, _)| {
-            let jobs = crate::base::text::count(pending.into(), "job");
-            let text = match reason {
-                "None" | "" => format!("{jobs} in the queue"),
-                reason => format!("{jobs} in the queue ({reason})"),
-            };
+        // What was just submitted has no reason yet.
+        self.queue = most.filter(|(reason, _)| !matches!(*reason, "None" | "")).map(|(reason, _)| {
+            let text = format!("{} in the queue ({reason})", crate::base::text::count(pending.into(), "job"));
             (then, Waiting { kind: format!("queue {reason}").into(), text: text.into() })
         });
     }
@@ -135,6 +133,7 @@ impl Desk {
     /// Tells what is waited for, when it is something else than before.
     pub(super) fn tell_what_is_waited_for(&mut self) {
         let now = Instant::now();
+        self.room.full_since = self.room.full.as_ref().map(|_| self.room.full_since.unwrap_or(now));
         let lacking = self.crews.values().any(|crew| crew.lacks > 0);
         let busy = self.room.busy.as_ref().filter(|_| lacking).map(|(.., waiting)| waiting);
         let full = self.room.full.as_ref().filter(|_| lacking);
