@@ -142,8 +142,8 @@ error: the address of the store cannot be used: `sslmode=full` is not one of dis
     project.said(without_slurm.env("PATH", project.dir())).shows(str![[r#"
 exit 3
 --- err
-error: there is no Slurm here: `scontrol` cannot be started: No such file or directory (os error 2)
-  help: run where `sbatch` works, or leave `--backend slurm` out to run on this machine
+error: there is no Slurm here: `sbatch` is not on `PATH`
+  help: run where Slurm's commands are (a login node; on many clusters `module load slurm`), or leave `--backend slurm` out to run on this machine
 
 "#]]);
     // Nothing listens on port 1.

@@ -21,13 +21,18 @@ fn read(home: &Home) -> Known {
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-/// The times of a plan's nodes, by id; 0: not known.
+/// What is shorter counts as this: among short tasks the order would follow chance alone.
+const LEAST: u64 = 1_000_000;
+
+/// The times of a plan's nodes, by id; 0: not known. Empty: nothing takes long.
 pub fn times(home: &Home, plan: &Plan) -> Vec<u64> {
     let known = read(home);
-    let Some(known) = known.get(&plan.name) else { return Vec::new() };
+    let Some(known) = known.get(&plan.name).filter(|known| known.values().any(|time| *time > LEAST)) else {
+        return Vec::new();
+    };
     let mut times = vec![0; plan.nodes.len()];
     for (id, node) in plan.nodes.iter() {
-        times[id.index()] = known.get(&node.path).copied().unwrap_or(0);
+        times[id.index()] = known.get(&node.path).map_or(0, |time| (*time).max(LEAST));
     }
     times
 }

@@ -113,8 +113,12 @@ pub(super) fn run_loaded(
     let elsewhere = |task: &_| settings.backends.is_elsewhere(&assigned, task);
     let lists = early::with(lists, early::of_here(&plan, &runs, elsewhere));
     let lists = early::with(lists, unknown);
-    let objections = settings.backends.objections(&assigned, &plan, &runs)?;
-    let lists = early::with(lists, objections);
+    let lists = match settings.backends.objections(&assigned, &plan, &runs) {
+        Ok(objections) => early::with(lists, objections),
+        Err(error) if lists.is_ok() => return Err(error),
+        // What is wrong with the file is said first.
+        Err(_) => lists,
+    };
     let lists = lists.map_err(|list| Error::Diagnostics { list, sources: loaded.sources })?;
     engines.fetch(&plan, &runs, &mut note).map_err(|fault| Error::Backend(fault.into()))?;
 

@@ -74,18 +74,13 @@ exit 0
 --- out
 samples: cached
 qc.count: cached 2
-qc.inner.double: run 1 · unknown 1
-  qc[a].inner.double
-    command:
-      - echo "v=$(( {{ params.k }} * 2 ))" >> "$FLOWRUN_OUTPUT"
-      + echo "v=$(( {{ params.k }} * 3 ))" >> "$FLOWRUN_OUTPUT"
-  qc[b].inner.double
-    takes the result of `one.inner.double`, which has the same key
-one.count: cached
-one.inner.double: run
+qc.inner.double: run 2
   command:
     - echo "v=$(( {{ params.k }} * 2 ))" >> "$FLOWRUN_OUTPUT"
     + echo "v=$(( {{ params.k }} * 3 ))" >> "$FLOWRUN_OUTPUT"
+one.count: cached
+one.inner.double: unknown
+  takes the result of `qc[b].inner.double`, which has the same key
 report: unknown
   waits for `qc` and `one`
 
