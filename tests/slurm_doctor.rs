@@ -164,7 +164,12 @@ resources.time = "20h"
 [profile.team]
 backend = "slurm"
 slurm.account = "genomics"
-slurm.qos = "normal"
+slurm.partition = "main"
+
+[profile.own]
+backend = "slurm"
+slurm.account = "physics"
+slurm.partition = "main"
 "#;
 
 #[test]
@@ -232,7 +237,7 @@ list: run
 
 it is submitted by
 
-sbatch --parsable --job-name=flowrun-[DIGEST]-0.0 '--comment=flowrun [PROJECT]/.flowrun/runs/1/spool, batch 0' --array=0-0 --output=/dev/null --error=work/%A_%a.words --open-mode=append --requeue --chdir=[PROJECT]/.flowrun/runs/1/spool --cpus-per-task=1 --mem=65536K --propagate=NONE --time=20 <<'EOF'
+sbatch --parsable --job-name=flowrun-[DIGEST]-0.0 '--comment=flowrun [PROJECT]/.flowrun/runs/1/spool, batch 0' --array=0-0 --output=/dev/null --error=work/%A_%a.words --open-mode=append --requeue --chdir=[PROJECT]/.flowrun/runs/1/spool --cpus-per-task=1 --mem=65536K --time=20 <<'EOF'
 #!/bin/sh
 cd '[PROJECT]/.flowrun/runs/1/spool' || exit 1
 exec '[PROJECT]/.flowrun/runs/1/spool/bin/flowrun' __agent . 0
@@ -313,6 +318,7 @@ fn with_accounts(project: &Project, enforced: bool) -> std::path::PathBuf {
          'show config') printf '%s\\n' 'ClusterName = big' 'SLURM_VERSION = 23.11.4' 'MaxArraySize = 1001' \
          'MaxJobCount = 10000' 'MinJobAge = 300 sec' 'AccountingStorageType = accounting_storage/slurmdbd' \
          'AccountingStorageEnforce = {enforce}' ;;\n\
+         *partition) echo 'PartitionName=main Default=NO MaxTime=1-00:00:00'; echo 'PartitionName=gpu Default=NO' ;;\n\
          ping) echo 'Slurmctld(primary) at ctl1 is DOWN'; echo 'Slurmctld(backup) at ctl2 is UP' ;;\n\
          esac"
         ),
@@ -320,8 +326,10 @@ fn with_accounts(project: &Project, enforced: bool) -> std::path::PathBuf {
     fake(
         "sacctmgr",
         "case \"$*\" in\n\
+        *withassoc*) echo 'big|physics||physics|200|||normal'; echo 'big|teaching|small|physics||||normal,short' ;;\n\
         *assoc*) echo 'physics|||normal|200|'; echo 'teaching|small|normal,short|normal||10' ;;\n\
         *user*) echo physics ;;\n\
+        *maxsubmitjobsperuser*) echo 'normal|500||'; echo 'short|||' ;;\n\
         *qos*) echo 'normal|500|100|'; echo 'short|||01:00:00' ;;\nesac",
     );
     fake(
@@ -360,23 +368,54 @@ slurm
   ...    cluster
   fine   limits           arrays of 1001 elements at most, 10000 jobs in the queue
   fine   accounting       accounting_storage/slurmdbd answers
-  wrong  accounts         ada is not in the account `genomics`
+  fine   accounts         ada has 2 accounts (* the default)
          physics*, 200 at most in the queue
          teaching, partition small, QOS normal, short, 10 at work
-         help: write one of these into the profile: `slurm.account = "physics"`
   fine   qos              2 qualities of service
          normal: 500 jobs in the queue, 100 at work
          short: [TIME] at most
-  wrong  partitions       none of them is the default
+  fine   partitions       2 partitions (tasks go to `main`)
          main  up  1-00:00:00  12 nodes      32 cores  125 GiB
          gpu   up  infinite    0 of 2 nodes  16 cores  62 GiB, 8 GPUs
-         help: name one in the profile: `slurm.partition = "main"`
+  fine   queue            of your jobs 1 wait and 2 run
+  wrong  submission       a task that says nothing of itself asks for the account `genomics`, which `ada` does not have
+         help: `ada` has `physics` and `teaching`
+
+1 thing is wrong
+
+"#]],
+    );
+    shows(
+        &of_backend(&ask(true, "doctor --profile own")),
+        str![[r#"
+exit 3
+--- out
+flowrun 0.1.0 on host [HOST], backend slurm
+
+slurm
+  ...    programs
+  note   controller       it answers in [TIME]
+         Slurmctld(primary) at ctl1 is DOWN
+         Slurmctld(backup) at ctl2 is UP
+  ...    cluster
+  fine   limits           arrays of 1001 elements at most, 10000 jobs in the queue
+         association limit, physics, MaxSubmitJobs: 200 jobs
+  fine   accounting       accounting_storage/slurmdbd answers
+  fine   accounts         ada has 2 accounts (* the default)
+         physics*, 200 at most in the queue
+         teaching, partition small, QOS normal, short, 10 at work
+  fine   qos              2 qualities of service
+         normal: 500 jobs in the queue, 100 at work
+         short: [TIME] at most
+  fine   partitions       2 partitions (tasks go to `main`)
+         main  up  1-00:00:00  12 nodes      32 cores  125 GiB
+         gpu   up  infinite    0 of 2 nodes  16 cores  62 GiB, 8 GPUs
   fine   queue            of your jobs 1 wait and 2 run
   wrong  submission       Slurm does not take it: Invalid account or account/partition combination specified
-         sbatch --array=0-0 --cpus-per-task=1 --propagate=NONE --account=genomics --qos=normal
+         sbatch --array=0-0 --cpus-per-task=1 --account=physics --partition=main
          help: write what the cluster asks for into the profile: `slurm.partition`, `slurm.account`, `time`
 
-3 things are wrong
+1 thing is wrong
 
 "#]],
     );
@@ -450,7 +489,7 @@ slurm
          short  up  30:00    2 nodes  2 cores  2 GiB
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --propagate=NONE --time=10 --partition=short
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10 --partition=short
   fine   test job         job [JOB] ran on [HOST]; its answer was here [TIME] after its submission
   fine   shared           what is written here is read on [HOST], and back
   fine   binary           runs on [HOST] (Linux x86_64)
@@ -494,16 +533,14 @@ slurm
   ...    cluster
   fine   limits           arrays of 1001 elements at most, 10000 jobs in the queue
   note   accounting       there is none: what became of a job is known for 300 sec after its end
-  wrong  partitions       there is no partition `shrt`
+  fine   partitions       2 partitions
          main*  up  1:00:00  4 nodes  2 cores  2 GiB
          short  up  30:00    2 nodes  2 cores  2 GiB
-         help: did you mean `short`?
   fine   queue            of your jobs 0 wait and 0 run
-  wrong  submission       Slurm does not take it: invalid partition specified: shrt
-         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --propagate=NONE --time=10 --partition=shrt
-         help: write what the cluster asks for into the profile: `slurm.partition`, `slurm.account`, `time`
+  wrong  submission       a task that says nothing of itself asks for the partition `shrt`, which is not there
+         help: did you mean `short`?
 
-2 things are wrong
+1 thing is wrong
 
 "#]],
         );
@@ -520,13 +557,12 @@ slurm
   ...    cluster
   fine   limits           arrays of 1001 elements at most, 10000 jobs in the queue
   note   accounting       there is none: what became of a job is known for 300 sec after its end
-  wrong  partitions       a task of [TIME] never begins in `main`, whose limit is 1:00:00
+  fine   partitions       2 partitions (* the default)
          main*  up  1:00:00  4 nodes  2 cores  2 GiB
          short  up  30:00    2 nodes  2 cores  2 GiB
-         help: write a smaller `resources.time`, or name another partition: `slurm.partition`
   fine   queue            of your jobs 0 wait and 0 run
-  fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --propagate=NONE --time=1200
+  wrong  submission       a task that says nothing of itself asks for 20h, and jobs of the partition `main` may run for 1h at most
+         help: ask for less, or name another partition; `sinfo --summarize` shows how long each allows
 
 1 thing is wrong
 
@@ -550,7 +586,7 @@ slurm
          short  up  30:00    2 nodes  2 cores  2 GiB
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --propagate=NONE --time=10 --hold
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10 --hold
   note   test job         job [JOB] did not end within [TIME]: PENDING, JobHeldUser; it is cancelled
          help: `--patience SECONDS` waits longer
 
@@ -611,7 +647,7 @@ slurm
          short  up  30:00    2 nodes  2 cores  2 GiB
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --propagate=NONE --time=10
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10
   wrong  test job         job [JOB] is over (FAILED, NonZeroExitCode) and left no answer in `[PROJECT]/.doctor-[...]/spool`
          help: put the project into a folder that the nodes see, too: `df` on a node shows which there are
 
@@ -647,7 +683,7 @@ slurm
          short  up  30:00    2 nodes  2 cores  2 GiB
   fine   queue            of your jobs 0 wait and 0 run
   fine   submission       a task that says nothing of itself is taken
-         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --propagate=NONE --time=10
+         sbatch --array=0-0 --cpus-per-task=1 --mem=65536K --time=10
   fine   test job         job [JOB] ran on [HOST]; its answer was here [TIME] after its submission
   wrong  shared           [HOST] has another `[PROJECT]` than this machine
          help: put the project into a folder that the nodes share with this machine
@@ -692,7 +728,7 @@ join: unknown
 
 the first is submitted by
 
-sbatch --parsable --job-name=flowrun-[DIGEST]-0.0 '--comment=flowrun [PROJECT]/.flowrun/runs/1/spool, batch 0' --array=0-0 --output=/dev/null --error=work/%A_%a.words --open-mode=append --requeue --chdir=[PROJECT]/.flowrun/runs/1/spool --cpus-per-task=1 --mem=65536K --propagate=NONE --time=20 <<'EOF'
+sbatch --parsable --job-name=flowrun-[DIGEST]-0.0 '--comment=flowrun [PROJECT]/.flowrun/runs/1/spool, batch 0' --array=0-0 --output=/dev/null --error=work/%A_%a.words --open-mode=append --requeue --chdir=[PROJECT]/.flowrun/runs/1/spool --cpus-per-task=1 --mem=65536K --time=20 <<'EOF'
 #!/bin/sh
 cd '[PROJECT]/.flowrun/runs/1/spool' || exit 1
 exec '[PROJECT]/.flowrun/runs/1/spool/bin/flowrun' __agent . 0

@@ -6,9 +6,12 @@ mod attempt;
 mod partitions;
 
 use super::commands::{self, Array, Shape};
+use super::site::{Asked, Gate, Site};
+use super::survey;
 use crate::backend::spool::Terms;
 use crate::base::text::{and, count, elapsed, quote};
 use crate::port::doctor::{Checkup, Finding};
+use crate::port::site::Objection;
 use crate::sys::tool::{self, Answer, NoAnswer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -22,6 +25,9 @@ const NEEDED: [&str; 4] = ["sbatch", "squeue", "scancel", "scontrol"];
 /// With these more is known.
 const USEFUL: [&str; 4] = ["sacct", "sacctmgr", "sinfo", "srun"];
 
+/// What `site` calls the limit that every job counts against.
+const CLUSTER: &str = "cluster limit";
+
 type Tell<'a> = &'a mut dyn FnMut(Finding);
 
 /// What `scontrol show config` says, by name.
@@ -34,14 +40,16 @@ pub fn examine(checkup: &Checkup<'_>, tell: Tell<'_>) {
     }
     let Some(config) = controller(tell) else { return };
     cluster(&config, tell);
-    limits(&config, tell);
-    let accounting = accounting(&config, tell);
-    if accounting {
-        account(checkup, &config, tell);
+    let site = survey::site().ok();
+    let shape = checkup.job.map(Shape::of);
+    limits(&config, site.as_deref().zip(shape.as_ref()), tell);
+    if accounting(&config, tell) {
+        accounts(&config, tell);
+        qualities(tell);
     }
     partitions::examine(checkup, tell);
     queue(tell);
-    if submission(checkup, tell) {
+    if submission(site.as_deref(), shape.as_ref(), tell) {
         attempt::examine(checkup, tell);
     }
 }
@@ -140,20 +148,28 @@ fn cluster(config: &Config, tell: Tell<'_>) {
     tell(finding.data(json!({ "name": name, "version": version })));
 }
 
-fn limits(config: &Config, tell: Tell<'_>) {
+/// What the cluster allows, and the limits of jobs in the queue that a default task counts against.
+fn limits(config: &Config, own: Option<(&Site, &Shape)>, tell: Tell<'_>) {
     let number = |name: &str| text(config, name).split(' ').next().and_then(|value| value.parse::<u64>().ok());
     let (array, jobs, age) = (number("MaxArraySize"), number("MaxJobCount"), number("MinJobAge"));
     let shown = |n: Option<u64>| n.map_or("an unknown number of".to_owned(), |n| n.to_string());
-    let text = format!("arrays of {} elements at most, {} jobs in the queue", shown(array), shown(jobs));
-    let data = json!({ "max_array_size": array, "max_job_count": jobs, "min_job_age_s": age });
-    tell(
-        match array {
-            Some(0 | 1) => Finding::note("limits", "arrays are forbidden here: jobs are submitted one by one")
-                .help("ask the site to set `MaxArraySize`"),
-            _ => Finding::fine("limits", text),
-        }
-        .data(data),
-    );
+    let text = match array {
+        Some(0 | 1) => format!("no arrays: jobs are submitted one by one; {} in the queue", shown(jobs)),
+        _ => format!("arrays of {} elements at most, {} jobs in the queue", shown(array), shown(jobs)),
+    };
+    let gates: Vec<Gate> = own.map_or(Vec::new(), |(site, shape)| site.gates(shape));
+    let gates: Vec<&Gate> = gates.iter().filter(|gate| gate.kind != CLUSTER).collect();
+    let data: Vec<Value> =
+        gates.iter().map(|gate| json!({ "kind": gate.kind, "which": gate.which, "most": gate.most })).collect();
+    let data = json!({ "max_array_size": array, "max_job_count": jobs, "min_job_age_s": age, "submit": data });
+    let lines = gates
+        .iter()
+        .map(|gate| format!("{}, {}: {}", gate.kind, gate.which.replace(" ,", ","), count(gate.most.into(), "job")));
+    let finding = match array {
+        Some(0 | 1) => Finding::note("limits", text),
+        _ => Finding::fine("limits", text),
+    };
+    tell(finding.lines(lines).data(data));
 }
 
 /// Whether there is a database of jobs.
@@ -178,14 +194,8 @@ fn accounting(config: &Config, tell: Tell<'_>) -> bool {
     true
 }
 
-/// The value of an option that a default task has.
-fn option<'a>(checkup: &Checkup<'a>, name: &str) -> Option<&'a str> {
-    let (_, value) = checkup.job?.options.iter().find(|(option, _)| **option == *name)?;
-    value.as_deref()
-}
-
 /// Where the user may submit to, and how much.
-fn account(checkup: &Checkup<'_>, config: &Config, tell: Tell<'_>) {
+fn accounts(config: &Config, tell: Tell<'_>) {
     let user = crate::sys::user();
     let fields = "format=Account,Partition,QOS,DefaultQOS,MaxSubmitJobs,MaxJobs";
     let rows = ask(&["sacctmgr", "-n", "-P", "show", "assoc", &format!("user={user}"), fields]);
@@ -199,15 +209,12 @@ fn account(checkup: &Checkup<'_>, config: &Config, tell: Tell<'_>) {
     };
     let default = ask(&["sacctmgr", "-n", "-P", "show", "user", &user, "format=DefaultAccount"]).unwrap_or_default();
     let default = default.trim();
-    let mut accounts = Vec::new();
-    let mut names: Vec<&str> = Vec::new();
-    let mut lines = Vec::new();
+    let (mut accounts, mut lines) = (Vec::new(), Vec::new());
     for row in rows.lines() {
         let [account, partition, qos, default_qos, submit, jobs] = fields_of(row);
         if account.is_empty() {
             continue;
         }
-        names.push(account);
         let star = if account == default { "*" } else { "" };
         let more = [("partition", partition), ("QOS", qos), ("at most in the queue", submit), ("at work", jobs)];
         let more = more.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| match *name {
@@ -220,29 +227,23 @@ fn account(checkup: &Checkup<'_>, config: &Config, tell: Tell<'_>) {
             "default_qos": filled(default_qos), "max_submit_jobs": filled(submit), "max_jobs": filled(jobs),
         }));
     }
-    let data = json!({ "user": user, "accounts": accounts });
     let enforced = text(config, "AccountingStorageEnforce").contains("associations");
-    let asked = option(checkup, "account");
-    let listed = |finding: Finding| finding.lines(lines.clone()).data(data.clone());
-    let total = count(accounts.len() as u64, "account");
-    tell(match asked {
-        _ if names.is_empty() && enforced => {
+    let data = json!({ "user": user, "accounts": accounts });
+    tell(match (accounts.len(), enforced) {
+        (0, true) => {
             let text = format!("{user} has none, and this cluster takes no jobs without one");
             Finding::wrong("accounts", text, "ask the site for an account").data(data)
         }
-        _ if names.is_empty() => Finding::fine("accounts", format!("{user} has none, and needs none")).data(data),
-        Some(asked) if !names.contains(&asked) => {
-            let text = format!("{user} is not in the account {}", quote(asked));
-            let help = format!("write one of these into the profile: `slurm.account = \"{}\"`", names[0]);
-            listed(Finding::wrong("accounts", text, help))
+        (0, false) => Finding::fine("accounts", format!("{user} has none, and needs none")).data(data),
+        (n, _) => {
+            let text = format!("{user} has {} (* the default)", count(n as u64, "account"));
+            Finding::fine("accounts", text).lines(lines).data(data)
         }
-        _ => listed(Finding::fine("accounts", format!("{user} has {total} (* the default)"))),
     });
-    qualities(checkup, tell);
 }
 
-/// The limits of each quality of service that has some.
-fn qualities(checkup: &Checkup<'_>, tell: Tell<'_>) {
+/// Each quality of service, with its limits.
+fn qualities(tell: Tell<'_>) {
     let fields = "format=Name,MaxSubmitPU,MaxJobsPU,MaxWall";
     let Ok(rows) = ask(&["sacctmgr", "-n", "-P", "show", "qos", fields]) else { return };
     let (mut lines, mut all) = (Vec::new(), Vec::new());
@@ -255,24 +256,15 @@ fn qualities(checkup: &Checkup<'_>, tell: Tell<'_>) {
             "name": name, "max_submit_jobs": filled(submit), "max_jobs": filled(jobs), "max_time": filled(wall),
         }));
         let more = [(submit, "jobs in the queue"), (jobs, "at work"), (wall, "at most")];
-        let more: Vec<String> =
-            more.iter().filter(|(value, _)| !value.is_empty()).map(|(value, what)| format!("{value} {what}")).collect();
+        let more = more.iter().filter(|(value, _)| !value.is_empty());
+        let more: Vec<String> = more.map(|(value, what)| format!("{value} {what}")).collect();
         lines.push(if more.is_empty() { name.to_owned() } else { format!("{name}: {}", more.join(", ")) });
     }
-    let known = |asked: &str| all.iter().any(|qos| qos["name"] == *asked);
-    let total = all.len() as u64;
-    let text = match total {
+    let text = match all.len() {
         1 => "1 quality of service".to_owned(),
         n => format!("{n} qualities of service"),
     };
-    let finding = match option(checkup, "qos") {
-        Some(asked) if !known(asked) => {
-            let text = format!("there is no quality of service {}", quote(asked));
-            Finding::wrong("qos", text, "write one of these into the profile: `slurm.qos`")
-        }
-        _ => Finding::fine("qos", text),
-    };
-    tell(finding.lines(lines).data(json!({ "qos": all })));
+    tell(Finding::fine("qos", text).lines(lines).data(json!({ "qos": all })));
 }
 
 fn filled(text: &str) -> Value {
@@ -297,20 +289,27 @@ fn queue(tell: Tell<'_>) {
     }
 }
 
-/// What a default task would be submitted as, and what the controller says to it; whether it would take it.
-fn submission(checkup: &Checkup<'_>, tell: Tell<'_>) -> bool {
-    let Some(job) = checkup.job else {
+/// What a default task would be submitted as, and what the cluster says to it; whether it would take it.
+fn submission(site: Option<&Site>, shape: Option<&Shape>, tell: Tell<'_>) -> bool {
+    let Some(shape) = shape else {
         let text = "not tried: the default resources are wrong, or depend on params";
         tell(Finding::note("submission", text).help("`flowrun check` says what is wrong"));
         return false;
     };
-    let shape = Shape::of(job);
+    let objections = site.map_or(Vec::new(), |site| site.judge(&Asked::of(shape)));
+    for Objection { message, help, about, .. } in &objections {
+        let text = format!("a task that says nothing of itself asks for {message}");
+        tell(Finding::wrong("submission", text, help.clone()).data(json!({ "about": about })));
+    }
+    if !objections.is_empty() {
+        return false;
+    }
     let array = Array {
         name: "flowrun-doctor",
         comment: "flowrun doctor",
         elements: Some(1),
         at_once: None,
-        shape: &shape,
+        shape,
         terms: Terms { most: Some(1), width: 1, run_s: shape.time_s },
         folder: "/",
         command: "true",

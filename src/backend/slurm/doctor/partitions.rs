@@ -1,7 +1,7 @@
 //! The partitions, one line each: those that nodes with different sizes have are told as a range.
 
-use super::{Tell, ask, fields_of, option};
-use crate::base::text::{count, elapsed, quote, size};
+use super::{Tell, ask, fields_of};
+use crate::base::text::{count, quote, size};
 use crate::port::doctor::{Checkup, Finding};
 use serde_json::json;
 
@@ -25,7 +25,7 @@ struct Partition {
 /// What `sinfo` is asked for: one line for nodes that are alike.
 const FORMAT: &str = "--format=%P|%a|%l|%D|%c|%m|%G|%t";
 
-/// Tells the partitions, and whether the one that tasks go to by default is among them.
+/// Tells the partitions, and whether those that a default task goes to have nodes.
 pub fn examine(checkup: &Checkup<'_>, tell: Tell<'_>) {
     let text = match ask(&["sinfo", "--noheader", FORMAT]) {
         Ok(text) => text,
@@ -35,46 +35,33 @@ pub fn examine(checkup: &Checkup<'_>, tell: Tell<'_>) {
         }
     };
     let all = read(&text);
-    let data: Vec<_> = all.iter().map(Partition::data).collect();
-    let lines = table(&all);
-    let names = || all.iter().map(|partition| partition.name.as_str());
-    let asked = option(checkup, "partition");
+    let asked = checkup.job.and_then(|job| {
+        let (_, value) = job.options.iter().find(|(option, _)| &**option == "partition")?;
+        value.as_deref()
+    });
     let chosen: Vec<&Partition> = match asked {
         // Several may be named: the first that is free.
         Some(asked) => all.iter().filter(|own| asked.split(',').any(|name| name == own.name)).collect(),
         None => all.iter().filter(|own| own.default).collect(),
     };
-    let wanted = checkup.job.and_then(|job| job.time_ms).map(|ms| ms.div_ceil(60_000));
-    let too_short = |partition: &&Partition| matches!((wanted, minutes_of(&partition.time)), (Some(wanted), Some(limit)) if wanted > limit);
     let usable = |partition: &&Partition| partition.state == "up" && partition.usable > 0;
-    let finding = match (asked, chosen.as_slice()) {
-        (Some(asked), []) => {
-            let near = crate::base::text::did_you_mean(asked, names());
-            let help = near.unwrap_or_else(|| "write one of these into the profile: `slurm.partition`".to_owned());
-            Finding::wrong("partitions", format!("there is no partition {}", quote(asked)), help)
-        }
-        (None, []) => {
-            let first = names().next().unwrap_or("NAME");
-            let help = format!("name one in the profile: `slurm.partition = \"{first}\"`");
-            Finding::wrong("partitions", "none of them is the default", help)
-        }
-        (_, some) if !some.iter().any(usable) => {
-            let text = format!("no node of {} takes jobs now", quote(&some[0].name));
+    let finding = match chosen.first() {
+        Some(first) if !chosen.iter().any(usable) => {
+            let text = format!("no node of {} takes jobs now", quote(&first.name));
             Finding::wrong("partitions", text, "wait, or name another in the profile: `slurm.partition`")
         }
-        (_, some) if some.iter().all(too_short) => {
-            let asked = elapsed(wanted.unwrap_or_default() * 60_000);
-            let text =
-                format!("a task of {asked} never begins in {}, whose limit is {}", quote(&some[0].name), some[0].time);
-            let help = "write a smaller `resources.time`, or name another partition: `slurm.partition`";
-            Finding::wrong("partitions", text, help)
-        }
-        (asked, _) => {
-            let own = asked.map_or("* the default".to_owned(), |asked| format!("tasks go to {}", quote(asked)));
-            Finding::fine("partitions", format!("{} ({own})", count(all.len() as u64, "partition")))
+        first => {
+            let own = match (first, asked) {
+                (Some(_), Some(asked)) => format!(" (tasks go to {})", quote(asked)),
+                (Some(_), None) => " (* the default)".to_owned(),
+                // What stands against a task is said of its submission.
+                (None, _) => String::new(),
+            };
+            Finding::fine("partitions", format!("{}{own}", count(all.len() as u64, "partition")))
         }
     };
-    tell(finding.lines(lines).data(json!({ "partitions": data })));
+    let data: Vec<_> = all.iter().map(Partition::data).collect();
+    tell(finding.lines(table(&all)).data(json!({ "partitions": data })));
 }
 
 fn read(text: &str) -> Vec<Partition> {
@@ -107,15 +94,6 @@ fn read(text: &str) -> Vec<Partition> {
         }
     }
     all
-}
-
-/// `1-00:00:00`, `30:00`; `None`: there is no limit.
-fn minutes_of(time: &str) -> Option<u64> {
-    let (days, rest) = time.split_once('-').unwrap_or(("0", time));
-    let mut parts = rest.split(':').rev();
-    let mut number = || parts.next().map_or(Some(0), |part| part.parse::<u64>().ok());
-    let (seconds, minutes, hours) = (number()?, number()?, number()?);
-    Some(days.parse::<u64>().ok()? * 1440 + hours * 60 + minutes + seconds.div_ceil(60))
 }
 
 /// `gpu:a100:4(S:0-1),shard:8`: 4.
@@ -187,8 +165,6 @@ mod tests {
                 "old    down  1:00:00     0 nodes         0 cores      0 B",
             ]
         );
-        let limits = ["1-00:00:00", "1:30:00", "30:00", "infinite"].map(minutes_of);
-        assert_eq!(limits, [Some(1440), Some(90), Some(30), None]);
         assert_eq!(gpus_of("gpu:2"), 2);
         assert_eq!(gpus_of("(null)"), 0);
     }
