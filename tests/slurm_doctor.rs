@@ -701,7 +701,7 @@ slurm
     #[test]
     #[ignore = "needs Slurm and munge"]
     fn a_plan_shows_the_arrays_and_the_first_of_them_whole() {
-        let cluster = Cluster::start(&Shape { more: "MaxArraySize=101\n", ..Shape::default() });
+        let cluster = Cluster::start(&Shape { more: "MaxArraySize=51\n", ..Shape::default() });
         let project = Project::new(PIPELINE);
         shows(
             &plan(&on(&cluster, &project, "plan --backend slurm")),
@@ -721,7 +721,7 @@ join: unknown
   list
     1 instance in 1 element, 1 core, 64 MiB, [TIME]
   count.one
-    200 instances in 101 elements, 2 cores, 64 MiB, [TIME] --partition=short
+    200 instances in 100 elements, 2 cores, 64 MiB, [TIME] --partition=short
   300 instances follow as `max_parallel`, `[limits]` or `-j` leave room
   2 instances more depend on results: how many there are, and what they ask
     for, is not known yet
@@ -747,7 +747,7 @@ run 501 · cached 0 · unknown 2
             arrays[1]["resources"],
             serde_json::json!({"cpus": 2, "memory": 64 << 20, "gpus": 0, "time_s": 600})
         );
-        assert_eq!((&arrays[1]["instances"], &arrays[1]["elements"]), (&200.into(), &101.into()));
+        assert_eq!((&arrays[1]["instances"], &arrays[1]["elements"]), (&200.into(), &51.into()));
         assert_eq!(arrays[1]["options"], serde_json::json!(["--partition=short"]));
         assert_eq!(json["submissions"]["waiting"], 300);
         let bin = project.path("bin");
