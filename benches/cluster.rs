@@ -16,7 +16,12 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let [nodes, cpus, lines @ ..] = words.as_slice() else { return };
     let more = lines.iter().map(|line| format!("{line}\n")).collect::<String>().leak();
-    let shape = cluster::Shape { nodes: nodes.parse().unwrap(), cpus: cpus.parse().unwrap(), more, ..cluster::Shape::default() };
+    let shape = cluster::Shape {
+        nodes: nodes.parse().unwrap(),
+        cpus: cpus.parse().unwrap(),
+        more,
+        ..cluster::Shape::default()
+    };
     let cluster = cluster::Cluster::start(&shape);
     println!("{}", cluster.path("slurm.conf").display());
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();

@@ -66,7 +66,8 @@ fn tree(leaves: usize, dice: &mut Dice) -> Arc<Plan> {
 
 /// When the last task ends, if each takes its time and so many run at once.
 fn makespan(plan: &Arc<Plan>, times: &[u64], slots: u32, told: bool) -> u64 {
-    let room = Capacity { cpus: slots, nodes: 1, memory: u64::MAX, gpus: Vec::new(), limits: Vec::new(), window: 100_000 };
+    let room =
+        Capacity { cpus: slots, nodes: 1, memory: u64::MAX, gpus: Vec::new(), limits: Vec::new(), window: 100_000 };
     let options = Options { times: if told { times.to_vec() } else { Vec::new() }, ..Options::default() };
     let mut engine = Engine::new(plan.clone(), room, options);
     let mut running: BinaryHeap<Reverse<(u64, u32, u32)>> = BinaryHeap::new();

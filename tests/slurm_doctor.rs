@@ -237,7 +237,7 @@ list: run
 
 it is submitted by
 
-sbatch --parsable --job-name=flowrun-[DIGEST]-0.0 '--comment=flowrun [PROJECT]/.flowrun/runs/1/spool, batch 0' --array=0-0 --output=/dev/null --error=work/%A_%a.words --open-mode=append --requeue --chdir=[PROJECT]/.flowrun/runs/1/spool --cpus-per-task=1 --mem=65536K --time=20 <<'EOF'
+sbatch --parsable --job-name=flowrun-[DIGEST]-0.0 '--comment=flowrun [PROJECT]/.flowrun/runs/1/spool, batch 0' --array=0-0 --output=/dev/null --error=work/%A_%a.words --open-mode=append --requeue --chdir=[PROJECT]/.flowrun/runs/1/spool --cpus-per-task=1 --mem=65536K --propagate=NONE --time=20 <<'EOF'
 #!/bin/sh
 cd '[PROJECT]/.flowrun/runs/1/spool' || exit 1
 exec '[PROJECT]/.flowrun/runs/1/spool/bin/flowrun' __agent . 0
@@ -378,8 +378,8 @@ slurm
          main  up  1-00:00:00  12 nodes      32 cores  125 GiB
          gpu   up  infinite    0 of 2 nodes  16 cores  62 GiB, 8 GPUs
   fine   queue            of your jobs 1 wait and 2 run
-  wrong  submission       a task that says nothing of itself asks for the account `genomics`, which `ada` does not have
-         help: `ada` has `physics` and `teaching`
+  wrong  submission       a task that says nothing of itself asks for the account `genomics`, which you do not have
+         help: you have `physics` and `teaching`
 
 1 thing is wrong
 
@@ -721,14 +721,14 @@ join: unknown
   list
     1 instance in 1 element, 1 core, 64 MiB, [TIME]
   count.one
-    200 instances in 100 elements, 2 cores, 64 MiB, [TIME] --partition=short
+    200 instances in 51 elements, 2 cores, 64 MiB, [TIME] --partition=short
   300 instances follow as `max_parallel`, `[limits]` or `-j` leave room
   2 instances more depend on results: how many there are, and what they ask
     for, is not known yet
 
 the first is submitted by
 
-sbatch --parsable --job-name=flowrun-[DIGEST]-0.0 '--comment=flowrun [PROJECT]/.flowrun/runs/1/spool, batch 0' --array=0-0 --output=/dev/null --error=work/%A_%a.words --open-mode=append --requeue --chdir=[PROJECT]/.flowrun/runs/1/spool --cpus-per-task=1 --mem=65536K --time=20 <<'EOF'
+sbatch --parsable --job-name=flowrun-[DIGEST]-0.0 '--comment=flowrun [PROJECT]/.flowrun/runs/1/spool, batch 0' --array=0-0 --output=/dev/null --error=work/%A_%a.words --open-mode=append --requeue --chdir=[PROJECT]/.flowrun/runs/1/spool --cpus-per-task=1 --mem=65536K --propagate=NONE --time=20 <<'EOF'
 #!/bin/sh
 cd '[PROJECT]/.flowrun/runs/1/spool' || exit 1
 exec '[PROJECT]/.flowrun/runs/1/spool/bin/flowrun' __agent . 0

@@ -315,7 +315,17 @@ fn submission(site: Option<&Site>, shape: Option<&Shape>, tell: Tell<'_>) -> boo
         command: "true",
     };
     let words = array.words();
-    let ours = ["--job-name", "--comment", "--chdir", "--output", "--error", "--open-mode", "--parsable", "--requeue"];
+    let ours = [
+        "--job-name",
+        "--comment",
+        "--chdir",
+        "--output",
+        "--error",
+        "--open-mode",
+        "--parsable",
+        "--propagate",
+        "--requeue",
+    ];
     let shown: Vec<&str> =
         words.iter().map(String::as_str).filter(|word| !ours.iter().any(|own| word.starts_with(own))).collect();
     let line = shown.join(" ");
