@@ -243,6 +243,66 @@ error: 3 jobs would go to the partition `nowhere`, which is not there
 
     #[test]
     #[ignore = "needs Slurm and munge"]
+    fn nodes_that_cannot_do_anything_stop_a_run_at_the_first() {
+        let cluster = Cluster::start(&Shape { nodes: 1, ..Shape::default() });
+        let map = r#"
+[map.m]
+over = { range = [0, 3] }
+[map.m.task.t]
+command = "echo {{ item }} >> ran; echo v={{ item }} >> $FLOWRUN_OUTPUT"
+outputs.v = "int"
+"#;
+        // The folder is somewhere else for the nodes.
+        let hidden = Project::new(map);
+        before(
+            &hidden,
+            "sbatch",
+            "for word; do shift; set -- \"$@\" \"$(echo \"$word\" | sed 's/^--chdir=/&\\/nowhere/')\"; done; sed \"s/^cd '/&\\/nowhere/\" | exec /usr/bin/sbatch \"$@\"",
+        );
+        on(&cluster, &hidden, "run --backend slurm").shows(str![[r#"
+exit 3
+--- err
+[0/3] listed    m  3 items
+[0/3] started   m[0].t
+[0/3] started   m[1].t
+[0/3] started   m[2].t
+error: the node `n1` does not see the folder of this run, or may not write there: [PROJECT]/.flowrun/runs/1/spool
+  help: put the project on a file system that the nodes share with this machine, under the same path
+
+"#]]);
+        // A binary of another machine.
+        let other = Project::new(map);
+        before(
+            &other,
+            "sbatch",
+            "program=.flowrun/runs/1/spool/bin/flowrun; printf '\\177ELF\\2\\1\\1\\0\\0\\0\\0\\0\\0\\0\\0\\0\\2\\0\\363\\0' > $program; exec /usr/bin/sbatch \"$@\"",
+        );
+        on(&cluster, &other, "run --backend slurm").shows(str![[r#"
+exit 3
+--- err
+[0/3] listed    m  3 items
+[0/3] started   m[0].t
+[0/3] started   m[1].t
+[0/3] started   m[2].t
+error: flowrun cannot be executed on the node `n1`, which has another architecture than this machine
+  help: choose nodes like this machine, by `slurm.constraint` or `slurm.partition`, or start flowrun on a machine like them
+
+"#]]);
+        // Once it is mended, the same command goes on.
+        for project in [&hidden, &other] {
+            assert_eq!(cluster.queue(), "");
+            before(project, "sbatch", "rm -f wrapped/sbatch; exec /usr/bin/sbatch \"$@\"");
+        }
+        std::fs::remove_file(other.path(".flowrun/runs/1/spool/bin/flowrun")).unwrap();
+        for project in [&hidden, &other] {
+            let json = on(&cluster, project, "run --backend slurm --output json").exits(0).json();
+            assert_eq!((&json["run"], &json["counts"]["succeeded"]), (&serde_json::json!(1), &serde_json::json!(3)));
+            assert_eq!(project.lines("ran").len(), 3);
+        }
+    }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
     fn a_site_that_forbids_arrays_is_given_jobs() {
         let cluster = Cluster::start(&Shape { nodes: 2, more: "MaxArraySize=0\n", ..Shape::default() });
         let project = Project::new(

@@ -57,9 +57,8 @@ fn reason(row: &Queued, worker: &Worker, said: &str, folder: &str) -> Fault {
     let line = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
     let has = |parts: &[&str]| parts.iter().any(|part| said.contains(part));
     let (what, help) = if has(&["Exec format error", "cannot execute binary file"]) {
-        let here = std::env::consts::ARCH;
         (
-            format!("flowrun cannot be executed on the node `{node}`, which has another architecture than {here}"),
+            format!("flowrun cannot be executed on the node `{node}`, which has another architecture than this machine"),
             "choose nodes like this machine, by `slurm.constraint` or `slurm.partition`, or start flowrun on a machine \
              like them"
                 .to_owned(),
@@ -102,10 +101,9 @@ mod tests {
             let row = Queued { job: text("17"), element: 3, state, reason: text(why), node, name: text("x") };
             reason(&row, &Worker { job: text("17"), element: 3, restart: 0 }, said, "/p/spool").what
         };
-        let here = std::env::consts::ARCH;
         assert_eq!(
             reason("NonZeroExitCode", "script: 3: exec: /p/bin/flowrun: Exec format error\n"),
-            format!("flowrun cannot be executed on the node `n1`, which has another architecture than {here}")
+            "flowrun cannot be executed on the node `n1`, which has another architecture than this machine"
         );
         let libc = "/p/bin/flowrun: /lib/libc.so.6: version `GLIBC_2.34' not found (required by /p/bin/flowrun)";
         assert_eq!(
