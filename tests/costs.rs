@@ -227,3 +227,31 @@ mod needs_strace {
         assert!(many.flushes < 300, "{} flushes of 300 tasks", many.flushes);
     }
 }
+
+#[test]
+fn a_trace_and_the_own_time_of_a_run() {
+    let project = mapped(3, "command = \"true\"");
+    let said = project.run("run -j 2 --trace trace.json --timings");
+    said.exits(0);
+    let names = ["reading", "planning", "hashing", "store", "journal", "spawning", "telling", "waiting"];
+    let err = String::from_utf8(said.err.clone()).unwrap();
+    let mut lines = err.lines().skip_while(|line| !line.starts_with("flowrun's own time: ")).skip(1);
+    names.iter().for_each(|name| assert_eq!(lines.next().unwrap().split_whitespace().next(), Some(*name), "{err}"));
+    let spawned = err.lines().find(|line| line.starts_with("  spawning")).unwrap();
+    let times: u32 =
+        spawned.split_whitespace().rev().skip_while(|word| *word != "times").nth(1).unwrap().parse().unwrap();
+    assert!(times >= 3, "each task was started by a process: {err}");
+
+    let trace: Vec<serde_json::Value> = serde_json::from_str(&project.read("trace.json")).unwrap();
+    let of = |cat: &str| trace.iter().filter(|entry| entry["cat"] == cat).cloned().collect::<Vec<_>>();
+    let mut tasks: Vec<String> = of("task").iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect();
+    tasks.sort();
+    assert_eq!(tasks, ["many[0]", "many[1]", "many[2]"]);
+    assert!(of("task").iter().all(|entry| entry["args"]["result"] == "succeeded" && entry["ph"] == "X"));
+    let phases: BTreeSet<String> =
+        of("flowrun").iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect();
+    assert!(
+        ["journal", "planning", "reading", "spawning", "store"].iter().all(|name| phases.contains(*name)),
+        "{phases:?}"
+    );
+}

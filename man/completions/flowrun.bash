@@ -807,7 +807,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__resume)
-            opts="-j -h --jobs --backend --store --artifacts --profile --keep-going --events --lease --output --detach --wait --help"
+            opts="-j -h --jobs --backend --store --artifacts --profile --keep-going --events --trace --timings --lease --output --detach --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -855,6 +855,21 @@ _flowrun() {
                     fi
                     return 0
                     ;;
+                --trace)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --lease)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -871,7 +886,7 @@ _flowrun() {
             return 0
             ;;
         flowrun__subcmd__run)
-            opts="-p -j -h --only --param --params --jobs --backend --store --artifacts --profile --force --no-cache --keep-going --events --lease --output --detach --wait --help"
+            opts="-p -j -h --only --param --params --jobs --backend --store --artifacts --profile --force --no-cache --keep-going --events --trace --timings --lease --output --detach --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -932,6 +947,21 @@ _flowrun() {
                     return 0
                     ;;
                 --events)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --trace)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

@@ -58,12 +58,14 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l artifacts -d 'Ke
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l force -d 'Run this node again, whatever is cached; may be given many times' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l events -d 'Write every event as a line of JSON to this file' -r -F
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l trace -d 'Write what flowrun did when, and when tasks ran, to this file, for <https://ui.perfetto.dev>' -r -F
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l lease -d 'After how many silent seconds other runs take over what this one computes' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l only -d 'Run the named nodes alone, on what the others gave last'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l no-cache -d 'Use no cached result; new ones are still kept'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l keep-going -d 'After a failure go on with everything that does not need it'
+complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l timings -d 'Say at the end where flowrun\'s own time went'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l detach -d 'Return as soon as the run has begun: a process of its own drives it on, on a cluster a job (see `flowrun attach`)'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -l wait -d 'Wait while another run holds this pipeline'
 complete -c flowrun -n "__fish_flowrun_using_subcommand run" -s h -l help -d 'Print help'
@@ -73,10 +75,12 @@ complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l store -d 'The
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l artifacts -d 'Keep artifacts by their content in this folder, to restore them' -r -f -a "(__fish_complete_directories)"
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l profile -d 'Take settings from this profile of `flowrun.toml`' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l events -d 'Write every event as a line of JSON to this file' -r -F
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l trace -d 'Write what flowrun did when, and when tasks ran, to this file, for <https://ui.perfetto.dev>' -r -F
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l lease -d 'After how many silent seconds other runs take over what this one computes' -r
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l output -d 'How the result is printed: for people, or as one JSON document' -r -f -a "human\t''
 json\t''"
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l keep-going -d 'After a failure go on with everything that does not need it'
+complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l timings -d 'Say at the end where flowrun\'s own time went'
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l detach -d 'Return as soon as the run has begun: a process of its own drives it on, on a cluster a job (see `flowrun attach`)'
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -l wait -d 'Wait while another run holds this pipeline'
 complete -c flowrun -n "__fish_flowrun_using_subcommand resume" -s h -l help -d 'Print help'

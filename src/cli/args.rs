@@ -188,6 +188,12 @@ pub struct WatchArgs {
     /// Write every event as a line of JSON to this file
     #[arg(long, value_name = "FILE", env = "FLOWRUN_EVENTS", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub events: Option<PathBuf>,
+    /// Write what flowrun did when, and when tasks ran, to this file, for <https://ui.perfetto.dev>
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "detach")]
+    pub trace: Option<PathBuf>,
+    /// Say at the end where flowrun's own time went
+    #[arg(long, conflicts_with = "detach")]
+    pub timings: bool,
     /// After how many silent seconds other runs take over what this one computes
     #[arg(long, value_name = "SECONDS", env = "FLOWRUN_LEASE", hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub lease: Option<u64>,

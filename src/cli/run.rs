@@ -7,8 +7,9 @@ use super::settings::{self, Target};
 use super::{Failed, detach, edit};
 use crate::driver::{self, Ended, Params, Settings};
 use crate::port::Sink;
-use crate::report::outcome;
-use crate::view::{JsonLines, Lines, Terminal};
+use crate::report::{outcome, timings};
+use crate::sys::meter;
+use crate::view::{JsonLines, Lines, Terminal, Trace};
 use std::fs::File;
 
 /// `flowrun run`
@@ -41,11 +42,19 @@ fn drive(
     screen: Screen,
 ) -> Result<u8, Failed> {
     let settings = settings::watched(settings, watch);
+    if watch.timings || watch.trace.is_some() {
+        meter::begin(watch.trace.is_some());
+    }
     let ended = match watch.detach {
         true => driver::run(detach::detached(settings, target, place, watch)?, vec![view(screen)])?,
         false => driver::run(settings, views(watch, screen)?)?,
     };
-    last_words(&ended, target, watch.output, screen)
+    let code = last_words(&ended, target, watch.output, screen)?;
+    if watch.timings {
+        let (totals, all) = meter::totals();
+        complain(timings::human(&totals, all));
+    }
+    Ok(code)
 }
 
 /// What is said at the end of a run, and its exit code.
@@ -81,6 +90,13 @@ fn views(watch: &WatchArgs, screen: Screen) -> Result<Vec<Box<dyn Sink>>, Failed
         let file = File::create(path).map_err(|error| Failed::file(path, &error))?;
         sinks.push(Box::new(JsonLines::new(file, move |error| {
             complain(format!("warning: the events in `{shown}` are not complete: {error}\n"));
+        })));
+    }
+    if let Some(path) = &watch.trace {
+        let shown = path.display().to_string();
+        let file = File::create(path).map_err(|error| Failed::file(path, &error))?;
+        sinks.push(Box::new(Trace::new(file, move |error| {
+            complain(format!("warning: the trace in `{shown}` is not complete: {error}\n"));
         })));
     }
     Ok(sinks)

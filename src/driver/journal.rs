@@ -6,6 +6,7 @@
 
 use crate::event::{Event, Time};
 use crate::sys::fault::Result;
+use crate::sys::meter::{self, Phase};
 use crate::sys::{At, Fault, FaultKind, durable};
 use serde::Deserialize;
 use std::fs::{File, OpenOptions};
@@ -84,6 +85,7 @@ impl Journal {
         if events.is_empty() {
             return Ok(());
         }
+        let _journal = meter::span(Phase::Journal);
         self.repair()?;
         self.buffer.clear();
         for event in events {
@@ -102,6 +104,7 @@ impl Journal {
 
     /// Flushes everything to the disk: before a submission that outlives this process, and at the end.
     pub fn sync(&mut self) -> Result<()> {
+        let _journal = meter::span(Phase::Journal);
         lock(&self.shared.state).dirty = false;
         self.shared.flush().at("flush", &self.path)?;
         match lock(&self.shared.state).failed.take() {

@@ -8,6 +8,7 @@ use crate::diag::{self, Diagnostic, Severity, Sources};
 use crate::lang::model::{Datum, Name, ParamDecl};
 use crate::lang::reader::{self, Open, Opened};
 use crate::plan::{self, Given, ParamFile, Plan, Word};
+use crate::sys::meter::{self, Phase};
 use crate::sys::{Fault, FaultKind};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -30,6 +31,7 @@ pub struct Loaded {
 
 /// Reads and checks a pipeline file with its params; `complete` asks for a value of every param, as a run needs it.
 pub fn load(pipeline: &Path, params: &Params, complete: bool) -> Result<Loaded, Error> {
+    let _reading = meter::span(Phase::Reading);
     let text = text_of(pipeline)?;
     let mut files = Vec::with_capacity(params.files.len());
     for path in &params.files {

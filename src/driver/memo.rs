@@ -7,6 +7,7 @@ use crate::base::Digest;
 use crate::base::digest::Stat;
 use crate::sys::content::{self, Content};
 use crate::sys::fault::Result;
+use crate::sys::meter::{self, Phase};
 use rustc_hash::FxHashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -98,7 +99,9 @@ impl FileMemo {
         }
         let begin = (self.clock)();
         self.read.fetch_add(1, Ordering::Relaxed);
+        let hashing = meter::span(Phase::Hashing);
         let done = content::digest_file(path);
+        drop(hashing);
         if let Ok((digest, stat)) = done {
             *result = Some((digest, stat));
             if begin.saturating_sub(changed(stat, begin)) >= RACY_NS {

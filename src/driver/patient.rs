@@ -1,6 +1,7 @@
 //! Asking a store that may be away for a while: who asks waits without holding it, so that others can try, too.
 
 use crate::port::Store;
+use crate::sys::meter::{self, Phase};
 use crate::sys::{Fault, FaultKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -26,6 +27,7 @@ impl Patient {
         mut question: impl FnMut(&mut dyn Store) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let begin = Instant::now();
+        let _store = meter::span(Phase::Store);
         loop {
             let mut held = store.lock().unwrap_or_else(PoisonError::into_inner);
             let patience = held.patience();

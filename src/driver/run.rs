@@ -25,6 +25,7 @@ use crate::driver::{lease, now};
 use crate::engine::{Engine, Options};
 use crate::port::{Access, Made, Report, RunRow, Sink, Store};
 use crate::sys::lock::{self, Lock, NoLock, Who};
+use crate::sys::meter::{self, Phase};
 use crate::sys::signals::{signals, signals_and};
 use crate::sys::{Fault, FaultKind};
 use std::os::fd::AsFd;
@@ -76,7 +77,9 @@ pub(super) fn run_loaded(
     if settings.wait || taken_over {
         began = now();
     }
+    let opening = meter::span(Phase::Store);
     let mut store = open_store(&settings, &place, &mut sinks)?;
+    drop(opening);
     let mut note = |text: &str| sinks.iter_mut().for_each(|sink| sink.note(text));
     if let Some(text) = store.note() {
         note(&text);

@@ -25,6 +25,7 @@ use crate::lang::outputs::Keep;
 use crate::plan::{NodeKind, Output, Plan};
 use crate::port::{Entry, Made, Named, Report, Sink, Stat, Store};
 use crate::sys::lock::Lock;
+use crate::sys::meter::{self, Phase};
 use crate::sys::{Fault, FaultKind};
 use crossbeam::channel::{Receiver, Sender, after, never, select};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -268,6 +269,7 @@ impl Loop<'_> {
         let due = due.map(|due| Duration::from_millis(due.saturating_sub(begin)));
         let turn = self.answers.due().map(|due| due.saturating_duration_since(Instant::now()));
         let timer = due.into_iter().chain(turn).min().map_or_else(never, after);
+        let waiting = meter::span(Phase::Waiting);
         select! {
             recv(reports) -> report => self.report(report.map_err(|_| backend_gone())?)?,
             recv(answered) -> answer => self.answered(answer.map_err(|_| workers_gone())?)?,
@@ -275,6 +277,7 @@ impl Loop<'_> {
             recv(signals) -> signal => if let Ok(signal) = signal { self.signalled(signal) },
             recv(timer) -> _ => {}
         }
+        drop(waiting);
         for _ in 0..TURN {
             if let Ok(report) = reports.try_recv() {
                 self.report(report)?;
@@ -298,6 +301,7 @@ impl Loop<'_> {
     }
 
     fn step(&mut self, input: Input) {
+        let _planning = meter::span(Phase::Planning);
         self.session.engine.step(now(), input, &mut self.events, &mut self.effects);
     }
 
@@ -552,6 +556,7 @@ impl Loop<'_> {
     }
 
     fn show(&mut self, time: Time, events: &[Event]) {
+        let _telling = meter::span(Phase::Telling);
         let engine = &self.session.engine;
         let counts = engine.counts();
         let events = by_node(engine.ledger().space(), events);
@@ -654,6 +659,7 @@ impl Loop<'_> {
         }
         if !jobs.is_empty() {
             self.running += jobs.len();
+            let _spawning = meter::span(Phase::Spawning);
             self.session.crew.submit(jobs).map_err(Error::Backend)?;
         }
         for (instances, hard) in [(soft, false), (hard, true)] {
@@ -673,6 +679,7 @@ impl Loop<'_> {
     /// Writes results to the store. A store that is away harms no task: the journal has everything, and what could not
     /// be written waits for the next time.
     fn flush(&mut self) {
+        let _store = meter::span(Phase::Store);
         let workshop = self.session.workshop.clone();
         let mut store = match workshop.store.try_lock() {
             Ok(store) => store,

@@ -10,6 +10,7 @@ use crate::engine::{Input, Preparing, Values};
 use crate::event::{Artifact, Produced};
 use crate::plan::{NodeKind, Plan};
 use crate::sys::Fault;
+use crate::sys::meter::{self, Phase};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -56,6 +57,7 @@ pub enum Answer {
 
 /// Carries out one piece of work.
 pub fn answer(plan: &Plan, workshop: &Workshop, fetcher: &Arc<Fetcher>, number: Number, work: Work) -> Option<Answer> {
+    let _planning = meter::span(Phase::Planning);
     match work {
         Work::List { instance, node, values } => {
             let answer = begin::begin(plan, &plan.nodes[node], &workshop.project, values);

@@ -10,4 +10,5 @@ pub mod params;
 pub mod runs;
 pub mod status;
 pub mod submission;
+pub mod timings;
 pub mod trial;

@@ -14,6 +14,7 @@ pub mod glob;
 pub mod gpus;
 pub mod http;
 pub mod lock;
+pub mod meter;
 pub mod mount;
 pub mod process;
 pub mod secret;

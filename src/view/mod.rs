@@ -4,8 +4,10 @@
 mod jsonl;
 mod lines;
 mod terminal;
+mod trace;
 mod words;
 
 pub use jsonl::JsonLines;
 pub use lines::Lines;
 pub use terminal::Terminal;
+pub use trace::Trace;

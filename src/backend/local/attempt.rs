@@ -222,7 +222,11 @@ fn run(
             open_files: world.open_files,
         };
         let Some(_open) = world.gate.pass() else { world.gate.wait_for_the_end() };
-        Ok(running.start(|| spawn::spawn(&what)))
+        let begin = Instant::now();
+        let started = running.start(|| spawn::spawn(&what));
+        world.spawned[0].fetch_add(1, Ordering::Relaxed);
+        world.spawned[1].fetch_add(micros(begin.elapsed()) * 1000, Ordering::Relaxed);
+        Ok(started)
     };
     let began = Instant::now();
     let direct = match boxed {

@@ -6,7 +6,7 @@ use super::environment::Environment;
 use super::logs::Logs;
 use super::running::{Gate, Running, Snapshot, Timer, Why};
 use super::staging::Notes;
-use super::wire::{Frames, Order, Setup, encode};
+use super::wire::{Frames, Order, Said, Setup, encode};
 use crate::base::InstanceId;
 use crate::event::{Failure, Outcome, Usage};
 use crate::port::{Job, Report};
@@ -51,6 +51,8 @@ pub struct World {
     pub timer: Timer,
     /// How many processes the kernel was known to have killed for lack of memory, when it was last looked at.
     pub oom_kills: AtomicU64,
+    /// How often a process was started, and nanoseconds that it took.
+    pub spawned: [AtomicU64; 2],
     stream: Mutex<UnixStream>,
     running: Mutex<FxHashMap<InstanceId, Arc<Running>>>,
     /// Slots that wait for an order less orders that wait for a slot.
@@ -90,6 +92,7 @@ fn serve() -> anyhow::Result<()> {
     world.gate.close();
     world.containers.remove_all();
     process::kill_descendants();
+    world.last_word();
     if world.running().is_empty() {
         // Nothing was cut off: there is nothing to put back.
         let _ = std::fs::remove_file(world.work.join("kept"));
@@ -101,7 +104,7 @@ fn serve() -> anyhow::Result<()> {
 /// Tells the driver why nothing can be executed, and waits until it has heard.
 fn say_broken(mut stream: UnixStream, fault: &Fault) -> anyhow::Result<()> {
     let mut bytes = Vec::new();
-    encode(&mut bytes, &Report::Broken(fault.what.clone(), fault.help.clone()));
+    encode(&mut bytes, &Said::Report(Report::Broken(fault.what.clone(), fault.help.clone())));
     stream.write_all(&bytes)?;
     std::io::copy(&mut stream, &mut std::io::sink())?;
     Ok(())
@@ -140,6 +143,7 @@ impl World {
             containers: Containers::default(),
             timer: Timer::default(),
             oom_kills: AtomicU64::new(cgroup::oom_kills()),
+            spawned: Default::default(),
             stream: Mutex::new(stream),
             running: Mutex::default(),
             idle: AtomicI64::new(0),
@@ -226,7 +230,15 @@ impl World {
     /// Sends reports. That the driver is gone is learnt by reading.
     pub fn send(&self, reports: &[Report]) {
         let mut bytes = Vec::with_capacity(512);
-        reports.iter().for_each(|report| encode(&mut bytes, report));
+        reports.iter().for_each(|report| encode(&mut bytes, &Said::Report(report)));
+        let _ = self.stream.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes);
+    }
+
+    /// What starting processes cost; a driver that is gone does not hear it.
+    fn last_word(&self) {
+        let [times, nanos] = self.spawned.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let mut bytes = Vec::new();
+        encode(&mut bytes, &Said::<Report>::Spent { times, nanos });
         let _ = self.stream.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes);
     }
 

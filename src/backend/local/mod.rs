@@ -32,6 +32,7 @@ pub use executor::executor_main;
 use crate::base::InstanceId;
 use crate::engine::Capacity;
 use crate::port::{Backend, Job, Report, ReportSink};
+use crate::sys::meter::{self, Phase};
 use crate::sys::process;
 use crate::sys::spawn::{self, Leads, Spawn};
 use anyhow::Context as _;
@@ -46,7 +47,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use wire::{Frames, Order, Setup};
+use std::time::Duration;
+use wire::{Frames, Order, Said, Setup};
 
 /// How the local backend is made.
 pub struct Options {
@@ -233,8 +235,11 @@ impl Backend for Local {
 fn read_reports(stream: UnixStream, reports: &ReportSink, closing: &AtomicBool, pid: Pid) {
     let mut frames = Frames::new(stream);
     let trouble = loop {
-        match frames.next::<Report>() {
-            Ok(Some(report)) => {
+        match frames.next::<Said<Report>>() {
+            Ok(Some(Said::Spent { times, nanos })) => {
+                meter::add(Phase::Spawning, Duration::from_nanos(nanos), times);
+            }
+            Ok(Some(Said::Report(report))) => {
                 // Nobody listens any more; go on reading, so that the executor is not held up.
                 let _ = reports.send(report);
             }

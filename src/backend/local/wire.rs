@@ -38,6 +38,20 @@ pub struct Setup {
     pub work: PathBuf,
 }
 
+/// What the executor says.
+#[derive(Serialize, Deserialize)]
+pub enum Said<R> {
+    /// Of an attempt.
+    Report(R),
+    /// The last word: how often it started a process, and how many nanoseconds that took in all.
+    Spent {
+        /// Processes.
+        times: u64,
+        /// Nanoseconds.
+        nanos: u64,
+    },
+}
+
 fn path_to<S: serde::Serializer>(path: &Path, s: S) -> Result<S::Ok, S::Error> {
     path.as_os_str().as_bytes().serialize(s)
 }

@@ -114,5 +114,8 @@ mod tests {
         let term = Term { lasts: std::time::Duration::from_secs(60), outlives: false };
         assert_eq!(counted(&mut |store| drop(store.lease(1, &keys, term).unwrap())), 4);
         assert_eq!(counted(&mut |store| store.release(1, Some(&keys)).unwrap()), 3);
+        // An entry, its lease, other instances under its key, and here components of its own.
+        let more: Vec<Entry> = (100_000..101_000).map(entry).collect();
+        assert!(counted(&mut |store| store.record(&more).unwrap()) <= 4_000 + 10);
     }
 }
