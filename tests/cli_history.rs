@@ -42,7 +42,7 @@ fn id(n: u32) -> InstanceId {
 fn began(n: u32, attempt: u32) -> [Event; 2] {
     [
         Event::Submitted { instance: id(n), attempt, key: None, why: None },
-        Event::Started { instance: id(n), attempt, log: None },
+        Event::Started { instance: id(n), attempt, log: None, host: None },
     ]
 }
 

@@ -64,7 +64,7 @@ fn recorded() -> Vec<Turn> {
         key: None,
         why: why.map(Into::into),
     };
-    let started = |n, attempt| Event::Started { instance: id(n), attempt, log: None };
+    let started = |n, attempt| Event::Started { instance: id(n), attempt, log: None, host: None };
     vec![
         (0, vec![(Event::Begun { by: "flowrun 0.1.0, process 7 on host h".into() }, "")], counts(0, 0, 0, 0, 2)),
         (10, vec![(submitted(0, 1, Some("command changed")), "gen"), (started(0, 1), "gen")], counts(0, 0, 0, 1, 1)),

@@ -416,7 +416,7 @@ impl<'a> World<'a> {
             }
             Owed::Run { instance, attempt, started: false, job, gpus, stopped } if dice.roll(3) > 0 => {
                 self.owed.push(Owed::Run { instance, attempt, started: true, job, gpus, stopped });
-                Input::Started { instance, attempt, log: None }
+                Input::Started { instance, attempt, log: None, host: None }
             }
             Owed::Lease(instance, key) => Input::Leased(vec![(instance, key, self.lease(instance, key, dice))]),
             Owed::Wake(at) => {

@@ -680,7 +680,7 @@ fn a_journal_that_does_not_fit_is_an_error() {
     };
     let list = Items::new(vec![Value::Int(1)], Vec::new()).digest();
     assert_eq!(restore(s.journal.clone()), format!("the list {list} of `process_data` is missing or changed"));
-    let started = |instance| Event::Started { instance, attempt: 1, log: None };
+    let started = |instance| Event::Started { instance, attempt: 1, log: None, host: None };
     assert_eq!(
         restore(vec![started(flowrun::base::InstanceId(77))]),
         "the journal speaks of instance 77, which does not exist"

@@ -252,7 +252,8 @@ impl Agent {
                 }
                 outcome.host = Some(self.host.clone());
             }
-            Report::Started { .. } | Report::Note(_) | Report::Waiting(_) => {}
+            Report::Started { host, .. } => *host = Some(self.host.clone()),
+            Report::Note(_) | Report::Waiting(_) => {}
         }
         self.outbox.push(report);
         Ok(())

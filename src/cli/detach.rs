@@ -5,7 +5,7 @@ use super::run::{last_words, view};
 use super::screen::{Screen, complain};
 use super::settings::{self, DEFAULT_PIPELINE, Target};
 use super::{Failed, registry};
-use crate::driver::detached::{self, Drive, HandOver, Launch, TIME_IS_UP};
+use crate::driver::detached::{self, Drive, HandOver, Launch, Next};
 use crate::driver::doctor::default_job;
 use crate::driver::{self, End, Params, Settings};
 use crate::port::Sink;
@@ -145,24 +145,31 @@ pub fn drive(run_dir: &Path, screen: Screen) -> Result<u8, Failed> {
             complain(format!("warning: the events are not complete: {error}\n"));
         })) as Box<dyn Sink>);
     }
+    let project = std::env::current_dir().map_err(|error| Fault::io("find", Path::new("."), &error))?;
+    let ask = DriverAsk { run_dir: run_dir.to_owned(), project, options, follows: true };
+    let next: Next = Box::new(move || {
+        // Without a thread the run is interrupted when its time is up.
+        let _ = std::thread::Builder::new().name("next".to_owned()).spawn(move || submit_next(&ask));
+    });
     let settings = Settings {
         resume: Some(Some(hand.run)),
-        drive: Drive::Handed { journal: hand.journal, job: hand.job },
+        drive: Drive::Handed { journal: hand.journal, next: hand.job.then_some(next) },
         lease: hand.lease.map(Duration::from_secs),
         ..settings
     };
     let ended = driver::run(settings, sinks)?;
-    if ended.end == (End::Stopped { signal: TIME_IS_UP }) {
-        let project = std::env::current_dir().map_err(|error| Fault::io("find", Path::new("."), &error))?;
-        let next = relay(&DriverAsk { run_dir: run_dir.to_owned(), project, options, follows: true });
-        complain(format!("the time of this job is nearly up: {next} goes on with run {}\n", hand.run));
-        return Ok(super::exit::OK);
+    if hand.job
+        && !matches!(ended.end, End::Stopped { .. })
+        && let Err(error) = registry::afar().dismiss_next(run_dir)
+    {
+        // It would find that the run is over.
+        complain(format!("the next driver may still wait: {error:#}\n"));
     }
     last_words(&ended, &target, super::args::Output::Human, screen)
 }
 
-/// Hands the run over to the next job, as long as there is time: its name for people.
-fn relay(ask: &DriverAsk) -> String {
+/// Submits the job that goes on with the run, as long as there is time.
+fn submit_next(ask: &DriverAsk) {
     let afar = registry::afar();
     let next = || {
         let by = afar.drive(ask)?;
@@ -171,8 +178,8 @@ fn relay(ask: &DriverAsk) -> String {
     };
     loop {
         match next() {
-            Ok(by) => return by,
-            Err(error) => complain(format!("the run is not handed over yet: {error:#}\n")),
+            Ok(by) => return complain(format!("the time of this job is nearly up: {by} waits for its end\n")),
+            Err(error) => complain(format!("the next driver is not submitted yet: {error:#}\n")),
         }
         std::thread::sleep(AGAIN);
     }

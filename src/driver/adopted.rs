@@ -4,18 +4,23 @@
 
 use crate::base::InstanceId;
 use crate::base::digest::Key;
-use crate::event::Event;
+use crate::event::{Event, LogRange};
 use crate::port::{Job, Report};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// An attempt that was handed over and of whose end the journal knows nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Open {
     /// Its number.
     pub attempt: u32,
     /// The key of its result.
     pub key: Option<Key>,
+    /// If it has begun: its log, and where.
+    pub begun: Option<Begun>,
 }
+
+type Begun = (Option<LogRange>, Option<Arc<str>>);
 
 /// What a journal knows of attempts that were handed over.
 #[derive(Default)]
@@ -23,6 +28,7 @@ pub struct Handed {
     keys: FxHashMap<(InstanceId, u32), Option<Key>>,
     last: FxHashMap<InstanceId, u32>,
     ended: FxHashMap<InstanceId, u32>,
+    begun: FxHashMap<(InstanceId, u32), Begun>,
 }
 
 impl Handed {
@@ -32,6 +38,9 @@ impl Handed {
             Event::Submitted { instance, attempt, key, .. } => {
                 self.keys.insert((*instance, *attempt), *key);
                 self.last.insert(*instance, *attempt);
+            }
+            Event::Started { instance, attempt, log, host: host @ Some(_) } => {
+                self.begun.insert((*instance, *attempt), (*log, host.clone()));
             }
             Event::Ended { instance, attempt, .. } => {
                 self.ended.insert(*instance, *attempt);
@@ -52,7 +61,8 @@ impl Handed {
         has.into_iter().filter(|(instance, attempt)| self.is_open(*instance, *attempt)).filter_map(
             |(instance, attempt)| {
                 let key = *self.keys.get(&(instance, attempt))?;
-                Some((instance, Open { attempt, key }))
+                let begun = self.begun.get(&(instance, attempt)).cloned();
+                Some((instance, Open { attempt, key, begun }))
             },
         )
     }
@@ -120,7 +130,10 @@ impl Adopted {
         }
         let (instance, attempt) = (job.instance, job.attempt);
         old.now = Some(attempt);
-        let early = std::mem::take(&mut old.early);
+        let mut early = std::mem::take(&mut old.early);
+        if let Some((log, host)) = old.open.begun.take() {
+            early.insert(0, Report::Started { instance, attempt, log, host });
+        }
         if ended {
             self.old.remove(&instance);
         }

@@ -2,10 +2,11 @@
 //! stopped. What a run has done stays, and the same command goes on from there.
 
 use super::asked::Place;
-use super::history;
+use super::ending;
+use super::history::{self, Story};
 use super::run::acquire;
 use super::rundir::RunDir;
-use super::{Error, detached};
+use super::{End, Error, detached};
 use crate::port::afar::Afar;
 use crate::port::status::Life;
 use crate::sys::durable::{self, Sync};
@@ -87,6 +88,10 @@ pub fn cancel(pipeline: &Path, run: Option<u64>, afar: &dyn Afar) -> Result<Canc
     // Nobody may go on with it meanwhile.
     let lock = alone(&place)?;
     let jobs = afar.stop_left(&run_dir).map_err(Error::Backend)?;
+    if jobs > 0 {
+        let dir = RunDir::open(&place.home, run)?;
+        ending::keep(&dir, &ending::bare(&Story::read(&place.home, run)?, End::Cancelled))?;
+    }
     lock.release();
     Ok(Cancelled { run, was, jobs })
 }

@@ -55,15 +55,18 @@ pub enum Drive {
     Handed {
         /// The length of the journal then: if the run has ended and it has grown, somebody else has driven it meanwhile.
         journal: u64,
-        /// Whether it is a job, that is told before its time is up, and may be begun anew.
-        job: bool,
+        /// Of a job, which may be begun anew: submits the next one, when its time is nearly up. Returns at once.
+        next: Option<Next>,
     },
 }
+
+/// Sees to it that somebody goes on when this process can no longer.
+pub type Next = Box<dyn FnOnce() + Send>;
 
 impl Drive {
     /// Whether this process is a job.
     pub fn is_job(&self) -> bool {
-        matches!(self, Drive::Handed { job: true, .. })
+        matches!(self, Drive::Handed { next: Some(_), .. })
     }
 }
 

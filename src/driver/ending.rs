@@ -58,6 +58,11 @@ pub fn keep(dir: &RunDir, ended: &Ended) -> Result<()> {
     durable::write(&path(dir), &text, Sync::Later)
 }
 
+/// Whether the run was cancelled, and nothing has happened since.
+pub(super) fn is_cancelled(story: &Story, dir: &RunDir) -> bool {
+    of(story, dir).is_some_and(|ended| ended.end == End::Cancelled)
+}
+
 /// The end of a run that has one, or that was stopped; `None`: nobody said it yet, or never will.
 pub(super) fn of(story: &Story, dir: &RunDir) -> Option<Ended> {
     let kept: Kept = serde_json::from_slice(&std::fs::read(path(dir)).ok()?).ok()?;

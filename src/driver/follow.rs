@@ -135,7 +135,7 @@ fn catch_up(story: &Story, sinks: &mut [Box<dyn Sink>]) {
     begun.sort_unstable();
     tell(story, sinks, story.began, &[]);
     for (since, instance, attempt) in begun {
-        tell(story, sinks, since, &[Event::Started { instance, attempt, log: None }]);
+        tell(story, sinks, since, &[Event::Started { instance, attempt, log: None, host: None }]);
     }
 }
 

@@ -1,9 +1,9 @@
 //! Runs as their journals tell them, live or over: for `status` and `log`. Reads only, and never the store.
 
-use super::detached;
 use super::load::never_run;
 use super::rundir::{Home, RunDir, StoredPlan};
 use super::{Error, load_stored};
+use super::{detached, ending};
 use crate::base::id::Id;
 use crate::base::text::{did_you_mean, quote};
 use crate::base::{Digest, InstanceId};
@@ -36,12 +36,14 @@ pub fn status(pipeline: &Path, run: Option<u64>, afar: Option<&dyn Afar>) -> Res
     let life = story.life();
     let mut counts = *story.fold.ledger().counts();
     let mut nodes = story.by_node();
-    let (mut running, mut delayed, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut running, mut delayed, mut elsewhere) = (story.at_work(), Vec::new(), Vec::new());
     if matches!(life, Life::Live(_)) {
-        running = story.at_work();
         delayed = story.delayed();
         elsewhere = story.elsewhere();
     } else {
+        // What runs elsewhere goes on without a driver.
+        let cancelled = ending::is_cancelled(&story, &story.dir);
+        running.retain(|work| work.host.is_some() && !cancelled);
         // Nobody is at work in a run without a process.
         for counts in nodes.iter_mut().map(|(_, counts)| counts).chain([&mut counts]) {
             counts.waiting += std::mem::take(&mut counts.running);
@@ -262,6 +264,10 @@ pub(super) struct Story {
     pub(super) read: u64,
     /// Of each attempt where its log is, and whether the attempt has ended: until then the log has no end.
     logs: FxHashMap<(InstanceId, u32), (LogRange, bool)>,
+    /// Who wrote last into a segment of logs.
+    writers: FxHashMap<u32, (InstanceId, u32)>,
+    /// Where instances were last begun that were not begun on the driver's host.
+    hosts: FxHashMap<InstanceId, Arc<str>>,
     /// Why instances ran that had run before.
     whys: FxHashMap<InstanceId, Arc<str>>,
     pub(super) began: Time,
@@ -290,6 +296,8 @@ impl Story {
             dir,
             read: 0,
             logs: FxHashMap::default(),
+            writers: FxHashMap::default(),
+            hosts: FxHashMap::default(),
             whys: FxHashMap::default(),
             began: 0,
             last: 0,
@@ -344,12 +352,19 @@ impl Story {
                 Event::Submitted { instance, why: Some(why), .. } => {
                     self.whys.entry(*instance).or_insert_with(|| why.clone());
                 }
-                Event::Started { instance, attempt, log: Some(range) } => {
-                    self.logs.insert((*instance, *attempt), (*range, false));
+                Event::Started { instance, attempt, log, host } => {
+                    if let Some(range) = log {
+                        self.begins(*instance, *attempt, *range);
+                    }
+                    match host {
+                        Some(host) => drop(self.hosts.insert(*instance, host.clone())),
+                        None => drop(self.hosts.remove(instance)),
+                    }
                 }
                 Event::Ended { instance, attempt, outcome } => match outcome.log {
                     Some(range) => drop(self.logs.insert((*instance, *attempt), (range, true))),
-                    None => drop(self.logs.remove(&(*instance, *attempt))),
+                    // What it wrote before nobody reported any more is there.
+                    None => {}
                 },
                 _ => {}
             }
@@ -358,6 +373,18 @@ impl Story {
         }
         each(self, time, &events);
         Ok(())
+    }
+
+    /// An attempt begins to write: who wrote into the same file before has ended, even if nobody has said so.
+    fn begins(&mut self, instance: InstanceId, attempt: u32, range: LogRange) {
+        if let Some(before) = self.writers.insert(range.segment, (instance, attempt))
+            && let Some((earlier, ended @ false)) = self.logs.get_mut(&before)
+        {
+            earlier.out.1 = range.out.0.saturating_sub(earlier.out.0);
+            earlier.err.1 = range.err.0.saturating_sub(earlier.err.0);
+            *ended = true;
+        }
+        self.logs.insert((instance, attempt), (range, false));
     }
 
     /// Whether somebody is at it now.
@@ -402,7 +429,14 @@ impl Story {
 
     fn at_work(&self) -> Vec<AtWork> {
         let at_work = self.fold.ledger().at_work();
-        at_work.map(|w| AtWork { instance: self.name(w.instance), attempt: w.attempt, since: w.since }).collect()
+        let one = |w: &crate::engine::AtWork| AtWork {
+            instance: self.name(w.instance),
+            attempt: w.attempt,
+            since: w.since,
+            begun: w.started,
+            host: self.hosts.get(&w.instance).filter(|_| w.started).cloned(),
+        };
+        at_work.map(one).collect()
     }
 
     fn delayed(&self) -> Vec<Delayed> {

@@ -166,25 +166,29 @@ pub(super) fn run_loaded(
     };
     row.run = run;
     lock.name_run(run)?;
-    if let Drive::Elsewhere(launch) = settings.drive {
-        let own = Home::at(place.project.join(".flowrun"));
-        let over = HandOver {
-            run,
-            run_dir: place.run_dir(run),
-            lock: own.lock(Path::new(&place.file)),
-            journal: journal.length(),
-            project: place.project,
-            file: place.file,
-        };
-        let counts = *engine.counts();
-        // They are the other's from now on.
-        drop((journal, store));
-        lock.release();
-        let by = launch(&over).map_err(Error::Backend)?;
-        let (outputs, failures) = (Vec::new(), Vec::new());
-        let wall_ms = now().saturating_sub(began);
-        return Ok(Ended { run, end: End::Detached, outputs, counts, wall_ms, failures, by: Some(by.into()) });
-    }
+    let next = match settings.drive {
+        Drive::Here => None,
+        Drive::Handed { next, .. } => next,
+        Drive::Elsewhere(launch) => {
+            let own = Home::at(place.project.join(".flowrun"));
+            let over = HandOver {
+                run,
+                run_dir: place.run_dir(run),
+                lock: own.lock(Path::new(&place.file)),
+                journal: journal.length(),
+                project: place.project,
+                file: place.file,
+            };
+            let counts = *engine.counts();
+            // They are the other's from now on.
+            drop((journal, store));
+            lock.release();
+            let by = launch(&over).map_err(Error::Backend)?;
+            let (outputs, failures) = (Vec::new(), Vec::new());
+            let wall_ms = now().saturating_sub(began);
+            return Ok(Ended { run, end: End::Detached, outputs, counts, wall_ms, failures, by: Some(by.into()) });
+        }
+    };
 
     let (reporter, reports) = crossbeam::channel::unbounded::<Report>();
     let inherited = lock.as_fd().try_clone_to_owned().map_err(|e| Error::Backend(e.into()))?;
@@ -258,6 +262,7 @@ pub(super) fn run_loaded(
         made,
         lists,
         adopted,
+        next,
         began: began_here,
     };
     let closed = session.drive(by.into(), workers)?;

@@ -5,7 +5,7 @@ use crate::base::{Digest, InstanceId, NodeId};
 use crate::driver::adopted::{Adopted, Ready, Start};
 use crate::driver::backends::Crew;
 use crate::driver::cancel::Requests;
-use crate::driver::detached;
+use crate::driver::detached::{Next, TIME_IS_UP};
 use crate::driver::early::Lists;
 use crate::driver::fetch::{Fetcher, Told};
 use crate::driver::gone;
@@ -75,6 +75,8 @@ pub struct Session<'a> {
     pub lists: Lists,
     /// Attempts of an earlier driver that the backend still has.
     pub adopted: Adopted,
+    /// Submits who goes on when this process can no longer.
+    pub next: Option<Next>,
     /// When the run began, if it begins here: the time of its first events.
     pub began: Option<Time>,
 }
@@ -380,7 +382,9 @@ impl Loop<'_> {
 
     fn take_report(&mut self, report: Report) -> Result<(), Error> {
         match report {
-            Report::Started { instance, attempt, log } => self.step(Input::Started { instance, attempt, log }),
+            Report::Started { instance, attempt, log, host } => {
+                self.step(Input::Started { instance, attempt, log, host })
+            }
             Report::Ended { instance, attempt, mut outcome, stats, trusted } => {
                 outcome.doubtful = outcome.result.is_ok() && !trusted;
                 self.running = self.running.saturating_sub(1);
@@ -481,6 +485,12 @@ impl Loop<'_> {
     /// The ladder: nothing new starts; what runs is killed; nothing more is waited for (the executor ends with us and
     /// takes its tasks along).
     fn signalled(&mut self, signal: i32) {
+        if signal == TIME_IS_UP {
+            if let Some(next) = self.session.next.take() {
+                next();
+            }
+            return;
+        }
         let name = signal_name(signal);
         self.signals += 1;
         match self.signals {
@@ -772,7 +782,6 @@ fn signal_name(signal: i32) -> &'static str {
     match signal {
         libc::SIGINT => "SIGINT",
         libc::SIGTERM => "SIGTERM",
-        detached::TIME_IS_UP => "the time of the job is nearly up",
         _ => "SIGHUP",
     }
 }

@@ -49,6 +49,8 @@ pub enum Input {
         attempt: u32,
         /// Where its log begins.
         log: Option<LogRange>,
+        /// Where it runs; `None`: here.
+        host: Option<Arc<str>>,
     },
     /// The backend has ended an attempt.
     Ended {

@@ -301,7 +301,7 @@ impl Engine {
             }
             Input::Recorded { instance, answer } => self.recorded(instance, answer, out),
             Input::Turned { instance, index, answer } => self.turned(instance, index, answer, out),
-            Input::Started { instance, attempt, log } => self.started(instance, attempt, log, out),
+            Input::Started { instance, attempt, log, host } => self.started(instance, attempt, (log, host), out),
             Input::Ended { instance, attempt, outcome } => self.attempt_ended(instance, attempt, outcome, out),
             Input::Stop(stop) => self.stop(stop, out),
             Input::Tick => {}
@@ -401,7 +401,13 @@ impl Engine {
         }
     }
 
-    fn started(&mut self, instance: InstanceId, attempt: u32, log: Option<LogRange>, out: &mut Out) {
+    fn started(
+        &mut self,
+        instance: InstanceId,
+        attempt: u32,
+        (log, host): (Option<LogRange>, Option<Arc<str>>),
+        out: &mut Out,
+    ) {
         if !self.expects(instance, State::Submitted, true) || self.ledger.attempt(instance) != attempt {
             return;
         }
@@ -409,7 +415,7 @@ impl Engine {
         if let Some(work) = self.ledger.at_work.get_mut(&instance) {
             (work.since, work.started) = (out.now, true);
         }
-        out.event(Event::Started { instance, attempt, log });
+        out.event(Event::Started { instance, attempt, log, host });
     }
 
     fn attempt_ended(&mut self, instance: InstanceId, attempt: u32, mut outcome: Outcome, out: &mut Out) {

@@ -108,6 +108,9 @@ pub enum Event {
         /// Where its log begins; the lengths are not known yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         log: Option<LogRange>,
+        /// Where it runs; `None` for the driver's own host.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<Arc<str>>,
     },
     /// An attempt has ended; for a success, its results are in place. One that was stopped on request
     /// ([`Cause::Stopped`]) has not failed: it counts as not run.

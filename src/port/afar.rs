@@ -17,6 +17,11 @@ pub trait Afar: Send {
     /// # Errors
     /// The scheduler does not take it, or does not answer.
     fn drive(&self, ask: &DriverAsk) -> anyhow::Result<String>;
+    /// Takes back those that wait to drive a run that is over.
+    ///
+    /// # Errors
+    /// The scheduler does not answer.
+    fn dismiss_next(&self, run_dir: &Path) -> anyhow::Result<()>;
     /// Takes back the jobs that drive a run, and waits until they are gone.
     ///
     /// # Errors

@@ -150,6 +150,8 @@ pub enum Report {
         attempt: u32,
         /// Where its log begins.
         log: Option<LogRange>,
+        /// Where it runs; `None`: here.
+        host: Option<Arc<str>>,
     },
     /// An attempt has ended.
     Ended {

@@ -23,7 +23,7 @@ pub struct Status {
     pub counts: Counts,
     /// The same by task, in plan order, with the node's path.
     pub nodes: Vec<(Arc<str>, Counts)>,
-    /// What is at work.
+    /// What is at work, or was left to others than this machine.
     pub running: Vec<AtWork>,
     /// What waits for another attempt.
     pub delayed: Vec<Delayed>,
@@ -53,8 +53,12 @@ pub struct AtWork {
     pub instance: Arc<str>,
     /// Counts from 1.
     pub attempt: u32,
-    /// When the attempt began.
+    /// When the attempt began, or was handed over.
     pub since: Time,
+    /// Whether it has begun.
+    pub begun: bool,
+    /// Where, if not on the driver's host: `n1, job 17_3`.
+    pub host: Option<Arc<str>>,
 }
 
 /// An instance that is tried again later.

@@ -47,16 +47,21 @@ pub fn human(status: &Status, pipeline: &str, now: Time, zone: &TimeZone, paint:
         let _ = writeln!(text, "  {:<name_width$}  {all}", human::plain(name));
     }
     if !status.running.is_empty() {
-        let _ = writeln!(text, "\n{}", paint.bold("at work"));
-        let mut running: Vec<_> = status.running.iter().collect();
+        let title = if matches!(status.life, Life::Live(_)) { "at work" } else { "left at work" };
+        let _ = writeln!(text, "\n{}", paint.bold(title));
+        let (mut running, waiting): (Vec<_>, Vec<_>) = status.running.iter().partition(|at_work| at_work.begun);
         running.sort_by_key(|at_work| at_work.since);
         for at_work in running.iter().take(SHOWN) {
             let attempt = if at_work.attempt > 1 { format!(", attempt {}", at_work.attempt) } else { String::new() };
             let since = text::elapsed(now.saturating_sub(at_work.since));
-            let _ = writeln!(text, "  {}  {since}{attempt}", human::plain(&at_work.instance));
+            let host = at_work.host.as_ref().map(|host| format!(", on {}", human::plain(host))).unwrap_or_default();
+            let _ = writeln!(text, "  {}  {since}{attempt}{host}", human::plain(&at_work.instance));
         }
         if running.len() > SHOWN {
             let _ = writeln!(text, "  and {} more", running.len() - SHOWN);
+        }
+        if !waiting.is_empty() {
+            let _ = writeln!(text, "  {} handed over and not begun yet", waiting.len());
         }
     }
     if !status.delayed.is_empty() {
@@ -143,6 +148,9 @@ pub fn json(status: &Status, pipeline: &str) -> String {
         instance: &'a str,
         attempt: u32,
         since: Time,
+        begun: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        host: Option<&'a str>,
     }
     #[derive(Serialize)]
     struct Again<'a> {
@@ -170,7 +178,13 @@ pub fn json(status: &Status, pipeline: &str) -> String {
         running: status
             .running
             .iter()
-            .map(|at_work| Running { instance: &at_work.instance, attempt: at_work.attempt, since: at_work.since })
+            .map(|at_work| Running {
+                instance: &at_work.instance,
+                attempt: at_work.attempt,
+                since: at_work.since,
+                begun: at_work.begun,
+                host: at_work.host.as_deref(),
+            })
             .collect(),
         delayed: status
             .delayed
@@ -205,8 +219,20 @@ mod tests {
                 ("report".into(), counts(0, 0, 0, 1)),
             ],
             running: vec![
-                AtWork { instance: "samples[b].align".into(), attempt: 1, since: 1_700_000_058_000 },
-                AtWork { instance: "samples[a].align".into(), attempt: 2, since: 1_700_000_012_000 },
+                AtWork {
+                    instance: "samples[b].align".into(),
+                    attempt: 1,
+                    since: 1_700_000_058_000,
+                    begun: true,
+                    host: None,
+                },
+                AtWork {
+                    instance: "samples[a].align".into(),
+                    attempt: 2,
+                    since: 1_700_000_012_000,
+                    begun: true,
+                    host: Some("n1, job 17_3".into()),
+                },
             ],
             delayed: vec![Delayed {
                 instance: "samples[d].align".into(),
@@ -246,7 +272,7 @@ began 2023-11-14 22:13:20 UTC, 1m00s
   report         1 waiting
 
 at work
-  samples[a].align  48 s, attempt 2
+  samples[a].align  48 s, attempt 2, on n1, job 17_3
   samples[b].align  2.0 s
 
 tried again
@@ -284,8 +310,8 @@ began 2023-11-14 22:13:20 UTC, 30 s
             "{\"run\": 7, \"pipeline\": \"variant-calling\", \"state\": \"failed\", \"began\": 1700000000000, \
              \"last\": 1700000030000, \"counts\": {\"succeeded\": 3, \"cached\": 0, \"failed\": 1, \"ignored\": 0, \
              \"skipped\": 0, \"cancelled\": 0, \"running\": 2, \"waiting\": 4}, \"nodes\": [], \"running\": \
-             [{\"instance\": \"samples[b].align\", \"attempt\": 1, \"since\": 1700000058000}, \
-             {\"instance\": \"samples[a].align\", \"attempt\": 2, \"since\": 1700000012000}], \"delayed\": [{\"instance\": \"samples[d].align\", \"attempt\": 2, \"until\": \
+             [{\"instance\": \"samples[b].align\", \"attempt\": 1, \"since\": 1700000058000, \"begun\": true}, \
+             {\"instance\": \"samples[a].align\", \"attempt\": 2, \"since\": 1700000012000, \"begun\": true, \"host\": \"n1, job 17_3\"}], \"delayed\": [{\"instance\": \"samples[d].align\", \"attempt\": 2, \"until\": \
              1700000068000, \"message\": \"exit status 75\"}], \"failures\": []}\n"
         );
     }

@@ -109,7 +109,9 @@ fn line<'a>(at: Time, named: &'a Named<'a>) -> Line<'a> {
         Event::Submitted { attempt, key, why, .. } => {
             Line { event: "submitted", attempt: Some(*attempt), key: *key, why: why.as_deref(), ..base }
         }
-        Event::Started { attempt, .. } => Line { event: "started", attempt: Some(*attempt), ..base },
+        Event::Started { attempt, host, .. } => {
+            Line { event: "started", attempt: Some(*attempt), host: host.as_deref(), ..base }
+        }
         Event::Ended { attempt, outcome, .. } => Line {
             event: "ended",
             attempt: Some(*attempt),

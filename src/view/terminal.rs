@@ -344,7 +344,7 @@ mod tests {
     use crate::event::{Failure, Outcome};
 
     fn started(id: u32) -> Event {
-        Event::Started { instance: InstanceId(id), attempt: 1, log: None }
+        Event::Started { instance: InstanceId(id), attempt: 1, log: None, host: None }
     }
 
     fn ended(id: u32, result: Result<(), Cause>) -> Event {

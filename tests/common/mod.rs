@@ -165,6 +165,34 @@ impl Drop for Live {
     }
 }
 
+/// A `flowrun` that has begun to follow run 1, with what it says in files of the project.
+pub struct Follower<'p> {
+    project: &'p Project,
+    name: String,
+    child: Child,
+}
+
+impl<'p> Follower<'p> {
+    /// Starts it, and waits until it follows.
+    pub fn of(project: &'p Project, name: &str, mut command: Command) -> Self {
+        let file = |end: &str| std::fs::File::create(project.path(format!("{name}.{end}"))).unwrap();
+        let child = command.stdout(file("out")).stderr(file("err")).spawn().unwrap();
+        project.wait_for(&format!("{name}.err"), |text| text.starts_with("run 1 "));
+        Self { project, name: name.into(), child }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Said {
+        let status = self.child.wait().unwrap();
+        let read = |end: &str| self.project.read(format!("{}.{end}", self.name)).into_bytes();
+        Said::new(Output { status, stdout: read("out"), stderr: read("err") }, self.project.dir())
+    }
+}
+
 /// What a command said, and how it ended.
 #[derive(Clone)]
 pub struct Said {

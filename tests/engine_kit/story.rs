@@ -242,7 +242,7 @@ impl Story {
 
     pub fn begins(&mut self, name: &str, attempt: u32) {
         let instance = self.id(name);
-        self.step(&format!("{name} #{attempt} begins"), Input::Started { instance, attempt, log: None });
+        self.step(&format!("{name} #{attempt} begins"), Input::Started { instance, attempt, log: None, host: None });
     }
 
     pub fn ended(&mut self, name: &str, attempt: u32, outcome: Outcome) {

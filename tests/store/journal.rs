@@ -37,7 +37,7 @@ fn ended(instance: u32, results: Vec<Produced>) -> Event {
 
 /// Three turns, five events.
 fn story() -> Vec<(Time, Vec<Event>)> {
-    let started = |instance| Event::Started { instance: InstanceId(instance), attempt: 1, log: None };
+    let started = |instance| Event::Started { instance: InstanceId(instance), attempt: 1, log: None, host: None };
     let failure = Failure { cause: Cause::Exit(2), message: "exit status 2".into(), help: None };
     let failed = Outcome { result: Err(failure), usage: Usage::default(), log: None, host: None, doubtful: false };
     vec![

@@ -1,9 +1,7 @@
 //! A run that is followed from elsewhere.
 
-use crate::common::{Live, Project, redacted};
-use snapbox::{IntoData, str};
-use std::fs::File;
-use std::process::Child;
+use crate::common::{Follower, Live, Project};
+use snapbox::str;
 
 /// `slow` says its process id and waits for the file `go`, which no word of its command names.
 const SLOW: &str = r#"
@@ -35,45 +33,26 @@ fn at_work(project: &Project) -> Live {
     live
 }
 
-/// A `flowrun` that has begun to follow the run.
-struct Follower<'p>(&'p Project, &'static str, Child);
-
-impl<'p> Follower<'p> {
-    fn of(project: &'p Project, line: &'static str) -> Self {
-        let file = |end: &str| File::create(project.path(format!("{line}.{end}"))).unwrap();
-        let mut command = project.command(line.split(' '));
-        let follower = command.stdout(file("out")).stderr(file("err")).spawn().unwrap();
-        project.wait_for(&format!("{line}.err"), |text| text.contains("is at work"));
-        Self(project, line, follower)
-    }
-
-    #[track_caller]
-    fn shows(mut self, expected: impl IntoData) {
-        let code = self.2.wait().unwrap().code().unwrap();
-        let text = |end: &str| redacted(&self.0.read(format!("{}.{end}", self.1)), self.0.dir());
-        let text = format!("exit {code}\n--- out\n{}--- err\n{}", text("out"), text("err"));
-        snapbox::Assert::new().action_env("SNAPSHOTS").eq(text.into_data().raw(), expected.into_data().raw());
-    }
+fn follow<'p>(project: &'p Project, line: &str) -> Follower<'p> {
+    Follower::of(project, line, project.command(line.split(' ')))
 }
 
 #[test]
 fn a_run_is_followed_to_its_end_from_another_terminal() {
     let project = Project::new(SLOW);
     let live = at_work(&project);
-    let (attached, watching) =
-        (Follower::of(&project, "attach"), Follower::of(&project, "status --watch --output json"));
-    let leaving = Follower::of(&project, "attach pipeline.toml 1");
-    crate::common::signal(leaving.2.id(), "INT");
-    leaving.shows(str![[r#"
+    let (attached, watching) = (follow(&project, "attach"), follow(&project, "status --watch --output json"));
+    let leaving = follow(&project, "attach pipeline.toml 1");
+    crate::common::signal(leaving.pid(), "INT");
+    leaving.wait().shows(str![[r#"
 exit 130
---- out
 --- err
 run 1 is at work: process [PID] on host [HOST]
 run 1 goes on: `flowrun attach pipeline.toml 1` comes back to it, `flowrun cancel pipeline.toml 1` stops it
 
 "#]]);
     project.write("go", "");
-    attached.shows(str![[r#"
+    attached.wait().shows(str![[r#"
 exit 1
 --- out
 failed wrong
@@ -91,7 +70,7 @@ run 1 is at work: process [PID] on host [HOST]
 nothing new starts: `wrong` failed
 
 "#]]);
-    watching.shows(str![[r#"
+    watching.wait().shows(str![[r#"
 exit 1
 --- out
 {"run": 1, "state": "failed", "outputs": {}, "counts": {"succeeded": 2, "cached": 0, "failed": 1, "ignored": 0, "skipped": 0, "cancelled": 0}, "wall_s": [TIME], "failures": [{"instance": "wrong", "attempt": 1, "cause": "exit", "exit": 3, "message": "exit status 3", "ignored": false, "tail": "no went\n", "log": "flowrun log wrong --run 1"}]}
@@ -129,10 +108,10 @@ failed wrong: exit status 3: no went
 fn who_follows_a_run_hears_that_nobody_drives_it_any_more() {
     let project = Project::new(SLOW);
     let live = at_work(&project);
-    let attached = Follower::of(&project, "attach");
+    let attached = follow(&project, "attach");
     live.signal("TERM");
     live.wait();
-    attached.shows(str![[r#"
+    attached.wait().shows(str![[r#"
 exit 143
 --- out
 run 1 stopped by SIGTERM: 1 succeeded, 2 waiting in [TIME]
@@ -145,12 +124,11 @@ nothing new starts: SIGTERM
 "#]]);
     let live = project.start("run");
     project.wait_for("ran", |text| text.lines().count() == 3 && text.ends_with('\n'));
-    let attached = Follower::of(&project, "attach");
+    let attached = follow(&project, "attach");
     live.signal("KILL");
     live.wait();
-    attached.shows(str![[r#"
+    attached.wait().shows(str![[r#"
 exit 3
---- out
 --- err
 run 1 is at work: process [PID] on host [HOST]
 error: nobody is at run 1 any more, and it has not reached its end
@@ -166,10 +144,10 @@ error: there is no run 2 in `.flowrun/runs`
 "#]]);
     let live = project.start("run");
     project.wait_for("ran", |text| text.lines().count() == 4 && text.ends_with('\n'));
-    let attached = Follower::of(&project, "attach");
+    let attached = follow(&project, "attach");
     project.run("cancel").exits(0);
     live.wait();
-    attached.shows(str![[r#"
+    attached.wait().shows(str![[r#"
 exit 143
 --- out
 run 1 stopped by `flowrun cancel`: 1 succeeded, 2 waiting in [TIME]

@@ -249,7 +249,7 @@ fn run(
         world.timer.add(began + Duration::from_millis(limit), Then::Stop, running);
     }
     let log = Some(segment.begin());
-    let started = Report::Started { instance: job.instance, attempt: job.attempt, log };
+    let started = Report::Started { instance: job.instance, attempt: job.attempt, log, host: None };
     match process::Handle::open(pid).is_some_and(|handle| process::wait_all(&[handle], Instant::now() + SOON)) {
         true => *untold = Some(started),
         false => world.send(&[started]),

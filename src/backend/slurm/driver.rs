@@ -1,5 +1,5 @@
-//! Drivers that are jobs themselves: one core, submitted again before their time is up, begun anew by Slurm when their
-//! node fails. All of a run have one name, by which they are found.
+//! Drivers that are jobs themselves: one core; the next is submitted before the time of one is up and waits for its end;
+//! begun anew by Slurm when their node fails. All of a run have one name, by which they are found.
 
 use super::commands::{self, quoted};
 use super::refusal::Submitted;
@@ -81,6 +81,15 @@ impl Afar for Queue {
         }
     }
 
+    fn dismiss_next(&self, run_dir: &Path) -> anyhow::Result<()> {
+        let waiting = driving(run_dir)?.into_iter().filter(|job| job.state == "PENDING");
+        let jobs: Vec<String> = waiting.map(|job| job.job).collect();
+        match jobs.is_empty() {
+            true => Ok(()),
+            false => commands::scancel(&jobs, false).map_err(anyhow::Error::msg),
+        }
+    }
+
     fn stop_driver(&self, run_dir: &Path) -> anyhow::Result<()> {
         let begin = Instant::now();
         loop {
@@ -132,7 +141,7 @@ fn words(ask: &DriverAsk, longest_s: Option<u64>) -> Vec<String> {
     ];
     let minutes = longest_s.map_or(LONGEST, |longest| (longest / 60).clamp(1, LONGEST));
     words.push(format!("--time={minutes}"));
-    words.push(format!("--signal=B:USR1@{}", (minutes * 60 / 4).min(120)));
+    words.push(format!("--signal=B:USR1@{}", (minutes * 60 / 4).min(3600)));
     if ask.follows {
         words.push("--dependency=singleton".to_owned());
     }
@@ -171,12 +180,12 @@ mod tests {
             words(&ask, Some(3600)).join(" "),
             format!(
                 "sbatch --parsable --job-name={name} --comment=flowrun /p/.flowrun/runs/1, driver --output=/dev/null \
-                 --requeue --chdir=/p --ntasks=1 --cpus-per-task=1 --mem=1G --time=60 --signal=B:USR1@120 \
+                 --requeue --chdir=/p --ntasks=1 --cpus-per-task=1 --mem=1G --time=60 --signal=B:USR1@900 \
                  --dependency=singleton --partition=short"
             )
         );
         let ask = DriverAsk { follows: false, options: Vec::new(), ..ask };
         assert!(words(&ask, Some(60)).ends_with(&["--time=1".into(), "--signal=B:USR1@15".into()]));
-        assert!(words(&ask, None).ends_with(&["--time=1440".into(), "--signal=B:USR1@120".into()]));
+        assert!(words(&ask, None).ends_with(&["--time=1440".into(), "--signal=B:USR1@3600".into()]));
     }
 }
