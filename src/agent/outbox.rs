@@ -3,7 +3,6 @@
 
 use crate::backend::spool::{Doing, Message, Spool, Worker};
 use crate::base::InstanceId;
-use crate::event::LogRange;
 use crate::port::Report;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::time::{Duration, Instant};
@@ -19,7 +18,7 @@ pub struct Outbox {
     serial: u32,
     sent: Option<Instant>,
     /// What runs and was not said to have begun: since when.
-    begun: FxHashMap<InstanceId, (u32, Instant, Option<LogRange>)>,
+    begun: FxHashMap<InstanceId, (Instant, Report)>,
     /// Whether the driver must know at once what the worker is about.
     turned: bool,
 }
@@ -55,14 +54,14 @@ impl Outbox {
             return Some(pause());
         }
         // What is short need not be said to have begun.
-        let oldest = self.begun.values().map(|(_, since, _)| *since).min()?;
+        let oldest = self.begun.values().map(|(since, _)| *since).min()?;
         Some(pause().max(PACE.saturating_sub(oldest.elapsed())))
     }
 
     pub fn push(&mut self, report: Report) {
         match report {
-            Report::Started { instance, attempt, log } => {
-                self.begun.insert(instance, (attempt, Instant::now(), log));
+            Report::Started { instance, .. } => {
+                self.begun.insert(instance, (Instant::now(), report));
             }
             report => {
                 if let Report::Ended { instance, .. } = &report {
@@ -97,9 +96,7 @@ impl Outbox {
     }
 
     pub fn send(&mut self) -> anyhow::Result<()> {
-        for (instance, (attempt, _, log)) in self.begun.drain() {
-            self.message.reports.push(Report::Started { instance, attempt, log });
-        }
+        self.message.reports.extend(self.begun.drain().map(|(_, (_, report))| report));
         self.spool.write_message(&self.message, self.serial)?;
         self.serial += 1;
         let ended = |report: &Report| match report {
