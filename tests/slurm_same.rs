@@ -9,7 +9,7 @@ mod common;
 #[path = "common/postgres.rs"]
 mod server;
 
-use cluster::{Cluster, Shape};
+use cluster::{Cluster, Shape, wrapped};
 use common::*;
 use std::path::PathBuf;
 
@@ -43,19 +43,6 @@ fn files(project: &Project) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = contents(project.dir());
     files.retain(|(path, _)| !path.starts_with(".flowrun"));
     files
-}
-
-/// Programs of Slurm that note each call and its words in `calls.NAME`.
-fn wrapped(project: &Project) -> PathBuf {
-    let folder = project.path("wrapped");
-    for name in ["sbatch", "squeue", "scancel", "scontrol", "sacct", "sacctmgr", "sinfo"] {
-        let calls = project.path(format!("calls.{name}"));
-        let text = format!("#!/bin/sh\necho \"$*\" >> '{}'\nexec /usr/bin/{name} \"$@\"\n", calls.display());
-        project.write(format!("wrapped/{name}"), text);
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(folder.join(name), mode).unwrap();
-    }
-    folder
 }
 
 mod needs_slurm {

@@ -269,3 +269,26 @@ impl Agent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn near_its_end_a_worker_begins_nothing_that_does_not_fit() {
+        let secs = Duration::from_secs;
+        let begun = |ago| Instant::now().checked_sub(secs(ago)).unwrap();
+        let budget = |ago, run_s, most, limit, longest| {
+            let budget = Budget::new(begun(ago), Terms { most, width: 1, run_s }, None);
+            Budget { taken: 3, limit, longest, ..budget }
+        };
+        assert!(budget(30, Some(600), None, Some(secs(300)), secs(1)).allows());
+        assert!(!budget(301, Some(600), None, Some(secs(300)), secs(1)).allows(), "its time limit counts");
+        assert!(!budget(500, Some(600), None, None, secs(60)).allows(), "without one, twice the longest so far");
+        assert!(budget(500, Some(600), None, None, secs(10)).allows());
+        assert!(budget(50, None, None, None, secs(10)).allows() && !budget(61, None, None, None, secs(1)).allows());
+        assert!(!budget(1, Some(600), Some(3), None, secs(1)).allows());
+        assert!(Budget { taken: 0, ..budget(900, Some(600), Some(1), None, secs(1)) }.allows(), "one in any case");
+    }
+}

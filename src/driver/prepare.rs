@@ -665,6 +665,7 @@ impl Workshop {
             grace_ms: GRACE_MS,
             needs: scene.needs.clone(),
             options: scene.options.clone(),
+            pack: scene.pack,
             watched: if this.key.is_some() { scene.watched.clone() } else { Vec::new() },
         })
     }

@@ -13,7 +13,7 @@ use crate::lang::expr::{EvalError, Frame, Template};
 use crate::lang::model::BACKEND;
 use crate::lang::slurm;
 use crate::plan::{Local, OutputKind, Plan, Read, Run, Shape, Task, Ty, Workdir, is_glob};
-use crate::port::{Stat, staged_files, staged_path};
+use crate::port::{Pack, Stat, staged_files, staged_path};
 use crate::store::fetched::{Fetched, Want};
 use crate::sys::{FaultKind, glob};
 use std::ffi::OsStr;
@@ -68,6 +68,8 @@ pub struct Scene<'a> {
     pub time_ms: Option<u64>,
     /// Options of a scheduler.
     pub options: Vec<(Arc<str>, Option<Arc<str>>)>,
+    /// How many instances make a job.
+    pub pack: Pack,
     /// Values for `$FLOWRUN_VARS`.
     vars: Vec<(Arc<str>, Value)>,
     resources: Vec<(Arc<str>, Value)>,
@@ -113,6 +115,7 @@ impl<'a> Scene<'a> {
             cpus: 1,
             time_ms: None,
             options: Vec::new(),
+            pack: Pack::default(),
             vars: Vec::new(),
             resources: Vec::new(),
         }
@@ -319,12 +322,23 @@ impl<'a> Scene<'a> {
             Value::Str(text) => text.trim().parse().ok(),
             _ => None,
         };
-        let whole = || {
-            whole().ok_or_else(|| {
-                refused(format!("`resources.{name}` must be a whole number, not {}", value.to_json()), None)
-            })
-        };
         if let Some(option) = name.strip_prefix(slurm::PREFIX) {
+            if let Some(key) = option.strip_prefix(slurm::PACK).and_then(|rest| rest.strip_prefix('.')) {
+                let bad = |problem: text::Problem| refused(format!("`{name}`: {}", problem.message), problem.help);
+                let count = || match whole() {
+                    Some(0) | None => {
+                        let value = value.to_json();
+                        Err(refused(format!("`{name}` must be a whole number, 1 at least, not {value}"), None))
+                    }
+                    Some(count) => Ok(count),
+                };
+                match key {
+                    "tasks" => self.pack.tasks = Some(count()?),
+                    "width" => self.pack.width = Some(count()?),
+                    _ => self.pack.time_ms = Some(amount::duration_of(&value).map_err(bad)?),
+                }
+                return Ok(());
+            }
             // What the file itself says is text by now.
             let word = value.as_str().unwrap_or_default();
             let value = match &value {
@@ -345,6 +359,11 @@ impl<'a> Scene<'a> {
             self.options.push((option.into(), value));
             return Ok(());
         }
+        let whole = || {
+            whole().ok_or_else(|| {
+                refused(format!("`resources.{name}` must be a whole number, not {}", value.to_json()), None)
+            })
+        };
         let capacity = self.place.assigned.capacity(self.task);
         let granted = match &**name {
             "cpus" => {

@@ -1,7 +1,7 @@
 //! The table of keys for editors: a JSON Schema (draft 4, as taplo reads it).
 
 use super::keys::{Key, Kind, Status, Table};
-use super::slurm::OPTIONS;
+use super::slurm::{OPTIONS, PACK};
 use serde_json::{Map, Value, json};
 
 const NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
@@ -16,7 +16,8 @@ pub fn schema() -> Value {
         .collect();
     let item = json!({ "type": ["string", "integer"] });
     let option = json!({ "type": ["string", "integer", "boolean", "array"], "items": item });
-    let options: Map<String, Value> = OPTIONS.iter().map(|name| ((*name).to_owned(), option.clone())).collect();
+    let mut options: Map<String, Value> = OPTIONS.iter().map(|name| ((*name).to_owned(), option.clone())).collect();
+    options.insert(PACK.to_owned(), pointer(Table::Pack));
     definitions
         .insert("sbatch".to_owned(), json!({ "type": "object", "properties": options, "additionalProperties": false }));
     let mut root = json!({ "$schema": "http://json-schema.org/draft-04/schema#", "title": "flowrun pipeline" });

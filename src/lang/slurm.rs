@@ -114,3 +114,6 @@ pub const OWNED: &[(&str, &str)] = &[
 
 /// What the name of a resource that is an option of `sbatch` begins with; the option follows.
 pub const PREFIX: &str = "slurm.";
+
+/// What stands there too and is no option: how many instances make a job.
+pub const PACK: &str = "pack";

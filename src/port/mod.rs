@@ -67,9 +67,22 @@ pub struct Job {
     pub needs: Needs,
     /// Options of a scheduler by their long names, without a value where they have none.
     pub options: Vec<(Arc<str>, Option<Arc<str>>)>,
+    /// How many make a job of a scheduler.
+    pub pack: Pack,
     /// Input files whose state before the run was trusted: changed while it ran, the result must not be cached.
     #[serde(with = "paths::stats")]
     pub watched: Vec<(PathBuf, Stat)>,
+}
+
+/// How many instances make a job of a scheduler, as far as the file says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Pack {
+    /// The most that it runs.
+    pub tasks: Option<u32>,
+    /// Milliseconds that it may take.
+    pub time_ms: Option<u64>,
+    /// How many it runs at once.
+    pub width: Option<u32>,
 }
 
 /// One declared output of a job.

@@ -304,6 +304,19 @@ fn loopback_name() -> bool {
     Command::new("sh").args(["-c", script]).status().is_ok_and(|status| status.success())
 }
 
+/// Programs of Slurm that note each call and its words in `calls.NAME`.
+pub fn wrapped(project: &crate::common::Project) -> PathBuf {
+    let folder = project.path("wrapped");
+    for name in ["sbatch", "squeue", "scancel", "scontrol", "sacct", "sacctmgr", "sinfo"] {
+        let calls = project.path(format!("calls.{name}"));
+        let text = format!("#!/bin/sh\necho \"$*\" >> '{}'\nexec /usr/bin/{name} \"$@\"\n", calls.display());
+        project.write(format!("wrapped/{name}"), text);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.join(name), mode).unwrap();
+    }
+    folder
+}
+
 /// Waits for something that a daemon must do within half a minute.
 pub fn until(what: &str, so: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);

@@ -79,6 +79,7 @@ fn whole(key: &Key) -> String {
             )
         }
         Table::Call => format!("[call.qc]\n{}{example}", unless(&["pipeline"], "pipeline = 'qc.toml'")),
+        Table::Pack => format!("[task.t]\ncommand = 'true'\n[task.t.slurm.pack]\n{example}"),
         Table::Retry | Table::OnOom | Table::OnTimeout | Table::Cap => {
             let (at, more) = match key.table {
                 Table::Retry => ("", ""),

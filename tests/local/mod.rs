@@ -7,7 +7,7 @@ use flowrun::backend::local::{Local, Options};
 use flowrun::base::InstanceId;
 use flowrun::event::{LogRange, Outcome, Produced};
 use flowrun::lang::types::Type;
-use flowrun::port::{Backend, Job, JobOutput, JobOutputKind, Report};
+use flowrun::port::{Backend, Job, JobOutput, JobOutputKind, Pack, Report};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -157,6 +157,7 @@ pub fn job(argv: &[&str]) -> Job {
         grace_ms: 10_000,
         needs: flowrun::engine::Needs { cpus: 1, ..Default::default() },
         options: Vec::new(),
+        pack: Pack::default(),
         watched: Vec::new(),
     }
 }

@@ -119,7 +119,7 @@ mod tests {
     use crate::base::{Digest, Value};
     use crate::event::{Cause, Failure, LogRange, Outcome, Produced, Usage};
     use crate::lang::types::Type;
-    use crate::port::{JobOutput, JobOutputKind, Report, Stat};
+    use crate::port::{JobOutput, JobOutputKind, Pack, Report, Stat};
     use std::sync::Arc;
 
     #[test]
@@ -155,6 +155,7 @@ mod tests {
                 limits: vec![1],
             },
             options: vec![("exclusive".into(), None), ("qos".into(), Some("high".into()))],
+            pack: Pack { tasks: Some(7), time_ms: None, width: Some(2) },
             watched: vec![(odd(), stat)],
         };
         let orders = [

@@ -4,7 +4,7 @@
 use super::refusal::{self, Submitted};
 use crate::backend::spool::{Terms, Worker};
 use crate::engine::Needs;
-use crate::port::Job;
+use crate::port::{Job, Pack};
 use crate::sys::tool::{self, NoAnswer};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub struct Shape {
     pub time_s: Option<u64>,
     /// Options of `sbatch` besides.
     pub options: Vec<(Arc<str>, Option<Arc<str>>)>,
+    /// How many instances make a job.
+    pub pack: Pack,
 }
 
 impl Shape {
@@ -33,7 +35,7 @@ impl Shape {
         let time_s = job.time_ms.map(|ms| ms.div_ceil(1000));
         // What is limited is counted by the driver.
         let needs = Needs { limits: Vec::new(), ..job.needs.clone() };
-        Self { needs, time_s, options: job.options.clone() }
+        Self { needs, time_s, options: job.options.clone(), pack: job.pack }
     }
 
     /// A name that no other shape has.
@@ -316,7 +318,12 @@ mod tests {
 
     fn array(time_s: Option<u64>) -> Vec<String> {
         let options = vec![("partition".into(), Some("short".into())), ("exclusive".into(), None)];
-        let shape = Shape { needs: Needs { cpus: 2, memory: 1 << 30, gpus: 1, ..Needs::default() }, time_s, options };
+        let shape = Shape {
+            needs: Needs { cpus: 2, memory: 1 << 30, gpus: 1, ..Needs::default() },
+            time_s,
+            options,
+            pack: Pack::default(),
+        };
         let array = Array {
             name: "n",
             comment: "c",

@@ -4,6 +4,9 @@ use super::commands::{self, Array, Shape};
 use super::site::Site;
 use crate::backend::spool::{Spool, Terms};
 
+/// Seconds.
+const MARGIN: u64 = 60;
+
 /// An array of a batch, with all that its command line is made of.
 pub struct Order {
     name: String,
@@ -52,14 +55,20 @@ impl Order {
     }
 }
 
-/// How much a worker may do: time for one instance in any case, and some for others, not beyond what its partition allows.
+/// How much a worker may do. Without a word of the file it has time for one instance and some for others, not beyond what
+/// its partition allows.
 pub fn terms(shape: &Shape, site: &Site) -> Terms {
     if shape.is_parallel() {
         // What processes leave behind on other machines ends with the job alone.
         return Terms { most: Some(1), width: 1, run_s: shape.time_s };
     }
-    let run_s = shape.time_s.map(|time| time + site.window_s(shape, time.clamp(60, 600)));
-    Terms { most: None, width: 1, run_s }
+    let pack = &shape.pack;
+    // What an instance needs besides its own time, to begin and to put its outputs in place.
+    let one = shape.time_s.map(|time| time + MARGIN);
+    let said = pack.time_ms.map(|ms| ms.div_ceil(1000).max(one.unwrap_or(1)));
+    let others = |time: u64| if pack.tasks == Some(1) { MARGIN } else { time.clamp(60, 600) };
+    let run_s = said.or(shape.time_s.map(|time| time + site.window_s(shape, others(time))));
+    Terms { most: pack.tasks, width: pack.width.unwrap_or(1), run_s }
 }
 
 /// How many workers one array has where so many are needed, at most; `None`: it is no array.

@@ -78,7 +78,7 @@ impl Spool {
         self.file("batch", &number.to_string())
     }
 
-    /// Writes a batch and makes the folder of its claims; both are safe on the disk when this returns.
+    /// Makes the folder of its claims and writes a batch; it is safe on the disk when this returns.
     pub fn write_batch(&self, batch: &Batch<'_>) -> Result<()> {
         durable::make_folders(&self.file("claims", &batch.number.to_string()))?;
         let (mut bodies, mut ends) = (Vec::new(), Vec::with_capacity(batch.jobs.len()));

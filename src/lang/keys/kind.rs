@@ -159,6 +159,7 @@ impl Kind {
             Table(Table::OnOom) => "{ memory = \"x2\" }",
             Table(Table::OnTimeout) => "{ time = \"x2\" }",
             Table(Table::Carry) => "{ init = 0, next = \"{{ … }}\" }",
+            Table(Table::Pack) => "{ tasks = 100 }",
             Table(Table::Cap) => "{ memory = \"64GiB\" }",
             Table(Table::Secret) => "{ env = \"GITHUB_TOKEN\" }",
             Table(_) => "{ … }",

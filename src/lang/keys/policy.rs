@@ -78,4 +78,29 @@ cap = { memory = "64GiB" }"#,
     //
     key(Table::Cap, "memory", PlainMemory, "what the backend has", "The most memory: `64GiB`.", r#"memory = "64GiB""#),
     key(Table::Cap, "time", PlainDuration, "no limit", "The most time: `2d`.", r#"time = "2d""#),
+    //
+    key(
+        Table::Pack,
+        "tasks",
+        Count(1),
+        "as many as are worth a job",
+        "The most instances that one job runs, one after another; with 1 each is a job of its own.",
+        "tasks = 100",
+    ),
+    key(
+        Table::Pack,
+        "time",
+        Duration,
+        "the time of one instance and some more",
+        "How long a job may run; near its end it begins nothing that would not fit. At least the time of one instance.",
+        r#"time = "10m""#,
+    ),
+    key(
+        Table::Pack,
+        "width",
+        Count(1),
+        "1",
+        "Instances that a job runs at once: it asks for so many times their cpus, memory and gpus.",
+        "width = 4",
+    ),
 ];

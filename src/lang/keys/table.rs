@@ -48,6 +48,8 @@ pub enum Table {
     OnTimeout,
     /// `retry.cap = { … }`
     Cap,
+    /// `slurm.pack = { … }`.
+    Pack,
     /// `[test.NAME]`
     Test,
     /// `expect` of a test.
@@ -64,7 +66,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of the reference page.
-    pub const ALL: [Table; 27] = [
+    pub const ALL: [Table; 28] = [
         Table::File,
         Table::Pipeline,
         Table::Param,
@@ -86,6 +88,7 @@ impl Table {
         Table::OnOom,
         Table::OnTimeout,
         Table::Cap,
+        Table::Pack,
         Table::Test,
         Table::Expect,
         Table::Content,
@@ -129,6 +132,7 @@ impl Table {
             Table::OnOom => "`on_oom`",
             Table::OnTimeout => "`on_timeout`",
             Table::Cap => "`cap`",
+            Table::Pack => "`pack`",
             Table::Test => "a test",
             Table::Expect => "`expect` of a test",
             Table::Content => "a content",
@@ -161,6 +165,7 @@ impl Table {
             Table::OnOom => "`retry.on_oom = { … }`",
             Table::OnTimeout => "`retry.on_timeout = { … }`",
             Table::Cap => "`retry.cap = { … }`",
+            Table::Pack => "`slurm.pack = { … }`",
             Table::Test => "`[test.NAME]`",
             Table::Expect => "`[test.NAME.expect]`",
             Table::Content => "`{ text = … }`",
@@ -218,6 +223,13 @@ impl Table {
             Table::OnOom => "`retry.on_oom = { memory = \"x2\" }`; the task must say its `resources.memory`.",
             Table::OnTimeout => "`retry.on_timeout = { time = \"x2\" }`; the task must say its `resources.time`.",
             Table::Cap => "`retry.cap = { memory = \"64GiB\", time = \"2d\" }`.",
+            Table::Pack => {
+                "How many instances one job of Slurm runs: `slurm.pack = { tasks = 100, time = \"10m\", width = 4 }`, \
+                 wherever `slurm` may stand; each key by itself is laid over what is said farther from the task. Each \
+                 instance keeps its own state, log, time limit and retry. Without it flowrun decides by how long they \
+                 take: what is short is packed, and what follows on something runs in the same job if it asks for the \
+                 same resources."
+            }
             Table::Test => trial::TEST,
             Table::Expect => trial::EXPECT,
             Table::Content => "A text in place of a file.",

@@ -191,12 +191,14 @@ impl Reader<'_> {
         let Some(field) = table.get("slurm") else { return Vec::new() };
         let mut out = Vec::new();
         for (name, value) in self.sorted(field.value) {
-            if let Some((_, instead)) = slurm::OWNED.iter().find(|(owned, _)| *owned == &*name.value) {
+            if &*name.value == slurm::PACK {
+                self.pack(&name, value, &mut out);
+            } else if let Some((_, instead)) = slurm::OWNED.iter().find(|(owned, _)| *owned == &*name.value) {
                 let message = format!("{} is set by flowrun itself", quote(&name.value));
                 self.report(Diagnostic::error(codes::UNKNOWN_KEY, name.span, message).label("not here").help(*instead));
             } else if !slurm::OPTIONS.contains(&&*name.value) {
                 let message = format!("{} is no long option of `sbatch`", quote(&name.value));
-                let help = did_you_mean(&name.value, slurm::OPTIONS.iter().copied())
+                let help = did_you_mean(&name.value, slurm::OPTIONS.iter().copied().chain([slurm::PACK]))
                     .unwrap_or_else(|| "`man sbatch` lists them; write them without the dashes before them".to_owned());
                 self.report(
                     Diagnostic::error(codes::UNKNOWN_KEY, name.span, message).label("unknown option").help(help),
@@ -235,6 +237,22 @@ impl Reader<'_> {
             words.push(word);
         }
         Some(Spanned { value: Value::str(words.join(",")), span: self.span(value.span()) })
+    }
+
+    /// `slurm.pack`: its keys as `slurm.pack.tasks` and so on, laid over each other as options are.
+    fn pack(&mut self, name: &Name, value: Val<'_>, out: &mut Vec<(Name, Datum)>) {
+        if !self.fits(name, value, Kind::Table(Table::Pack)) {
+            return;
+        }
+        let Some(table) = value.get_ref().as_table() else { return };
+        let fields = self.fields(Table::Pack, name.span, table);
+        for key in Table::Pack.keys() {
+            let Some(field) = fields.get(key.name) else { continue };
+            if self.amount_fits(&field.name, field.value, key.kind) {
+                let full = format!("{}{}.{}", slurm::PREFIX, slurm::PACK, key.name);
+                out.push((Spanned { value: full.into(), span: field.name.span }, self.datum(field.value)));
+            }
+        }
     }
 
     fn unknown_resource(&mut self, name: &Name, limits: &Limits) {

@@ -303,11 +303,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::engine::Needs;
+    use crate::port::Pack;
 
     fn crew(most: Option<u32>, width: u32) -> Crew {
         let needs = Needs { cpus: 1, ..Needs::default() };
         let terms = Terms { most, width, run_s: None };
-        Crew::new(Shape { needs, time_s: None, options: Vec::new() }, terms, Vec::new())
+        Crew::new(Shape { needs, time_s: None, options: Vec::new(), pack: Pack::default() }, terms, Vec::new())
     }
 
     fn worker(element: u32) -> Worker {
