@@ -69,6 +69,8 @@ run 2 succeeded: 9 cached in [TIME]
 
 "#]]);
         until(|| cluster.queue().is_empty(), "nothing is left in the queue");
+        // The nodes' copy of the program goes with the work.
+        assert!(!project.path(".flowrun/runs/1/spool/bin/flowrun").exists());
     }
 
     #[test]

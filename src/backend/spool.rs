@@ -133,6 +133,12 @@ impl Spool {
         durable::rename(&temporary, &path)
     }
 
+    /// Removes that copy, which is large: nobody works here any more, and who begins again makes another.
+    pub fn remove_program(&self) {
+        // A copy that stays takes room, and goes with the run.
+        let _ = std::fs::remove_file(self.program());
+    }
+
     /// Removes a batch that nobody works for.
     pub fn remove_batch(&self, number: u32) -> Result<()> {
         for name in [format!("{number}.sent"), number.to_string()] {

@@ -285,6 +285,9 @@ impl Desk {
                 return;
             }
         }
+        if self.crews.is_empty() && self.gathering.is_empty() {
+            self.spool.remove_program();
+        }
     }
 
     /// Takes the answer of a call.
