@@ -363,4 +363,34 @@ error: Slurm does not answer: slurm_load_ctl_conf error: Unable to contact slurm
 "#]]);
         assert!(!project.path(".flowrun/runs/1").exists());
     }
+
+    mod needs_mount {
+        use super::*;
+
+        #[test]
+        #[ignore = "needs mount"]
+        fn a_disk_that_is_full_is_said_before_anything_is_sent() {
+            let project = Project::new(ONE);
+            before(&project, "scontrol", "test \"$*\" != 'show config' || echo 'MaxArraySize = 1001'");
+            for name in ["squeue", "scancel", "sinfo"] {
+                before(&project, name, "");
+            }
+            before(&project, "sbatch", "echo \"$*\" >> calls");
+            std::fs::create_dir(project.path(".flowrun")).unwrap();
+            let flowrun = project.command(["run"]).get_program().to_owned();
+            let mut command = std::process::Command::new("unshare");
+            let shell = "mount -t tmpfs -o size=1m none .flowrun && exec \"$0\" run --backend slurm";
+            command.args(["--user", "--map-root-user", "--mount", "sh", "-c", shell]).arg(flowrun);
+            command.current_dir(project.dir()).env("HOME", project.dir()).env_remove("FLOWRUN_STORE");
+            let path = format!("{}:/usr/bin:/bin", project.path("wrapped").display());
+            project.said(command.env("PATH", path)).shows(str![[r#"
+exit 3
+--- err
+error: cannot copy flowrun to `[PROJECT]/.flowrun/runs/1/spool/bin/flowrun`: no space left on device
+  help: free some space on the file system of `[PROJECT]/.flowrun/runs/1/spool/bin` (or raise the quota), then give the same command again
+
+"#]]);
+            assert!(!project.path("calls").exists());
+        }
+    }
 }

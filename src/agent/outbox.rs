@@ -4,11 +4,15 @@
 use crate::backend::spool::{Doing, Message, Spool, Worker};
 use crate::base::InstanceId;
 use crate::port::Report;
+use crate::sys::FaultKind;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::time::{Duration, Instant};
 
 /// A worker writes at most one message in so long a time, but for its last.
 pub const PACE: Duration = Duration::from_millis(900);
+
+/// A disk that is full is waited for so long.
+const FULL: Duration = Duration::from_secs(600);
 
 /// The messages of a worker.
 pub struct Outbox {
@@ -97,7 +101,14 @@ impl Outbox {
 
     pub fn send(&mut self) -> anyhow::Result<()> {
         self.message.reports.extend(self.begun.drain().map(|(_, (_, report))| report));
-        self.spool.write_message(&self.message, self.serial)?;
+        let begin = Instant::now();
+        // Work that is done is not given up for a disk that is full for a while.
+        while let Err(fault) = self.spool.write_message(&self.message, self.serial) {
+            if fault.kind != FaultKind::Full || begin.elapsed() >= FULL {
+                return Err(fault.into());
+            }
+            std::thread::sleep(PACE);
+        }
         self.serial += 1;
         let ended = |report: &Report| match report {
             Report::Ended { instance, attempt, .. } => Some((*instance, *attempt)),
