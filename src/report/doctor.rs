@@ -126,11 +126,11 @@ mod tests {
             .lines(["main*  up    1-00:00:00".to_owned(), "--cpus-per-task=1 ".repeat(6).trim_end().to_owned()]);
         assert_eq!(
             human(&wrong, Paint::OFF),
-            "  wrong  partitions   there is no partition `shrt`
-                      main*  up    1-00:00:00
-                      --cpus-per-task=1 --cpus-per-task=1 --cpus-per-task=1
-                        --cpus-per-task=1 --cpus-per-task=1 --cpus-per-task=1
-                      help: did you mean `short`?
+            "  wrong  partitions       there is no partition `shrt`
+         main*  up    1-00:00:00
+         --cpus-per-task=1 --cpus-per-task=1 --cpus-per-task=1
+           --cpus-per-task=1 --cpus-per-task=1 --cpus-per-task=1
+         help: did you mean `short`?
 "
         );
         let mut findings = Findings { version: "1", ..Findings::default() };
