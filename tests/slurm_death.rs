@@ -101,4 +101,39 @@ command = "false"
         assert!(said[3].2.starts_with("Slurm killed job "), "{said:?}");
         until(|| cluster.queue().is_empty(), "nothing is left in the queue");
     }
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn a_node_that_fails_what_succeeds_elsewhere_is_not_used_any_more() {
+        let cluster = Cluster::start(&Shape::default());
+        let project = Project::new(
+            r#"
+[map.m]
+over = { range = [0, 40] }
+[map.m.task.t]
+retry = { attempts = 20, backoff = "50ms" }
+command = '''
+echo {{ item }} $SLURMD_NODENAME >> begun
+test $SLURMD_NODENAME != n3
+sleep 0.2
+echo v={{ item }} >> $FLOWRUN_OUTPUT
+'''
+outputs.v = "int"
+[task.after]
+over = { range = [0, 20] }
+after = ["m"]
+command = 'test $SLURMD_NODENAME != n3 && sleep 0.2{{ item }} && echo v=$SLURMD_NODENAME >> $FLOWRUN_OUTPUT'
+outputs.v = "string"
+[outputs]
+nodes = "{{ after.v }}"
+"#,
+        );
+        let said = project.said(&mut driver(&cluster, &project, "run --backend slurm --output json"));
+        let json = said.exits(0).json();
+        let err = String::from_utf8_lossy(&said.err).into_owned();
+        let line = "node `n3` is not used any more in this run: 3 tasks failed on it that succeeded elsewhere";
+        assert_eq!(err.matches(line).count(), 1, "{err}");
+        assert!(!json["outputs"]["nodes"].as_array().unwrap().contains(&"n3".into()), "{json}");
+        until(|| cluster.queue().is_empty(), "nothing is left in the queue");
+    }
 }

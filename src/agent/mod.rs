@@ -6,6 +6,7 @@
 mod outbox;
 mod work;
 
+use crate::backend::nodes::{self, Here};
 use crate::backend::spool::{Doing, Spool, Terms, Worker};
 use crate::base::InstanceId;
 use crate::driver::{BackendAsk, OpenBackend};
@@ -36,6 +37,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 pub struct Place {
     /// Who it is.
     pub worker: Worker,
+    /// The node that it is on.
+    pub node: String,
     /// How many workers its array has.
     pub workers: u32,
     /// When the scheduler ends it, where it says so, from now.
@@ -70,7 +73,8 @@ pub fn run(spool: &Path, batch: u32, place: Place, open: &OpenBackend) -> anyhow
     let done = outbox.done_before()?;
     let terms = first.head.terms;
     let mut agent = Agent {
-        host: format!("{}, job {}", crate::sys::host(), worker.name()).into(),
+        host: nodes::place(&place.node, &worker.name()).into(),
+        here: Here::on(place.node, &spool),
         work: Work::new(spool, worker, place.workers, &first, done),
         outbox,
         signals: crate::sys::signals::signals()?,
@@ -129,6 +133,7 @@ struct Agent {
     backend: Box<dyn Backend>,
     reports: Receiver<Report>,
     host: Arc<str>,
+    here: Here,
     terms: Terms,
     budget: Budget,
     running: FxHashMap<InstanceId, Running>,
@@ -151,7 +156,7 @@ impl Agent {
     fn serve(&mut self) -> anyhow::Result<()> {
         loop {
             self.fill()?;
-            let waits = !self.stopped && (self.running.len() as u32) < self.terms.width && self.budget.allows();
+            let waits = self.may_take();
             if self.running.is_empty() {
                 let new = self.idle.is_none();
                 let since = *self.idle.get_or_insert_with(Instant::now);
@@ -174,9 +179,14 @@ impl Agent {
         }
     }
 
+    fn may_take(&mut self) -> bool {
+        let room = !self.stopped && (self.running.len() as u32) < self.terms.width;
+        room && self.budget.allows() && !self.here.is_excluded()
+    }
+
     /// Takes what it may.
     fn fill(&mut self) -> anyhow::Result<()> {
-        while !self.stopped && (self.running.len() as u32) < self.terms.width && self.budget.allows() {
+        while self.may_take() {
             let Some(job) = self.work.take()? else { break };
             self.begin(job)?;
         }

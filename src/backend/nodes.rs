@@ -9,9 +9,13 @@ use crate::sys::fault::Result;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// So many tasks that failed on a node and succeeded elsewhere are too many.
 const TOO_MANY: u32 = 3;
+
+/// How often a worker looks whether its node is still to be used.
+const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
@@ -54,11 +58,30 @@ fn parsed(text: &str) -> BTreeMap<String, Tally> {
     text.lines().filter_map(line).collect()
 }
 
-/// Whether a worker on this node must not take anything.
-pub fn is_excluded(spool: &Spool, node: &str) -> bool {
-    // Where nothing ever failed there is no such file.
-    let text = std::fs::read_to_string(path(spool)).unwrap_or_default();
-    parsed(&text).get(node).is_some_and(|tally| tally.excluded)
+/// The node that a worker is on.
+pub struct Here {
+    path: PathBuf,
+    node: String,
+    looked: Option<Instant>,
+    excluded: bool,
+}
+
+impl Here {
+    /// By its name.
+    pub fn on(node: String, spool: &Spool) -> Self {
+        Self { path: path(spool), node, looked: None, excluded: false }
+    }
+
+    /// Whether nothing may be taken here any more.
+    pub fn is_excluded(&mut self) -> bool {
+        if !self.excluded && self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            // Where nothing ever failed there is no such file.
+            let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+            self.excluded = parsed(&text).get(&self.node).is_some_and(|tally| tally.excluded);
+            self.looked = Some(Instant::now());
+        }
+        self.excluded
+    }
 }
 
 impl Nodes {
@@ -166,6 +189,7 @@ mod tests {
         let spool = Spool::of(dir.path());
         spool.make().unwrap();
         let mut nodes = Nodes::of(&spool);
+        let is_excluded = |node: &str| Here::on(node.into(), &spool).is_excluded();
         let mut tell = |i, node: &str, cause| nodes.ended(InstanceId(i), &outcome(node, cause)).unwrap();
         for i in 0..9 {
             tell(i, "n1", Some(if i < 3 { Cause::Exit(1) } else { Cause::Oom }));
@@ -176,12 +200,12 @@ mod tests {
         assert_eq!(tell(0, "n1", None), None, "it succeeded there after all");
         tell(10, "n1", Some(Cause::Lost));
         tell(10, "n2", None);
-        assert!(!is_excluded(&spool, "n1"));
+        assert!(!is_excluded("n1"));
         assert_eq!(
             tell(1, "n3", None).unwrap(),
             "node `n1` is not used any more in this run: 3 tasks failed on it that succeeded elsewhere"
         );
-        assert!(is_excluded(&spool, "n1") && !is_excluded(&spool, "n2"));
+        assert!(is_excluded("n1") && !is_excluded("n2"));
         assert_eq!(Nodes::of(&spool).excluded().collect::<Vec<_>>(), ["n1"]);
     }
 

@@ -129,6 +129,7 @@ pub fn agent(spool: &Path, batch: u32) -> anyhow::Result<()> {
     let end = std::env::var("SLURM_JOB_END_TIME").ok().and_then(|text| text.parse().ok());
     let end = end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_secs(end));
     let ends_in = end.and_then(|end| end.duration_since(SystemTime::now()).ok());
-    let place = Place { worker, workers: number("SLURM_ARRAY_TASK_COUNT").unwrap_or(1), ends_in };
+    let node = std::env::var("SLURMD_NODENAME").unwrap_or_else(|_| crate::sys::host());
+    let place = Place { worker, node, workers: number("SLURM_ARRAY_TASK_COUNT").unwrap_or(1), ends_in };
     crate::agent::run(spool, batch, place, &open)
 }

@@ -165,26 +165,32 @@ fn what_the_queue_and_the_accounting_say_and_what_they_get_wrong() {
     let json = live.wait().exits(1).json();
     assert_eq!((&json["counts"]["succeeded"], &json["counts"]["failed"]), (&7.into(), &1.into()), "{json}");
     let mut said = failures(&project);
-    said.sort();
+    said.sort_by(|one, other| one.2.cmp(&other.2));
     let expected = [
-        ("lost", "job 1_0 was preempted"),
         ("timeout", "Slurm ended job 1_1 at its time limit"),
+        ("lost", "job 1_0 was preempted"),
         ("lost", "job 1_2, on `n1`, is RUNNING for the accounting, but in no queue"),
-        ("signal", "somebody cancelled job 1_3"),
         ("lost", "job 1_4, on `n1`, is COMPLETED and has not reported"),
         ("lost", "job 1_5 is not in the queue and has not reported"),
         ("lost", "job 1_6 is not in the queue and has not reported"),
+        ("signal", "somebody cancelled job 1_3"),
     ];
-    let said: Vec<(&str, &str)> = said.iter().map(|(_, cause, message)| (&**cause, &**message)).collect();
-    assert_eq!(said, expected);
+    let causes: Vec<(&str, &str)> = said.iter().map(|(_, cause, message)| (&**cause, &**message)).collect();
+    assert_eq!(causes, expected);
     let begun = begun(&project);
-    assert_eq!(begun[&1], ["3600", "7200"], "what timed out is given more");
-    assert_eq!(begun[&0], ["3600", "3600"], "what was preempted is not");
-    assert_eq!((begun[&3].len(), begun[&7].len()), (1, 1));
+    // `m[3].t`
+    let of = |at: usize| &begun[&said[at].0[2..3].parse::<u32>().unwrap()];
+    assert_eq!(*of(0), ["3600", "7200"], "what timed out is given more");
+    assert_eq!(*of(1), ["3600", "3600"], "what was preempted is not");
+    assert_eq!(of(6).len(), 1, "what somebody cancelled is over");
+    assert_eq!(begun.values().map(Vec::len).sum::<usize>(), 8 + 6);
     let asked = fake.calls("sacct");
     assert_eq!(asked.len(), 1, "one question for all that vanished: {asked:?}");
     let cancelled = fake.calls("scancel");
-    assert!(cancelled.iter().all(|words| words.starts_with("--name ")), "by names that nobody else has: {cancelled:?}");
+    assert!(
+        cancelled.iter().all(|words| words.contains("--name flowrun-")),
+        "by names that nobody else has: {cancelled:?}"
+    );
 }
 
 #[test]
@@ -200,6 +206,7 @@ outputs.v = "int"
 command = "until test -e go.b; do sleep 0.1; done; echo b >> ran; echo v=2 >> $FLOWRUN_OUTPUT"
 outputs.v = "int"
 [task.c]
+resources.cpus = 2
 command = "echo c{{ a.v }} >> ran"
 "#,
         ),
