@@ -83,12 +83,12 @@ mod needs_slurm {
             false => 5,
         };
         let mut random = Random(seed);
-        let project = counting(items, "0.3");
+        let project = counting(items, "0.6");
         let begin = Instant::now();
         let (mut whole, mut at_work) = (0, 0);
         for _ in 0..kills {
             let live = project.live(driver(&cluster, &project, "run --backend slurm"));
-            let end = Instant::now() + random.below(Duration::from_millis(1500));
+            let end = Instant::now() + random.below(Duration::from_millis(700));
             while Instant::now() < end && !live.has_ended() {
                 std::thread::sleep(Duration::from_millis(2));
             }
