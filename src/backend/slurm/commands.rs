@@ -181,40 +181,75 @@ pub fn asked(words: &[&str], script: &str) -> Submitted {
     }
 }
 
-/// An element in the queue.
+/// An element in the queue. There may be hundreds of thousands of them: those of one line share its texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
     /// The array's number.
-    pub job: String,
+    pub job: Arc<str>,
     /// The element; [`Queued::REST`]: those that were never begun, of an array that was cancelled, or a job that is no
     /// array.
     pub element: u32,
     /// `PENDING`, `RUNNING`, …
-    pub state: String,
+    pub state: Arc<str>,
     /// Why it waits.
-    pub reason: String,
+    pub reason: Arc<str>,
     /// Where it runs or ran; empty: it did not.
-    pub node: String,
+    pub node: Arc<str>,
     /// The array's name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 /// All elements of ours that wait or run, by the beginning of their names; an error is no answer.
 pub fn squeue(prefix: &str) -> Result<Vec<Queued>, String> {
+    // What waits of an array is one line, its elements unabridged; with `--array` it would be a line each.
     let format = "--format=%F|%K|%T|%r|%N|%j";
-    let words = ["squeue", "--noheader", "--array", "--states=all", "--me", format];
-    let answer = tool::ask(&words, "", PATIENCE).map_err(|error| error.to_string())?;
-    if answer.code != Some(0) {
-        return Err(answer.err.trim().to_owned());
-    }
-    let element = |line: &str| {
-        let mut fields = line.trim().splitn(6, '|');
-        let mut field = || fields.next().unwrap_or_default().to_owned();
-        let (job, element, state, reason, node, name) = (field(), field(), field(), field(), field(), field());
-        let element = if element == "N/A" { Queued::REST } else { element.parse().ok()? };
-        Some(Queued { job, element, state, reason, node, name })
+    let words = ["env", "SLURM_BITSTR_LEN=0", "squeue", "--noheader", "--states=all", "--me", format];
+    let ask = |words: &[&str]| {
+        let answer = tool::ask(words, "", PATIENCE).map_err(|error| error.to_string())?;
+        if answer.code == Some(0) { Ok(answer.out) } else { Err(answer.err.trim().to_owned()) }
     };
-    Ok(answer.out.lines().filter_map(element).filter(|queued| queued.name.starts_with(prefix)).collect())
+    let all = |out: String| -> Vec<Queued> { out.lines().flat_map(|line| queued(line, prefix)).collect() };
+    let queue = all(ask(&words)?);
+    // They wait for different reasons, and it is not said which for which.
+    if queue.iter().any(|queued| queued.reason.contains(',')) {
+        return Ok(all(ask(&[&words[..], &["--array"]].concat())?));
+    }
+    Ok(queue)
+}
+
+/// The elements of a line of `squeue`; none when its name begins otherwise.
+fn queued(line: &str, prefix: &str) -> Vec<Queued> {
+    let mut fields = line.trim().splitn(6, '|');
+    let mut field = || fields.next().unwrap_or_default();
+    let (job, indices, state, reason, node, name) = (field(), field(), field(), field(), field(), field());
+    if !name.starts_with(prefix) {
+        return Vec::new();
+    }
+    let one = Queued {
+        job: job.into(),
+        element: Queued::REST,
+        state: state.into(),
+        reason: reason.into(),
+        node: node.into(),
+        name: name.into(),
+    };
+    if indices == "N/A" {
+        return vec![one];
+    }
+    elements(indices).map(|element| Queued { element, ..one.clone() }).collect()
+}
+
+/// The elements that `0-3,7,9-21%4` names; after `%` stands how many may run at once.
+fn elements(indices: &str) -> impl Iterator<Item = u32> {
+    let indices = indices.split('%').next().unwrap_or_default();
+    indices.split(',').flat_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (last, step) = last.split_once(':').unwrap_or((last, "1"));
+        match (first.parse::<u32>(), last.parse::<u32>(), step.parse::<usize>()) {
+            (Ok(first), Ok(last), Ok(step)) => (first..=last).step_by(step.max(1)),
+            _ => (1..=0).step_by(1),
+        }
+    })
 }
 
 impl Queued {
@@ -223,13 +258,13 @@ impl Queued {
 
     /// As `scancel` takes it: `17_3`, `17`.
     pub fn id(&self) -> String {
-        Worker { job: self.job.clone(), element: self.element, restart: 0 }.name()
+        Worker { job: self.job.to_string(), element: self.element, restart: 0 }.name()
     }
 
     /// Whether it waits, runs, or may do so again.
     pub fn is_alive(&self) -> bool {
         !matches!(
-            self.state.as_str(),
+            &*self.state,
             "BOOT_FAIL"
                 | "CANCELLED"
                 | "COMPLETED"
@@ -291,9 +326,9 @@ pub fn sacct(prefix: &str, jobs: &[String]) -> Result<Option<Vec<Queued>>, Strin
             None => (&*id, Queued::REST),
         };
         // `CANCELLED by 1000`.
-        let state = state.split(' ').next().unwrap_or_default().to_owned();
-        let node = if node == "None assigned" { String::new() } else { node };
-        Some(Queued { job: job.to_owned(), element, state, reason: String::new(), node, name })
+        let state = state.split(' ').next().unwrap_or_default().into();
+        let node = if node == "None assigned" { "" } else { &node };
+        Some(Queued { job: job.into(), element, state, reason: "".into(), node: node.into(), name: name.into() })
     };
     Ok(Some(answer.out.lines().filter_map(row).filter(|row| row.name.starts_with(prefix)).collect()))
 }

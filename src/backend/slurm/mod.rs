@@ -128,7 +128,7 @@ fn stop_left(run_dir: &Path) -> anyhow::Result<usize> {
         if queue.is_empty() {
             return Ok(all.len());
         }
-        let mut jobs: Vec<String> = queue.iter().map(|queued| queued.job.clone()).collect();
+        let mut jobs: Vec<String> = queue.iter().map(|queued| queued.job.to_string()).collect();
         jobs.sort();
         jobs.dedup();
         all.extend(queue.into_iter().map(|queued| (queued.job, queued.element)));

@@ -24,10 +24,10 @@ impl Desk {
         }
         let ours = |row: &&Queued| {
             let mut sent = self.crews.values().flat_map(|crew| &crew.sent);
-            row.state == "FAILED" && !row.node.is_empty() && sent.any(|sent| sent.job == row.job)
+            &*row.state == "FAILED" && !row.node.is_empty() && sent.any(|sent| *sent.job == *row.job)
         };
         let Some(row) = queue.iter().find(ours) else { return Ok(()) };
-        let worker = Worker { job: row.job.clone(), element: row.element, restart: 0 };
+        let worker = Worker { job: row.job.to_string(), element: row.element, restart: 0 };
         let said = self.words_of(&worker);
         let fault = reason(row, &worker, &said, &self.spool.path().display().to_string());
         self.withdraw()?;
@@ -76,7 +76,7 @@ fn reason(row: &Queued, worker: &Worker, said: &str, folder: &str) -> Fault {
             "put the project on a file system that the nodes share with this machine, under the same path".to_owned(),
         )
     } else {
-        let why = match (line, row.reason.as_str()) {
+        let why = match (line, &*row.reason) {
             (Some(line), _) => format!(": {line}"),
             (None, "" | "None") => String::new(),
             (None, reason) => format!(" ({reason})"),
@@ -96,10 +96,10 @@ mod tests {
     #[test]
     fn what_keeps_a_node_from_working_is_named() {
         let reason = |why: &str, said: &str| {
-            let text = |text: &str| text.to_owned();
+            let text = |text: &str| text.into();
             let (state, node) = (text("FAILED"), text("n1"));
             let row = Queued { job: text("17"), element: 3, state, reason: text(why), node, name: text("x") };
-            reason(&row, &Worker { job: text("17"), element: 3, restart: 0 }, said, "/p/spool").what
+            reason(&row, &Worker { job: "17".into(), element: 3, restart: 0 }, said, "/p/spool").what
         };
         assert_eq!(
             reason("NonZeroExitCode", "script: 3: exec: /p/bin/flowrun: Exec format error\n"),

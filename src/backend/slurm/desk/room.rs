@@ -46,7 +46,7 @@ impl Room {
     /// What the queue says of those that wait, as it was asked then.
     pub fn count(&mut self, then: Instant, queue: &[Queued]) {
         let mut reasons: FxHashMap<&str, u32> = FxHashMap::default();
-        for queued in queue.iter().filter(|queued| queued.state == "PENDING") {
+        for queued in queue.iter().filter(|queued| &*queued.state == "PENDING") {
             *reasons.entry(&queued.reason).or_default() += 1;
         }
         let pending: u32 = reasons.values().sum();

@@ -34,7 +34,7 @@ impl Look {
     pub fn take(prefix: &str, suspects: &[Worker], there: bool) -> Result<(Self, bool), String> {
         let began = Instant::now();
         let queue = commands::squeue(prefix)?;
-        let is_in = |worker: &Worker| queue.iter().any(|queued| queued.job == worker.job && queued.is_of(worker));
+        let is_in = |worker: &Worker| queue.iter().any(|queued| *queued.job == *worker.job && queued.is_of(worker));
         let mut jobs: Vec<String> =
             suspects.iter().filter(|worker| !is_in(worker)).map(|worker| worker.job.clone()).collect();
         jobs.sort();
@@ -62,8 +62,8 @@ impl<'a> Known<'a> {
     /// Numbers are given anew when a controller was killed, names are not.
     fn of(look: &'a Look, names: &FxHashMap<String, String>, blind: bool) -> Self {
         let of = |rows: &'a [Queued]| {
-            let is_ours = |row: &&Queued| names.get(&row.job).is_some_and(|name| row.name.starts_with(name));
-            rows.iter().filter(is_ours).map(|row| ((row.job.as_str(), row.element), row)).collect()
+            let is_ours = |row: &&Queued| names.get(&*row.job).is_some_and(|name| row.name.starts_with(name));
+            rows.iter().filter(is_ours).map(|row| ((&*row.job, row.element), row)).collect()
         };
         Self { queue: of(&look.queue), books: of(look.books.as_deref().unwrap_or_default()), blind }
     }
@@ -191,11 +191,11 @@ impl Desk {
         crew.want = Want::Submit(Instant::now());
         crew.unanswered = None;
         let mut found: BTreeMap<(u32, &str), u32> = BTreeMap::new();
-        for queued in queue.iter().filter(|queued| !crew.sent.iter().any(|sent| sent.job == queued.job)) {
+        for queued in queue.iter().filter(|queued| !crew.sent.iter().any(|sent| *sent.job == *queued.job)) {
             let number = queued.name.strip_prefix(&self.prefix).and_then(|rest| rest.split('.').next()?.parse().ok());
             let ours = |number: &u32| self.batches.get(number).is_some_and(|open| open.crew == shape);
             if let Some(batch) = number.filter(ours) {
-                let elements = found.entry((batch, queued.job.as_str())).or_insert(0);
+                let elements = found.entry((batch, &*queued.job)).or_insert(0);
                 // One that is no array comes out as that: 0.
                 *elements = (*elements).max(queued.element.wrapping_add(1));
             }
@@ -216,8 +216,8 @@ impl Desk {
         let adopted = std::mem::take(&mut crew.adopted);
         if adopted {
             for queued in known.queue.values().filter(|queued| queued.is_alive()) {
-                let worker = Worker { job: queued.job.clone(), element: queued.element, restart: 0 };
-                crew.find(worker, queued.state == "PENDING");
+                let worker = Worker { job: queued.job.to_string(), element: queued.element, restart: 0 };
+                crew.find(worker, &*queued.state == "PENDING");
             }
         }
         let mut vanished = Vec::new();
@@ -238,7 +238,7 @@ impl Desk {
                 begun.push((*instance, attempt.number));
                 if known.is_alive(worker) {
                     let element = known.queue.get(&(worker.job.as_str(), worker.element));
-                    if element.is_some_and(|element| element.state == "PENDING") {
+                    if element.is_some_and(|element| &*element.state == "PENDING") {
                         // Slurm begins it anew, and it takes this up again.
                         self.missing.remove(instance);
                     }
@@ -300,13 +300,12 @@ impl Desk {
         let Some(crew) = self.crews.get_mut(shape) else { return };
         let Some(sent) = crew.sent.last().cloned() else { return };
         let rows = known.of_array(&sent.job);
-        let never_ran = |row: &Queued| row.state == "CANCELLED" && row.node.is_empty();
+        let never_ran = |row: &Queued| &*row.state == "CANCELLED" && row.node.is_empty();
         let cancelled = match rows.iter().any(|row| never_ran(row) && row.element == Queued::REST) {
             true => never_came.len(),
             false => rows.iter().filter(|row| never_ran(row)).count(),
         };
-        let of_the_cluster =
-            rows.iter().any(|row| matches!(row.state.as_str(), "PREEMPTED" | "NODE_FAIL" | "BOOT_FAIL"));
+        let of_the_cluster = rows.iter().any(|row| matches!(&*row.state, "PREEMPTED" | "NODE_FAIL" | "BOOT_FAIL"));
         crew.tries = match (crew.barren, of_the_cluster) {
             (true, false) => crew.tries + 1,
             (true, true) => crew.tries,
@@ -337,9 +336,9 @@ impl Desk {
 
     fn evidence(&self, row: Option<&Queued>, worker: &Worker) -> Evidence {
         Evidence {
-            state: row.map(|row| row.state.clone()),
-            reason: row.map(|row| row.reason.clone()).unwrap_or_default(),
-            node: row.map(|row| row.node.clone()).filter(|node| !node.is_empty()),
+            state: row.map(|row| row.state.to_string()),
+            reason: row.map(|row| row.reason.to_string()).unwrap_or_default(),
+            node: row.map(|row| row.node.to_string()).filter(|node| !node.is_empty()),
             words: self.words_of(worker),
         }
     }

@@ -11,7 +11,7 @@ pub(super) fn of(queue: &[Queued]) -> Option<Waiting> {
     let mut reasons: BTreeMap<(bool, &str), (u64, &Queued)> = BTreeMap::new();
     for queued in queue.iter().filter(|queued| queued.is_alive()) {
         let held = is_held(queued);
-        if held || queued.state == "PENDING" && is_for_ever(&queued.reason) {
+        if held || &*queued.state == "PENDING" && is_for_ever(&queued.reason) {
             reasons.entry((!held, &queued.reason)).or_insert((0, queued)).0 += 1;
         }
     }
@@ -34,8 +34,8 @@ pub(super) fn of(queue: &[Queued]) -> Option<Waiting> {
 
 fn is_held(queued: &Queued) -> bool {
     let reason = queued.reason.to_ascii_lowercase();
-    matches!(queued.state.as_str(), "REQUEUE_HOLD" | "SPECIAL_EXIT")
-        || queued.state == "PENDING" && (reason.contains("held") || reason == "jobholdmaxrequeue")
+    matches!(&*queued.state, "REQUEUE_HOLD" | "SPECIAL_EXIT")
+        || &*queued.state == "PENDING" && (reason.contains("held") || reason == "jobholdmaxrequeue")
 }
 
 /// Reasons that time alone does not take away.
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn queued(state: &str, reason: &str) -> Queued {
-        let text = |text: &str| text.to_owned();
+        let text = |text: &str| text.into();
         Queued {
             job: text("17"),
             element: 0,
