@@ -32,8 +32,8 @@ fn waiting(range: u32) -> String {
 over = {{ range = [0, {range}] }}
 [map.m.task.t]
 command = '''
-echo {{{{ item }}}} >> begun
 echo $SLURM_ARRAY_JOB_ID''_$SLURM_ARRAY_TASK_ID $SLURMD_NODENAME > where.{{{{ item }}}}
+echo {{{{ item }}}} >> begun
 until ls | grep -q '^go$'; do sleep 0.1; done
 echo {{{{ item }}}} >> ran
 echo v={{{{ item }}}} >> $FLOWRUN_OUTPUT

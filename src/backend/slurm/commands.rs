@@ -380,4 +380,13 @@ mod tests {
         assert_eq!(array(None).join(" ").replace("/a b", "/a_b"), words);
         assert!(array(Some(90)).contains(&"--time=3".to_owned()));
     }
+
+    #[test]
+    fn a_line_of_the_queue_holds_all_that_waits_of_an_array() {
+        let of = |line: &str| queued(line, "flowrun-a-").iter().map(Queued::id).collect::<Vec<_>>().join(" ");
+        assert_eq!(of("17|0-2,7,9-13:2%4|PENDING|Priority||flowrun-a-1.0"), "17_0 17_1 17_2 17_7 17_9 17_11 17_13");
+        assert_eq!(of("17|3|RUNNING|None|n1|flowrun-a-1.0"), "17_3");
+        assert_eq!(of("18|N/A|PENDING|Priority||flowrun-a-d"), "18");
+        assert_eq!(of("17|0-2|PENDING|Priority||flowrun-b-1.0"), "");
+    }
 }
