@@ -140,7 +140,7 @@ outputs.last = "{{ fit.loss }}"
 command = "true"
 
 [call.qc]
-slurm = { partition = "short", exclusive = true }
+slurm = { partition = "short", exclusive = true, pack = { tasks = 10, time = "1h", width = 2 } }
 pipeline = "qc/pipeline.toml"
 params.sample = "{{ s }}"
 params.deep = { a = [1] }
