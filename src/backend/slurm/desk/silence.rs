@@ -255,6 +255,7 @@ impl Desk {
                 self.begun(instance, attempt);
             }
         }
+        ends.sort_by_key(|(instance, ..)| *instance);
         self.lose(shape, vanished, known, now);
         for (instance, attempt, element, worker) in ends {
             let evidence = self.evidence(element, &worker);
