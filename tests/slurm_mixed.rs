@@ -380,4 +380,76 @@ said = "{{ modules.said }}"
         assert_eq!(json["outputs"]["seen"], serde_json::json!(["by the file a leak", "bare, by the file nothing"]));
         assert_eq!(project.read("asked"), "Contiguous=1\nMinTmpDiskNode=1G\nNice=7\nTresPerNode=gres:gpu:2\n");
     }
+
+    /// Several clusters need a database; here `sbatch`, `squeue` and `scancel` are told of another one by `--clusters`,
+    /// answer as a real one does, and ask the only one there is.
+    const OTHER: &str = r#"#!/bin/bash
+tool=${0##*/} words=() cluster=
+echo "$tool $*" >> "${0%/*}/asked"
+while (($#)); do
+  case $1 in
+    --clusters=*) cluster=${1#*=} ;;
+    --clusters) cluster=$2; shift ;;
+    *) words+=("$1") ;;
+  esac
+  shift
+done
+case $tool,$cluster in
+  squeue,) exit ;;
+  squeue,*) echo "CLUSTER: $cluster" ;;
+  sbatch,?*) number=$("/usr/bin/$tool" "${words[@]}") || exit; echo "$number;$cluster"; exit ;;
+esac
+exec "/usr/bin/$tool" "${words[@]}"
+"#;
+
+    #[test]
+    #[ignore = "needs Slurm and munge"]
+    fn jobs_on_another_cluster_are_found_and_cancelled_there() {
+        let cluster = Cluster::start(&Shape::default());
+        let project = Project::new(
+            r#"
+[map.m]
+over = { range = [0, 4] }
+slurm.clusters = ["flowrun"]
+[map.m.task.t]
+command = 'echo {{ item }} >> begun; until test -e go; do sleep 0.1; done; echo v={{ item }} >> "$FLOWRUN_OUTPUT"'
+outputs.v = "int"
+"#,
+        );
+        for tool in ["sbatch", "squeue", "scancel"] {
+            let path = project.path(format!("bin/{tool}"));
+            project.write(&path, OTHER);
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        let path = format!("{}:{}", project.path("bin").display(), std::env::var("PATH").unwrap());
+        let command = |line: &str| {
+            let mut command = driver(&cluster, &project, line);
+            command.env("PATH", &path);
+            command
+        };
+        let asked = |begin: &str| project.lines("bin/asked").iter().filter(|line| line.starts_with(begin)).count();
+        let live = project.live(command("run --backend slurm"));
+        until(|| project.lines("begun").len() == 4, "all are at work");
+        live.signal("KILL");
+        live.wait();
+        let looks = asked("squeue");
+        let live = project.live(command("run --backend slurm --output json"));
+        until(|| asked("squeue") >= looks + 2, "the queues are looked at");
+        project.write("go", "");
+        let json = live.wait().exits(0).json();
+        assert_eq!((&json["run"], &json["counts"]["succeeded"]), (&1.into(), &4.into()));
+        assert_eq!(project.sorted_lines("begun"), ["0", "1", "2", "3"]);
+        assert_eq!(asked("sbatch"), 1);
+        until(|| cluster.queue().is_empty(), "nothing is left in the queue");
+
+        std::fs::remove_file(project.path("go")).unwrap();
+        let live = project.live(command("run --backend slurm --force m"));
+        until(|| project.lines("begun").len() == 8, "all are at work again");
+        live.signal("KILL");
+        live.wait();
+        project.said(&mut command("cancel")).exits(0);
+        assert_eq!(cluster.queue(), "");
+        let killed = project.lines("bin/asked");
+        assert!(killed.iter().any(|line| line.starts_with("scancel --clusters flowrun ")), "{killed:?}");
+    }
 }

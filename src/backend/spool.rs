@@ -48,9 +48,13 @@ impl Worker {
     /// See [`Worker::element`].
     pub const ALONE: u32 = u32::MAX;
 
-    /// As file names have it, without the restart: `17_3`, `17`.
+    /// As file names have it, without the restart: `17_3`, `17`, on another cluster `17_3;big`.
     pub fn name(&self) -> String {
-        if self.element == Self::ALONE { self.job.clone() } else { format!("{}_{}", self.job, self.element) }
+        match self.job.split_once(';') {
+            _ if self.element == Self::ALONE => self.job.clone(),
+            Some((job, cluster)) => format!("{job}_{};{cluster}", self.element),
+            None => format!("{}_{}", self.job, self.element),
+        }
     }
     /// Whether it is the other, begun anew.
     fn follows(&self, other: &Self) -> bool {

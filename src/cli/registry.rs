@@ -123,6 +123,11 @@ pub fn agent(spool: &Path, batch: u32) -> anyhow::Result<()> {
     let array = std::env::var("SLURM_ARRAY_JOB_ID").ok().zip(number("SLURM_ARRAY_TASK_ID"));
     let alone = || std::env::var("SLURM_JOB_ID").ok().map(|job| (job, Worker::ALONE));
     let (job, element) = array.or_else(alone).ok_or_else(|| anyhow::anyhow!("this is no job of Slurm"))?;
+    // Other clusters have the same numbers.
+    let job = match std::env::var("FLOWRUN_CLUSTER") {
+        Ok(cluster) if !cluster.is_empty() => format!("{job};{cluster}"),
+        _ => job,
+    };
     let worker = Worker { job, element, restart: number("SLURM_RESTART_COUNT").unwrap_or(0) };
     let open: OpenBackend = Box::new(open_local);
     // Newer versions say when the job must end.

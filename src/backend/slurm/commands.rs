@@ -1,6 +1,7 @@
 //! Slurm's commands, each with its time-out: `sbatch`, `squeue`, `scancel`. What a cluster is asked at the start stands in
 //! `survey`.
 
+use super::clusters::{self, Ours};
 use super::refusal::{self, Submitted};
 use crate::backend::spool::{Terms, Worker};
 use crate::engine::Needs;
@@ -152,6 +153,9 @@ impl Array<'_> {
             // `srun` does not take it from the job.
             script += &format!("export SRUN_CPUS_PER_TASK={}\n", self.shape.cpus_per_process());
         }
+        if clusters::named(&self.shape.options).is_some() {
+            script += "export FLOWRUN_CLUSTER=\"$SLURM_CLUSTER_NAME\"\n";
+        }
         script + &format!("exec {}\n", self.command)
     }
 }
@@ -165,7 +169,13 @@ pub fn quoted(word: &str) -> String {
 pub fn sbatch(array: &Array<'_>) -> Submitted {
     let words = array.words();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    asked(&words, &array.script())
+    match asked(&words, &array.script()) {
+        // Where nobody names a cluster, none is needed to find it again.
+        Submitted::As(job) if clusters::named(&array.shape.options).is_none() => {
+            Submitted::As(clusters::split(&job).0.to_owned())
+        }
+        said => said,
+    }
 }
 
 /// What becomes of a script that is submitted with these words.
@@ -199,16 +209,32 @@ pub struct Queued {
     pub name: Arc<str>,
 }
 
-/// All elements of ours that wait or run, by the beginning of their names; an error is no answer.
-pub fn squeue(prefix: &str) -> Result<Vec<Queued>, String> {
+/// All elements of ours that wait or run; an error is no answer.
+pub fn squeue(ours: &Ours) -> Result<Vec<Queued>, String> {
+    let mut all = Vec::new();
+    for cluster in ours.clusters() {
+        all.extend(squeue_on(cluster, &ours.prefix)?);
+    }
+    Ok(all)
+}
+
+/// Those of one cluster, by the beginning of their names.
+fn squeue_on(cluster: Option<&str>, prefix: &str) -> Result<Vec<Queued>, String> {
     // What waits of an array is one line, its elements unabridged; with `--array` it would be a line each.
     let format = "--format=%F|%K|%T|%r|%N|%j";
-    let words = ["env", "SLURM_BITSTR_LEN=0", "squeue", "--noheader", "--states=all", "--me", format];
+    let mut words = vec!["env", "SLURM_BITSTR_LEN=0", "squeue", "--noheader", "--states=all", "--me", format];
+    words.extend(cluster.iter().flat_map(|cluster| ["--clusters", cluster]));
     let ask = |words: &[&str]| {
         let answer = tool::ask(words, "", PATIENCE).map_err(|error| error.to_string())?;
         if answer.code == Some(0) { Ok(answer.out) } else { Err(answer.err.trim().to_owned()) }
     };
-    let all = |out: String| -> Vec<Queued> { out.lines().flat_map(|line| queued(line, prefix)).collect() };
+    let all = |out: String| -> Vec<Queued> {
+        let mut all: Vec<Queued> = out.lines().flat_map(|line| queued(line, prefix)).collect();
+        if cluster.is_some() {
+            all.iter_mut().for_each(|queued| queued.job = clusters::on(&queued.job, cluster).into());
+        }
+        all
+    };
     let queue = all(ask(&words)?);
     // They wait for different reasons, and it is not said which for which.
     if queue.iter().any(|queued| queued.reason.contains(',')) {
@@ -281,18 +307,24 @@ impl Queued {
 
 /// Cancels what waits of arrays, and nothing that runs, by their names, which no other job has: numbers are given anew
 /// when a controller was killed. What is over or unknown is no error.
-pub fn cancel_waiting(names: &[String]) -> Result<(), String> {
-    names.iter().try_for_each(|name| {
-        let answer = tool::ask(&["scancel", "--state=PENDING", "--name", name], "", PATIENCE)
-            .map_err(|error| error.to_string())?;
-        if answer.code == Some(0) { Ok(()) } else { Err(answer.err.trim().to_owned()) }
-    })
+pub fn cancel_waiting(ours: &Ours, names: &[String]) -> Result<(), String> {
+    for cluster in ours.clusters() {
+        for name in names {
+            let mut words = vec!["scancel", "--state=PENDING", "--name", name];
+            words.extend(cluster.iter().flat_map(|cluster| ["--clusters", cluster]));
+            let answer = tool::ask(&words, "", PATIENCE).map_err(|error| error.to_string())?;
+            if answer.code != Some(0) {
+                return Err(answer.err.trim().to_owned());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Cancels those of these elements (`17_3`) that are in the queue under a name that begins so. With a name and an element
 /// `scancel` would cancel all of the array that has not begun.
-pub fn cancel_elements(prefix: &str, elements: &[String], hard: bool) -> Result<(), String> {
-    let queue = squeue(prefix)?;
+pub fn cancel_elements(ours: &Ours, elements: &[String], hard: bool) -> Result<(), String> {
+    let queue = squeue(ours)?;
     let is_wanted = |name: &String| elements.contains(name);
     let alive = queue.iter().filter(|queued| queued.is_alive()).map(|queued| queued.id());
     let elements: Vec<String> = alive.filter(is_wanted).collect();
@@ -302,49 +334,61 @@ pub fn cancel_elements(prefix: &str, elements: &[String], hard: bool) -> Result<
 /// What the accounting says of elements of these arrays whose names begin so. `Ok(None)`: there is no accounting here.
 ///
 /// Exit codes are left out: it loses one bit of them, so that 128 is shown as 0.
-pub fn sacct(prefix: &str, jobs: &[String]) -> Result<Option<Vec<Queued>>, String> {
-    let jobs = jobs.join(",");
-    let words = ["sacct", "-P", "-n", "-X", "-j", &jobs, "-o", "JobID,State,NodeList,JobName"];
-    let answer = match tool::ask(&words, "", PATIENCE) {
-        Ok(answer) => answer,
-        Err(NoAnswer::NotStarted { .. }) => return Ok(None),
-        Err(error) => return Err(error.to_string()),
-    };
-    if answer.err.contains("accounting storage is disabled") {
-        return Ok(None);
-    }
-    if answer.code != Some(0) {
-        return Err(answer.err.lines().last().unwrap_or("`sacct` failed and said nothing").trim().to_owned());
-    }
-    let row = |line: &str| {
-        let mut fields = line.trim().splitn(4, '|');
-        let mut field = || fields.next().unwrap_or_default().to_owned();
-        let (id, state, node, name) = (field(), field(), field(), field());
-        let (job, element) = match id.split_once('_') {
-            Some((job, element)) if element.starts_with('[') => (job, Queued::REST),
-            Some((job, element)) => (job, element.parse().ok()?),
-            None => (&*id, Queued::REST),
+pub fn sacct(ours: &Ours, jobs: &[String]) -> Result<Option<Vec<Queued>>, String> {
+    let mut all = Vec::new();
+    for (cluster, numbers) in clusters::grouped(jobs) {
+        let numbers = numbers.join(",");
+        let mut words = vec!["sacct", "-P", "-n", "-X", "-j", &numbers, "-o", "JobID,State,NodeList,JobName"];
+        words.extend(cluster.iter().flat_map(|cluster| ["--clusters", cluster]));
+        let answer = match tool::ask(&words, "", PATIENCE) {
+            Ok(answer) => answer,
+            Err(NoAnswer::NotStarted { .. }) => return Ok(None),
+            Err(error) => return Err(error.to_string()),
         };
-        // `CANCELLED by 1000`.
-        let state = state.split(' ').next().unwrap_or_default().into();
-        let node = if node == "None assigned" { "" } else { &node };
-        Some(Queued { job: job.into(), element, state, reason: "".into(), node: node.into(), name: name.into() })
-    };
-    Ok(Some(answer.out.lines().filter_map(row).filter(|row| row.name.starts_with(prefix)).collect()))
+        if answer.err.contains("accounting storage is disabled") {
+            return Ok(None);
+        }
+        if answer.code != Some(0) {
+            return Err(answer.err.lines().last().unwrap_or("`sacct` failed and said nothing").trim().to_owned());
+        }
+        let row = |line: &str| {
+            let mut fields = line.trim().splitn(4, '|');
+            let mut field = || fields.next().unwrap_or_default().to_owned();
+            let (id, state, node, name) = (field(), field(), field(), field());
+            let (job, element) = match id.split_once('_') {
+                Some((job, element)) if element.starts_with('[') => (job, Queued::REST),
+                Some((job, element)) => (job, element.parse().ok()?),
+                None => (&*id, Queued::REST),
+            };
+            // `CANCELLED by 1000`.
+            let state = state.split(' ').next().unwrap_or_default().into();
+            let node = if node == "None assigned" { "" } else { &node };
+            let job = clusters::on(job, cluster).into();
+            Some(Queued { job, element, state, reason: "".into(), node: node.into(), name: name.into() })
+        };
+        let rows = answer.out.lines().filter_map(row);
+        all.extend(rows.filter(|row| row.name.starts_with(&ours.prefix)));
+    }
+    Ok(Some(all))
 }
 
 /// Cancels jobs, arrays or elements (`17_3`), that are known to be ours; what is over or unknown is no error.
 pub fn scancel(jobs: &[String], hard: bool) -> Result<(), String> {
-    if hard {
-        // It leaves alone what waits, and the other lets what runs take its time: both.
-        let mut words = vec!["scancel", "--signal=KILL", "--full"];
-        words.extend(jobs.iter().map(String::as_str));
-        let _ = tool::ask(&words, "", PATIENCE).map_err(|error| error.to_string())?;
+    for (cluster, numbers) in clusters::grouped(jobs) {
+        let there = || cluster.iter().flat_map(|cluster| ["--clusters", cluster]);
+        if hard {
+            // It leaves alone what waits, and the other lets what runs take its time: both.
+            let words =
+                ["scancel", "--signal=KILL", "--full"].into_iter().chain(there()).chain(numbers.iter().copied());
+            let _ = tool::ask(&words.collect::<Vec<_>>(), "", PATIENCE).map_err(|error| error.to_string())?;
+        }
+        let words = ["scancel"].into_iter().chain(there()).chain(numbers.iter().copied());
+        let answer = tool::ask(&words.collect::<Vec<_>>(), "", PATIENCE).map_err(|error| error.to_string())?;
+        if answer.code != Some(0) {
+            return Err(answer.err.trim().to_owned());
+        }
     }
-    let mut words = vec!["scancel"];
-    words.extend(jobs.iter().map(String::as_str));
-    let answer = tool::ask(&words, "", PATIENCE).map_err(|error| error.to_string())?;
-    if answer.code == Some(0) { Ok(()) } else { Err(answer.err.trim().to_owned()) }
+    Ok(())
 }
 
 #[cfg(test)]

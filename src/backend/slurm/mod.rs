@@ -16,6 +16,7 @@
 //! The scheduler is asked when workers fall silent, and then once for all of them. What it does not answer is not
 //! known, and never a verdict.
 
+mod clusters;
 mod commands;
 mod desk;
 mod doctor;
@@ -120,10 +121,10 @@ fn stop_left(run_dir: &Path) -> anyhow::Result<usize> {
     if !spool.path().is_dir() || spool.batches()?.is_empty() {
         return Ok(0);
     }
-    let prefix = desk::prefix(run_dir);
+    let ours = clusters::Ours::of(run_dir);
     let mut all = FxHashSet::default();
     loop {
-        let mut queue = commands::squeue(&prefix).map_err(|error| anyhow::anyhow!("Slurm does not answer: {error}"))?;
+        let mut queue = commands::squeue(&ours).map_err(|error| anyhow::anyhow!("Slurm does not answer: {error}"))?;
         queue.retain(commands::Queued::is_alive);
         if queue.is_empty() {
             return Ok(all.len());

@@ -85,9 +85,10 @@ const BARRED: [&str; 7] = [
 pub fn verdict(answer: &Answer) -> Submitted {
     if answer.code == Some(0) {
         // `17`, or `17;cluster`.
-        let job = answer.out.trim().split(';').next().unwrap_or_default();
+        let said = answer.out.trim();
+        let job = said.split(';').next().unwrap_or_default();
         if !job.is_empty() && job.bytes().all(|b| b.is_ascii_digit()) {
-            return Submitted::As(job.to_owned());
+            return Submitted::As(said.to_owned());
         }
         return Submitted::Unknown(format!("`sbatch` said {:?}", answer.out.trim()));
     }
@@ -159,7 +160,7 @@ mod tests {
     fn answers_of_sbatch_are_told_apart() {
         let said = |code, out: &str, err: &str| verdict(&Answer { code: Some(code), out: out.into(), err: err.into() });
         assert_eq!(said(0, "17\n", ""), Submitted::As("17".into()));
-        assert_eq!(said(0, "17;big\n", ""), Submitted::As("17".into()));
+        assert_eq!(said(0, "17;big\n", ""), Submitted::As("17;big".into()));
         assert!(matches!(said(0, "", ""), Submitted::Unknown(_)));
         let failed = |err: &str| said(1, "", err);
         let policy = "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)\n";

@@ -43,7 +43,7 @@ impl Desk {
             let closed: Vec<Notice> = of_it.map(|(number, _)| Notice::Closed(*number)).chain([Notice::Over]).collect();
             self.spool.tell(shape, &closed)?;
         }
-        let _ = commands::cancel_waiting(&names);
+        let _ = commands::cancel_waiting(&self.ours, &names);
         self.batches.keys().try_for_each(|number| self.spool.remove_batch(*number))?;
         self.batches.clear();
         self.crews.clear();

@@ -10,6 +10,7 @@ mod stuck;
 mod submit;
 mod verdict;
 
+use super::clusters::Ours;
 use super::commands::{self, Shape};
 use super::site::Site;
 use super::{order, survey};
@@ -165,6 +166,7 @@ pub struct Desk {
     site: Arc<Site>,
     /// What the names of this run's arrays begin with.
     prefix: String,
+    ours: Ours,
     gathering: FxHashMap<Shape, Gathering>,
     batches: BTreeMap<u32, Open>,
     /// Where each open attempt is.
@@ -223,6 +225,7 @@ impl Desk {
             reports,
             site,
             prefix: prefix(run_dir),
+            ours: Ours::of(run_dir),
             gathering: FxHashMap::default(),
             batches: BTreeMap::new(),
             places: FxHashMap::default(),
@@ -614,9 +617,9 @@ impl Desk {
     }
 
     fn scancel_elements(&mut self, elements: Vec<String>, hard: bool) {
-        let prefix = self.prefix.clone();
+        let ours = self.ours.clone();
         self.errands.act(move || {
-            let said = commands::cancel_elements(&prefix, &elements, hard);
+            let said = commands::cancel_elements(&ours, &elements, hard);
             Done::Cancelled { elements, hard, said }
         });
     }
@@ -635,6 +638,7 @@ impl Desk {
 
     /// Cancels what waits of the arrays of these names.
     fn cancel_waiting(&mut self, names: Vec<String>) {
-        self.errands.act(move || Done::Dismissed(commands::cancel_waiting(&names)));
+        let ours = self.ours.clone();
+        self.errands.act(move || Done::Dismissed(commands::cancel_waiting(&ours, &names)));
     }
 }

@@ -1,5 +1,6 @@
 //! Looks after what has fallen silent: one question for all of it, and what the answer means.
 
+use super::super::clusters::{self, Ours};
 use super::super::commands::{self, Queued};
 use super::crew::{Crew, Want};
 use super::errand::Done;
@@ -31,9 +32,9 @@ pub(super) struct Look {
 
 impl Look {
     /// Looks at the queue, and for suspects that are not in it, at the accounting. `there`: whether there is one.
-    pub fn take(prefix: &str, suspects: &[Worker], there: bool) -> Result<(Self, bool), String> {
+    pub fn take(ours: &Ours, suspects: &[Worker], there: bool) -> Result<(Self, bool), String> {
         let began = Instant::now();
-        let queue = commands::squeue(prefix)?;
+        let queue = commands::squeue(ours)?;
         let is_in = |worker: &Worker| queue.iter().any(|queued| *queued.job == *worker.job && queued.is_of(worker));
         let mut jobs: Vec<String> =
             suspects.iter().filter(|worker| !is_in(worker)).map(|worker| worker.job.clone()).collect();
@@ -42,7 +43,7 @@ impl Look {
         if jobs.is_empty() || !there {
             return Ok((Self { began, queue, books: Some(Vec::new()) }, there));
         }
-        Ok(match commands::sacct(prefix, &jobs) {
+        Ok(match commands::sacct(ours, &jobs) {
             Ok(Some(books)) => (Self { began, queue, books: Some(books) }, true),
             Ok(None) => (Self { began, queue, books: Some(Vec::new()) }, false),
             Err(_) => (Self { began, queue, books: None }, true),
@@ -120,8 +121,8 @@ impl Desk {
         let suspects = self.suspects()?;
         self.asked = Some(now);
         self.looking = true;
-        let (prefix, there) = (self.prefix.clone(), self.accounting);
-        self.errands.ask(move || Done::Looked(Look::take(&prefix, &suspects, there)));
+        let (ours, there) = (self.ours.clone(), self.accounting);
+        self.errands.ask(move || Done::Looked(Look::take(&ours, &suspects, there)));
         Ok(())
     }
 
@@ -332,7 +333,7 @@ impl Desk {
 
     /// The end of a job's standard error.
     pub(super) fn words_of(&self, worker: &Worker) -> String {
-        end_of(&self.spool.file("work", &format!("{}.words", worker.name()))).unwrap_or_default()
+        end_of(&self.spool.file("work", &format!("{}.words", clusters::split(&worker.name()).0))).unwrap_or_default()
     }
 
     fn evidence(&self, row: Option<&Queued>, worker: &Worker) -> Evidence {

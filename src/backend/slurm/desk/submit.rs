@@ -123,6 +123,9 @@ impl Desk {
         let Some(crew) = self.crews.get_mut(&name) else { return };
         let sent = crew.sent.iter().filter(|sent| sent.batch == batch).count();
         let shape = without(&crew.shape, &self.nodes);
+        if let Err(fault) = self.ours.add(&self.spool, &shape.options) {
+            let _ = self.reports.send(crate::port::Report::Note(fault.to_string()));
+        }
         let elements = order::elements(elements, &self.site);
         let order = Order::new(&self.prefix, &self.spool, batch, sent, elements, (&shape, crew.terms));
         let array = order.array().name.to_owned();
