@@ -247,7 +247,7 @@ error[E0102]: `cores` is neither a resource nor a name under `[limits]`
 15 | resources = { memory = "4G", cpus = "{{ params.n }}", cores = 2 }
    |                                                       ^^^^^ unknown resource
    |
-   = help: use `cpus`, `memory`, `time`, `gpus` or `disk`; or say how many there are: `limits.cores = 4`
+   = help: use `cpus`, `memory`, `time`, `gpus`, `disk`, `nodes` or `tasks`; or say how many there are: `limits.cores = 4`
 
 error[E0106]: `my-cluster` cannot be the name of a profile
   --> flowrun.toml:17:10

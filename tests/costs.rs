@@ -17,7 +17,9 @@ fn mapped(many: usize, task: &str) -> Project {
 fn the_journal_has_few_bytes_an_instance() {
     let journal = |many: usize, task: &str, run: u32, before: &[&str]| {
         let project = mapped(many, task);
-        before.iter().for_each(|line| drop(project.run(line).exits(0)));
+        for line in before {
+            project.run(line).exits(0);
+        }
         project.run("run -j 2").exits(0);
         std::fs::metadata(project.path(format!(".flowrun/runs/{run}/journal"))).unwrap().len()
     };

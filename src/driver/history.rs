@@ -361,11 +361,12 @@ impl Story {
                         None => drop(self.hosts.remove(instance)),
                     }
                 }
-                Event::Ended { instance, attempt, outcome } => match outcome.log {
-                    Some(range) => drop(self.logs.insert((*instance, *attempt), (range, true))),
-                    // What it wrote before nobody reported any more is there.
-                    None => {}
-                },
+                Event::Ended { instance, attempt, outcome } => {
+                    // Without a word of the end, what it wrote before nobody reported any more is there.
+                    if let Some(range) = outcome.log {
+                        self.logs.insert((*instance, *attempt), (range, true));
+                    }
+                }
                 _ => {}
             }
             self.fold.apply(&event, list)?;

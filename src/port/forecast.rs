@@ -32,6 +32,7 @@ impl Instances for Vec<Planned> {
     }
 }
 
+#[expect(clippy::borrowed_box, reason = "serde hands the field over as it stands")]
 fn one_by_one<S: Serializer>(instances: &Box<dyn Instances>, serializer: S) -> Result<S::Ok, S::Error> {
     let mut list = serializer.serialize_seq(None)?;
     let mut written = Ok(());

@@ -115,6 +115,20 @@ impl Fake {
     }
 }
 
+/// What an element's task still waits for never comes when its test has failed.
+impl Drop for Fake {
+    fn drop(&mut self) {
+        for entry in std::fs::read_dir(self.dir.path()).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with("pid.")
+                && let Ok(pid) = std::fs::read_to_string(entry.path())
+            {
+                // Most have ended.
+                let _ = Command::new("pkill").args(["-KILL", "-s", pid.trim()]).status();
+            }
+        }
+    }
+}
+
 /// Eight items in elements of their own.
 const EIGHT: &str = r#"
 [map.m]

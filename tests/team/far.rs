@@ -88,6 +88,7 @@ store.db
 store.db-journal
 store.db.lock
 store.db.lock.hosts
+times
 disk/.flowrun/locks/other.lock.hosts:
 2
 

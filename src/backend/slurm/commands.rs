@@ -268,14 +268,13 @@ fn queued(line: &str, prefix: &str) -> Vec<Queued> {
 /// The elements that `0-3,7,9-21%4` names; after `%` stands how many may run at once.
 fn elements(indices: &str) -> impl Iterator<Item = u32> {
     let indices = indices.split('%').next().unwrap_or_default();
-    indices.split(',').flat_map(|range| {
+    let elements = |range: &str| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let (last, step) = last.split_once(':').unwrap_or((last, "1"));
-        match (first.parse::<u32>(), last.parse::<u32>(), step.parse::<usize>()) {
-            (Ok(first), Ok(last), Ok(step)) => (first..=last).step_by(step.max(1)),
-            _ => (1..=0).step_by(1),
-        }
-    })
+        let (first, last) = (first.parse::<u32>().ok()?, last.parse::<u32>().ok()?);
+        Some((first..=last).step_by(step.parse::<usize>().ok()?.max(1)))
+    };
+    indices.split(',').filter_map(elements).flatten()
 }
 
 impl Queued {

@@ -100,7 +100,7 @@ impl Spool {
 
     /// Who has which attempt of a batch.
     pub fn claimed(&self, batch: u32) -> Result<FxHashMap<(InstanceId, u32), Worker>> {
-        Ok(listed(&self.claims_of(batch), |path| decode::<Worker>(path))?.into_iter().collect())
+        Ok(listed(&self.claims_of(batch), decode::<Worker>)?.into_iter().collect())
     }
 
     /// Who has an attempt.
