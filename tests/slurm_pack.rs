@@ -204,7 +204,8 @@ resources.time = "20s"
             ))
         };
         // Two of them fail once, and are packed with the rest.
-        let fail = "if test {{ item }} -lt 2 -a {{ attempt }} -eq 1; then rm at_work.$JOB.*; exit 1; fi; sleep 0.1";
+        let fail =
+            "if test {{ item }} -lt 2 -a {{ attempt }} -eq 1; then rm at_work.$JOB.{{ item }}; exit 1; fi; sleep 0.1";
         let project = map("{ tasks = 10, time = \"3m\", width = 2 }", fail);
         assert_eq!(run(&cluster, &project)["counts"]["succeeded"], 25);
         assert_eq!(submitted(&project, "--array="), ["0-2"]);

@@ -239,9 +239,11 @@ impl Cluster {
         }
         victims.sort_unstable();
         victims.dedup();
-        for (_, pid) in victims {
+        let victims: Vec<String> = victims.into_iter().map(|(_, pid)| pid.to_string()).collect();
+        // They all stand still first: nobody sees another die, as when the power is gone.
+        for signal in ["-STOP", "-KILL"] {
             // Some of them die with others.
-            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status().unwrap();
+            let _ = Command::new("kill").arg(signal).args(&victims).stderr(Stdio::null()).status().unwrap();
         }
         self.ask(&["scontrol", "update", &format!("nodename={node}"), "state=down", "reason=crash"]);
     }
