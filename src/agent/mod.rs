@@ -86,7 +86,7 @@ pub fn run(spool: &Path, batch: u32, place: Place, open: &OpenBackend) -> anyhow
         idle: None,
         linger: if far { FAR_LINGER } else { LINGER },
         look: if far { FAR_LOOK } else { LOOK },
-        gpus: std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default().split(',').map(str::to_owned).collect(),
+        gpus: std::env::var("CUDA_VISIBLE_DEVICES").map_or_else(|_| Vec::new(), |named| listed(&named)),
         stopped: false,
     };
     agent.serve()?;
@@ -94,6 +94,11 @@ pub fn run(spool: &Path, batch: u32, place: Place, open: &OpenBackend) -> anyhow
     drop(agent.backend);
     // Who said that nothing more comes needs no answer.
     if agent.work.is_over() && agent.outbox.due().is_none() { Ok(()) } else { agent.outbox.end() }
+}
+
+/// The parts of a list with commas.
+fn listed(text: &str) -> Vec<String> {
+    text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 /// How much a worker may still begin.
@@ -200,8 +205,9 @@ impl Agent {
         self.budget.limit = job.time_ms.map(Duration::from_millis);
         let lane = (0..).find(|lane| self.running.values().all(|running| running.lane != *lane)).unwrap_or_default();
         let gpus = job.needs.gpus as usize;
-        if self.terms.width > 1 && gpus > 0 {
-            let own: Vec<&str> = self.gpus.iter().skip(lane as usize * gpus).take(gpus).map(String::as_str).collect();
+        let first = lane as usize * gpus;
+        // Where the scheduler has not named them there is nothing to divide, and an empty list would hide them all.
+        if let Some(own) = self.gpus.get(first..first + gpus).filter(|own| self.terms.width > 1 && !own.is_empty()) {
             job.env.push((b"CUDA_VISIBLE_DEVICES".to_vec(), own.join(",").into_bytes()));
         }
         self.running.insert(job.instance, Running { attempt: job.attempt, lane, since: Instant::now() });
